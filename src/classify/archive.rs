@@ -1,0 +1,180 @@
+//! What verdicts look up in the archive: changes, documents, holds, probes, and what steps need.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polars::prelude::*;
+
+use super::authority::{Authority, Need};
+use super::pack::Pack;
+use crate::correlate::{Contrast, Correlated, EventTable, Failure, Row};
+use crate::error::{Error, Result};
+use crate::evidence::Locator;
+use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Ingested, Text};
+
+/// A hold on a conversation. Times are microseconds since 1970, UTC.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    pub placed: i64,
+    pub synced: Option<i64>,
+    pub records: Vec<Locator>,
+}
+
+/// The archive as classification sees it.
+pub struct Archive<'a> {
+    pub table: &'a EventTable,
+    pub contrast: &'a Contrast,
+    pub changes: &'a [Change],
+    by_subject: BTreeMap<(DocumentKind, &'a str), Vec<&'a Document>>,
+    pub authority: Authority<'a>,
+    pub pack: &'a Pack,
+    needs: BTreeMap<String, Need>,
+    /// By conversation id and by hold id.
+    holds: BTreeMap<String, Vec<Hold>>,
+    /// Direct metadata writes, in order of time.
+    probes: Vec<Row>,
+    /// Attempts that got through with the hold not acknowledged, by step.
+    unacknowledged: BTreeMap<String, i64>,
+    /// Longest observed lag of a hold, microseconds.
+    pub longest_lag: Option<i64>,
+}
+
+impl<'a> Archive<'a> {
+    /// Indexes the archive.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate the selections.
+    pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
+        let stage = Error::frame("classify");
+        let authority =
+            Authority::new(&correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
+        let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
+        let needs = steps.into_iter().map(|step| (step.clone(), authority.need(step))).collect();
+        let holds = holds(&ingested.changes);
+        let lag = |hold: &Hold| hold.synced.map(|synced| synced - hold.placed);
+        let longest_lag = holds.values().flatten().filter_map(lag).max();
+        Ok(Self {
+            table: &correlated.table,
+            contrast: &correlated.contrast,
+            changes: &ingested.changes,
+            by_subject: by_subject(&ingested.documents),
+            authority,
+            pack,
+            needs,
+            holds,
+            probes: probes(&ingested.events).map_err(&stage)?,
+            unacknowledged: unacknowledged(&ingested.events).map_err(&stage)?,
+            longest_lag,
+        })
+    }
+
+    /// What a step needs, judged by who gets through it.
+    #[must_use]
+    pub fn need(&self, step: &str) -> Option<&Need> {
+        self.needs.get(step)
+    }
+
+    /// How often the step was passed with the hold not acknowledged.
+    #[must_use]
+    pub fn passed_unacknowledged(&self, step: &str) -> i64 {
+        self.unacknowledged.get(step).copied().unwrap_or(0)
+    }
+
+    /// Changes from `first` to `last`. Sources that write whole seconds may have cut off up to one, so a change in the
+    /// second of `first` is counted as after it.
+    pub fn between(&self, first: i64, last: i64) -> impl Iterator<Item = &'a Change> {
+        let start = self.changes.partition_point(|c| c.time < first - 999_999);
+        let counts = move |c: &&Change| c.time <= last && (c.time >= first || c.time % 1_000_000 == 0);
+        self.changes[start..].iter().take_while(move |c| c.time <= last).filter(counts)
+    }
+
+    /// Holds on the failure's conversation.
+    #[must_use]
+    pub fn holds_of(&self, failure: &Failure) -> Vec<&Hold> {
+        let holds = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
+        let ids: BTreeSet<&str> = failure.conversation_id.as_deref().into_iter().chain(holds).collect();
+        let mut found: Vec<&Hold> = ids.iter().filter_map(|id| self.holds.get(*id)).flatten().collect();
+        found.sort_by_key(|hold| (hold.placed, hold.records.clone()));
+        found.dedup_by_key(|hold| hold.records.clone());
+        found
+    }
+
+    /// Direct metadata writes by the failure's caller about its item, after its first failing attempt.
+    #[must_use]
+    pub fn probes_of(&self, failure: &Failure) -> Vec<Row> {
+        let same = |column, id: &Option<String>, row| id.is_some() && self.table.text(column, row) == id.as_deref();
+        let of = |row: &&Row| {
+            let row = **row;
+            same(Text::Principal, &failure.principal, row)
+                && self.table.time(row) >= failure.first_failed_at
+                && (same(Text::RecordingId, &failure.recording_id, row)
+                    || same(Text::ConversationId, &failure.conversation_id, row)
+                    || same(Text::JobId, &failure.job_id, row))
+        };
+        self.probes.iter().filter(of).copied().collect()
+    }
+
+    /// The document of `kind` in force at `time` for a subject that goes by any of `names`: the latest logged change
+    /// before, else a snapshot. A snapshot that equals a later change was taken after it, and says nothing of the time
+    /// before.
+    #[must_use]
+    pub fn in_force(&self, kind: DocumentKind, names: &[&str], time: Option<i64>) -> Option<&'a Document> {
+        let of = || names.iter().filter_map(|name| self.by_subject.get(&(kind, *name))).flatten().copied();
+        let logged = of().filter(|d| d.time.is_some() && d.time <= time).max_by_key(|d| (d.time, d.at));
+        if logged.is_some() {
+            return logged;
+        }
+        let snapshot = of().filter(|d| d.time.is_none()).min_by_key(|d| d.at)?;
+        let later = of().any(|d| d.time > time && d.body == snapshot.body);
+        (!later).then_some(snapshot)
+    }
+}
+
+fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Vec<&Document>> {
+    let mut found: BTreeMap<(DocumentKind, &str), Vec<&Document>> = BTreeMap::new();
+    for document in documents {
+        for subject in &document.subjects {
+            found.entry((document.kind, subject)).or_default().push(document);
+        }
+    }
+    found
+}
+
+fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
+    let id = |change: &Change| change.hold.clone().unwrap_or_else(|| change.subject.clone());
+    let mut ends: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
+    for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::HoldSynced | ChangeKind::HoldReleased)) {
+        ends.entry(id(change)).or_default().push(change);
+    }
+    let mut found: BTreeMap<String, Vec<Hold>> = BTreeMap::new();
+    for change in changes.iter().filter(|c| c.kind == ChangeKind::HoldPlaced) {
+        let ended = ends.get(&id(change)).and_then(|ends| ends.iter().find(|c| c.time >= change.time));
+        let mut records = vec![change.at];
+        records.extend(ended.map(|c| c.at));
+        let hold = Hold { placed: change.time, synced: ended.map(|c| c.time), records };
+        let ids: BTreeSet<&String> = std::iter::once(&change.subject).chain(&change.hold).chain(&change.also).collect();
+        for id in ids {
+            found.entry(id.clone()).or_default().push(hold.clone());
+        }
+    }
+    found
+}
+
+fn probes(events: &DataFrame) -> PolarsResult<Vec<Row>> {
+    let (step, time) = (events.column("step")?.str()?, events.column("time")?.datetime()?.physical());
+    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
+    let mut rows: Vec<Row> = step.iter().enumerate().filter(|(_, s)| *s == Some("probe")).map(|(n, _)| n as Row).collect();
+    rows.sort_by_key(|row| (time.get(*row as usize), *row));
+    Ok(rows)
+}
+
+fn unacknowledged(events: &DataFrame) -> PolarsResult<BTreeMap<String, i64>> {
+    let frame = events
+        .clone()
+        .lazy()
+        .filter(col("outcome").eq(lit("success")).and(col("hold_acknowledged").eq(lit(false))).and(col("step").is_not_null()))
+        .group_by([col("step")])
+        .agg([len().cast(DataType::Int64).alias("n")])
+        .collect()?;
+    let (step, n) = (frame.column("step")?.str()?, frame.column("n")?.i64()?);
+    Ok(step.iter().zip(n.iter()).filter_map(|(s, n)| Some((s?.to_owned(), n?))).collect())
+}

@@ -1,0 +1,283 @@
+//! What a caller was allowed to do when: scopes as of an attempt, and what a step needs, judged by who succeeds at it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::correlate::Contrast;
+use crate::evidence::Locator;
+use crate::ingest::{Change, ChangeKind, Document, DocumentKind, scopes};
+
+/// Scopes held at a time, and the records that say so.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    pub scopes: BTreeSet<String>,
+    /// The job's statement or the snapshot's record.
+    pub basis: Option<Basis>,
+    /// Grants and revocations applied since.
+    pub changes: Vec<Locator>,
+}
+
+/// Where a caller's scopes are stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// A row of the event frame.
+    Row(u32),
+    /// A snapshot.
+    Record(Locator),
+}
+
+/// What a step needs, as far as the archive tells.
+#[derive(Clone, Debug, Default)]
+pub struct Need {
+    /// Scopes that every caller who got through held.
+    pub needed: BTreeSet<String>,
+    /// Scopes without which somebody got through, with how many such attempts there were.
+    pub not_needed: BTreeMap<String, u64>,
+    /// Jobs that got through with known scopes.
+    pub jobs: usize,
+    /// Rows that got through, to cite.
+    pub examples: Vec<u32>,
+}
+
+/// Fewer jobs than this say nothing of what a step needs: their callers' scopes may agree by chance.
+const ENOUGH_JOBS: usize = 3;
+/// One job in this many may get through without a needed scope: a revocation takes a while to reach every server, and
+/// what a record states of scopes can be stale.
+const STRAY_SHARE: usize = 50;
+
+/// Answers questions of authority.
+pub struct Authority<'a> {
+    contrast: &'a Contrast,
+    /// Grants and revocations by the id they are of, in order of time.
+    by_subject: BTreeMap<&'a str, Vec<&'a Change>>,
+    clients: BTreeMap<&'a str, &'a Document>,
+    roles: BTreeMap<&'a str, &'a Document>,
+    /// Statements of scopes by caller, in order of time: job, index.
+    by_caller: BTreeMap<&'a str, Vec<(Option<i64>, &'a str, usize)>>,
+    /// Scopes that callers are said to lack at a step, from the rule pack.
+    candidates: BTreeMap<String, Vec<String>>,
+}
+
+impl<'a> Authority<'a> {
+    /// Indexes what is known of callers.
+    #[must_use]
+    pub fn new(
+        contrast: &'a Contrast,
+        changes: &'a [Change],
+        documents: &'a [Document],
+        candidates: BTreeMap<String, Vec<String>>,
+    ) -> Self {
+        let mut by_subject: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
+        for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
+            let ids: BTreeSet<&str> = std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
+            for id in ids {
+                by_subject.entry(id).or_default().push(change);
+            }
+        }
+        let of_kind = |kind| {
+            let chosen = documents.iter().filter(move |d| d.kind == kind);
+            chosen.flat_map(|d| d.subjects.iter().map(move |s| (s.as_str(), d))).collect::<BTreeMap<_, _>>()
+        };
+        let mut by_caller: BTreeMap<&str, Vec<(Option<i64>, &str, usize)>> = BTreeMap::new();
+        for (job, statements) in &contrast.stated {
+            for (n, statement) in statements.iter().enumerate() {
+                if let Some(principal) = &statement.principal {
+                    by_caller.entry(principal).or_default().push((statement.time, job, n));
+                }
+            }
+        }
+        for statements in by_caller.values_mut() {
+            statements.sort_unstable();
+        }
+        let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
+        Self { contrast, by_subject, clients, roles, by_caller, candidates }
+    }
+
+    /// The ids by which changes may name a caller: itself, its display name, the roles it holds.
+    #[must_use]
+    pub fn names_of<'b>(&'b self, principal: &'b str) -> BTreeSet<&'b str> {
+        let mut names = BTreeSet::from([principal]);
+        if let Some(client) = self.clients.get(principal) {
+            names.extend(client.subjects.iter().map(String::as_str));
+            names.extend(role_ids(&client.body));
+        }
+        if let Some((_, name)) = principal.rsplit_once(":role/").or_else(|| principal.rsplit_once(":user/")) {
+            names.insert(name.rsplit('/').next().unwrap_or(name));
+        }
+        if let Some(role) = principal.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next()) {
+            names.insert(role);
+        }
+        names
+    }
+
+    /// Grants and revocations of a caller, in order of time.
+    #[must_use]
+    pub fn changes_of(&self, principal: &str) -> Vec<&'a Change> {
+        let names = self.names_of(principal);
+        let mut found: Vec<&Change> = names.iter().filter_map(|n| self.by_subject.get(n)).flatten().copied().collect();
+        found.sort_by_key(|c| (c.time, c.at, c.kind));
+        found.dedup_by_key(|c| (c.time, c.at, c.kind));
+        found
+    }
+
+    /// What `principal` held in `job` at `time`: what the job's records state, or the caller's last statement before, or
+    /// a snapshot; with the grants and revocations logged since. `None` where nothing states it.
+    #[must_use]
+    pub fn held(&self, principal: &str, job: Option<&str>, time: Option<i64>) -> Option<Held> {
+        let changes = self.changes_of(principal);
+        if let Some((since, scopes, row)) = self.stated(principal, job, time) {
+            let mut held = Held { scopes, basis: Some(Basis::Row(row)), changes: Vec::new() };
+            let later = changes.iter().filter(|c| since.is_some_and(|s| c.time > s) && time.is_some_and(|t| c.time <= t));
+            for change in later {
+                apply(&mut held, change);
+            }
+            return Some(held);
+        }
+        let client = self.clients.get(principal)?;
+        let mut held = Held { scopes: self.snapshot_scopes(client)?, basis: Some(Basis::Record(client.at)), changes: Vec::new() };
+        // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
+        // what was changed after it is undone.
+        for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {
+            undo(&mut held, change);
+        }
+        for change in changes.iter().filter(|c| time.is_some_and(|t| c.time <= t)) {
+            apply(&mut held, change);
+        }
+        Some(held)
+    }
+
+    fn stated(&self, principal: &str, job: Option<&str>, time: Option<i64>) -> Option<(Option<i64>, BTreeSet<String>, u32)> {
+        let of_job = job.and_then(|job| self.contrast.stated.get(job)).and_then(|statements| {
+            let own = statements.iter().filter(|s| s.principal.as_deref().is_none_or(|p| p == principal));
+            own.clone().rfind(|s| s.time <= time).or_else(|| own.clone().next())
+        });
+        let statement = match of_job {
+            Some(statement) => statement,
+            None => {
+                let statements = self.by_caller.get(principal)?;
+                let (_, job, n) = statements.iter().rfind(|(at, ..)| at.is_some() && *at <= time)?;
+                &self.contrast.stated[*job][*n]
+            }
+        };
+        Some((statement.time, statement.scopes.clone(), statement.row))
+    }
+
+    fn snapshot_scopes(&self, client: &Document) -> Option<BTreeSet<String>> {
+        let mut found: BTreeSet<String> = BTreeSet::new();
+        let mut known = false;
+        for name in ["scope", "scopes", "permissions"] {
+            if let Some(list) = client.body.get(name) {
+                known |= !texts(list).is_empty();
+                found.extend(texts(list));
+            }
+        }
+        for id in role_ids(&client.body) {
+            if let Some(role) = self.roles.get(id) {
+                known = true;
+                found.extend(role_permissions(&role.body));
+            }
+        }
+        known.then_some(found)
+    }
+
+    /// What `step` needs, judged by who got through it.
+    #[must_use]
+    pub fn need(&self, step: &str) -> Need {
+        let mut need = Need::default();
+        let mut with: BTreeMap<String, usize> = BTreeMap::new();
+        let mut universe: BTreeSet<String> = self.candidates.get(step).into_iter().flatten().cloned().collect();
+        let mut groups: Vec<(BTreeSet<String>, u64)> = Vec::new();
+        for group in self.contrast.through.get(step).into_iter().flatten() {
+            let Some(held) = self.held(&group.principal, group.job.as_deref(), group.time) else { continue };
+            need.jobs += 1;
+            if need.examples.len() < 3 {
+                need.examples.push(group.example);
+            }
+            universe.extend(held.scopes.iter().cloned());
+            for scope in &held.scopes {
+                *with.entry(scope.clone()).or_default() += 1;
+            }
+            groups.push((held.scopes, group.ok));
+        }
+        for scope in universe {
+            let without = groups.iter().filter(|(held, _)| !holds(held, &scope));
+            let (jobs_without, attempts): (usize, u64) = without.fold((0, 0), |(jobs, n), (_, ok)| (jobs + 1, n + ok));
+            if jobs_without * STRAY_SHARE > need.jobs {
+                need.not_needed.insert(scope, attempts);
+            } else if with.contains_key(&scope) && need.jobs >= ENOUGH_JOBS {
+                need.needed.insert(scope);
+            }
+        }
+        need
+    }
+
+    /// Of the scopes in `missing`, those that are known to matter at `step`, if any is; else all. Callers who succeed
+    /// share scopes that have nothing to do with the step, and a failing one may lack those too.
+    #[must_use]
+    pub fn most_telling(&self, step: &str, missing: BTreeSet<String>) -> BTreeSet<String> {
+        let known: BTreeSet<String> =
+            self.candidates.get(step).into_iter().flatten().filter(|c| missing.contains(*c)).cloned().collect();
+        if known.is_empty() { missing } else { known }
+    }
+
+    /// Whether `scope` is one that the rule pack names for `step`.
+    #[must_use]
+    pub fn is_candidate(&self, step: &str, scope: &str) -> bool {
+        self.candidates.get(step).is_some_and(|known| known.iter().any(|c| c == scope))
+    }
+}
+
+fn apply(held: &mut Held, change: &Change) {
+    held.changes.push(change.at);
+    for permission in &change.permissions {
+        if change.kind == ChangeKind::Grant {
+            held.scopes.insert(permission.clone());
+        } else {
+            held.scopes.remove(permission);
+        }
+    }
+}
+
+fn undo(held: &mut Held, change: &Change) {
+    held.changes.push(change.at);
+    for permission in &change.permissions {
+        if change.kind == ChangeKind::Grant {
+            held.scopes.remove(permission);
+        } else {
+            held.scopes.insert(permission.clone());
+        }
+    }
+}
+
+/// Whether `scopes` cover `wanted`; `recording:*:*`, `recording:*` and `*` are wildcards in Genesys permissions.
+#[must_use]
+pub fn holds(scopes: &BTreeSet<String>, wanted: &str) -> bool {
+    scopes.contains(wanted) || scopes.iter().any(|scope| scope.contains('*') && super::policy::wildcard(scope, wanted))
+}
+
+fn role_ids(client: &Value) -> Vec<&str> {
+    let listed = client.get("roleIds").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let divisions = client.get("roleDivisions").and_then(Value::as_array).into_iter().flatten();
+    listed.chain(divisions.filter_map(|d| d.get("roleId")?.as_str())).collect()
+}
+
+/// `domain:entity:action` for every action of every permission policy of a role, and the plain list if there is one.
+fn role_permissions(role: &Value) -> Vec<String> {
+    let mut found = role.get("permissions").map(texts).unwrap_or_default();
+    for policy in role.get("permissionPolicies").and_then(Value::as_array).into_iter().flatten() {
+        let part = |name: &str| policy.get(name).and_then(Value::as_str).unwrap_or("*");
+        for action in policy.get("actionSet").map(texts).unwrap_or_default() {
+            found.push(format!("{}:{}:{action}", part("domain"), part("entityName")));
+        }
+    }
+    found
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => scopes::split(text).map(str::to_owned).collect(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}

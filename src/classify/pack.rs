@@ -1,0 +1,294 @@
+//! Rule packs: what exports do, what steps are said to need, and the rules that weigh evidence, as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::dossier::GROUPS;
+use super::features::{self, FEATURES, FeatureRow};
+use crate::correlate::Operation;
+use crate::error::{Error, Result};
+
+/// The pack that is built in.
+pub const DEFAULT_PACK: &str = include_str!("default_rules.toml");
+
+/// The causes that are weighed against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    ScopeCollision,
+    SyncRace,
+    PolicyMismatch,
+    OtherCause,
+}
+
+impl Cause {
+    /// All causes, in the order of the report.
+    pub const ALL: [Self; 4] = [Self::ScopeCollision, Self::SyncRace, Self::PolicyMismatch, Self::OtherCause];
+
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScopeCollision => "scope_collision",
+            Self::SyncRace => "sync_race",
+            Self::PolicyMismatch => "policy_mismatch",
+            Self::OtherCause => "other_cause",
+        }
+    }
+}
+
+/// The kind of evidence a rule stands for, strongest first (DESIGN section 6). A symptom alone decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    Intervention,
+    NamedCause,
+    State,
+    Probe,
+    Pattern,
+    Symptom,
+}
+
+/// How well a rule's source is founded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// By the vendor.
+    Documented,
+    /// In data.
+    Observed,
+    /// By users, unconfirmed.
+    Reported,
+}
+
+/// A rule.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub id: String,
+    pub class: Cause,
+    /// The mechanism it speaks for; none for rules that speak of the class as a whole, or against it.
+    pub mechanism: Option<String>,
+    pub evidence: Evidence,
+    /// Expert judgement; negative speaks against the class.
+    pub weight: f64,
+    /// SQL boolean expression over the feature columns; null counts as not met.
+    pub when: String,
+    /// The sentence for the reader; `{column}` is replaced by the feature's value.
+    pub statement: String,
+    /// Groups of records that the sentence rests on.
+    #[serde(default)]
+    pub cites: Vec<String>,
+    pub source: String,
+    pub standing: Standing,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// Advice on what to do or collect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advice {
+    /// The mechanism it is for; for `next_evidence`, absent.
+    pub mechanism: Option<String>,
+    /// Condition over the feature columns; absent is always.
+    pub when: Option<String>,
+    pub text: String,
+}
+
+/// Permissions that a step is said to need.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    pub step: String,
+    pub permissions: Vec<String>,
+    pub standing: Standing,
+    pub source: String,
+}
+
+/// Least weight of the winning class for each degree of support.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Support {
+    pub moderate: f64,
+    pub strong: f64,
+    pub very_strong: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    name: String,
+    version: String,
+    margin: f64,
+    support: Support,
+    assumed_sync_lag_seconds: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    pack: Head,
+    #[serde(default)]
+    operation: Vec<Operation>,
+    #[serde(default)]
+    requirement: Vec<Requirement>,
+    #[serde(default)]
+    rule: Vec<Rule>,
+    #[serde(default)]
+    remedy: Vec<Advice>,
+    #[serde(default)]
+    next_evidence: Vec<Advice>,
+}
+
+/// A rule pack, checked.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    pub name: String,
+    pub version: String,
+    /// How far the winning class must lead.
+    pub margin: f64,
+    pub support: Support,
+    /// Taken for the longest lag of a hold where the archive shows none.
+    pub assumed_sync_lag_seconds: f64,
+    pub operations: Vec<Operation>,
+    pub requirements: Vec<Requirement>,
+    pub rules: Vec<Rule>,
+    pub remedies: Vec<Advice>,
+    pub next_evidence: Vec<Advice>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Pack {
+    /// Reads and checks a pack; `origin` is what errors call it.
+    ///
+    /// # Errors
+    /// The text is no pack, a rule's condition is no boolean expression over known columns, a placeholder or a group of
+    /// records is unknown, an id is used twice. The sentence names the rule and the column.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let fail = |reason: String| Error::RulePack { origin: origin.to_owned(), reason };
+        let file: File = toml::from_str(text).map_err(|e| fail(e.to_string().trim().to_owned()))?;
+        let pack = Self {
+            name: file.pack.name,
+            version: file.pack.version,
+            margin: file.pack.margin,
+            support: file.pack.support,
+            assumed_sync_lag_seconds: file.pack.assumed_sync_lag_seconds,
+            operations: file.operation,
+            requirements: file.requirement,
+            rules: file.rule,
+            remedies: file.remedy,
+            next_evidence: file.next_evidence,
+        };
+        pack.check().map_err(fail)?;
+        Ok(pack)
+    }
+
+    /// The pack that is built in.
+    ///
+    /// # Errors
+    /// Never: a test reads it.
+    pub fn built_in() -> Result<Self> {
+        Self::parse(DEFAULT_PACK, "the built-in rule pack")
+    }
+
+    /// Scopes that callers are said to lack, by step.
+    #[must_use]
+    pub fn candidates(&self) -> BTreeMap<String, Vec<String>> {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for requirement in &self.requirements {
+            found.entry(requirement.step.clone()).or_default().extend(requirement.permissions.iter().cloned());
+        }
+        found
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let empty = features::frame(&[] as &[&FeatureRow]).map_err(|e| e.to_string())?;
+        let mut ids = BTreeSet::new();
+        let mut operations = BTreeSet::new();
+        for operation in &self.operations {
+            if !operations.insert(&operation.name) {
+                return Err(format!("operation `{}` is listed twice", operation.name));
+            }
+        }
+        for rule in &self.rules {
+            let named = |reason: String| format!("rule `{}`: {reason}", rule.id);
+            if !ids.insert(&rule.id) {
+                return Err(named("the id is used twice".to_owned()));
+            }
+            if !rule.weight.is_finite() || rule.weight == 0.0 {
+                return Err(named("the weight must be a number other than 0".to_owned()));
+            }
+            check_condition(&empty, &rule.when).map_err(named)?;
+            check_placeholders(&rule.statement).map_err(named)?;
+            for group in &rule.cites {
+                if !GROUPS.iter().any(|(known, _)| known == group) {
+                    return Err(named(format!("`{group}` in `cites` is no group of records; docs/rules.md lists them")));
+                }
+            }
+        }
+        for (n, advice) in self.remedies.iter().chain(&self.next_evidence).enumerate() {
+            let named = |reason| format!("advice {} (`{}`): {reason}", n + 1, first_words(&advice.text));
+            if let Some(when) = &advice.when {
+                check_condition(&empty, when).map_err(named)?;
+            }
+            check_placeholders(&advice.text).map_err(named)?;
+        }
+        Ok(())
+    }
+}
+
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(5).collect::<Vec<_>>().join(" ")
+}
+
+/// The expression of a condition.
+///
+/// # Errors
+/// It is not SQL.
+pub fn condition(sql: &str) -> std::result::Result<Expr, String> {
+    polars::sql::sql_expr(sql).map_err(|e| format!("`{sql}` is no SQL expression ({e})"))
+}
+
+fn check_condition(empty: &DataFrame, sql: &str) -> std::result::Result<(), String> {
+    let expression = condition(sql)?;
+    for name in expression.clone().meta().root_names() {
+        if !FEATURES.iter().any(|(known, ..)| *known == name.as_str()) {
+            return Err(format!("`{name}` is no feature column{}", suggestion(&name)));
+        }
+    }
+    let result = empty
+        .clone()
+        .lazy()
+        .select([expression.alias("met")])
+        .collect()
+        .map_err(|e| format!("`{sql}` cannot be evaluated ({e})"))?;
+    match result.column("met").map(Column::dtype) {
+        Ok(DataType::Boolean) => Ok(()),
+        Ok(other) => Err(format!("`{sql}` gives {other}, a condition must give a boolean")),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn check_placeholders(text: &str) -> std::result::Result<(), String> {
+    for name in text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name) {
+        if !FEATURES.iter().any(|(known, ..)| *known == name) && !super::verdict::EXTRA_PLACEHOLDERS.contains(&name) {
+            return Err(format!("`{{{name}}}` is no feature column{}", suggestion(name)));
+        }
+    }
+    Ok(())
+}
+
+/// The known column that a mistyped one most resembles.
+fn suggestion(name: &str) -> String {
+    let closest = FEATURES.iter().map(|(known, ..)| (strsim::levenshtein(name, known), *known)).min();
+    match closest {
+        Some((distance, known)) if distance <= 3 => format!("; did you mean `{known}`?"),
+        _ => "; docs/rules.md lists them".to_owned(),
+    }
+}

@@ -1,0 +1,206 @@
+//! State as of the failing attempts: scopes against what the steps need, and policies replayed.
+
+use std::collections::BTreeSet;
+
+use super::archive::Archive;
+use super::authority::{Basis, Held, holds};
+use super::dossier::Dossier;
+use super::policy::{self, Decision, Replay, Request};
+use crate::correlate::{Failure, Row};
+use crate::ingest::{ChangeKind, Document, DocumentKind, Text};
+
+/// Fills in the features of state.
+pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    fill_scopes(archive, failure, dossier);
+    fill_bucket_policy(archive, failure, dossier);
+    fill_trust_policy(archive, failure, dossier);
+    fill_key_policy(archive, failure, dossier);
+    let prefix = failure.object_key.as_deref().and_then(|key| key.split_once("/year=")).map(|(prefix, _)| prefix);
+    let differs = prefix.zip(failure.tenant_id.as_deref()).map(|(prefix, tenant)| prefix != tenant);
+    dossier.features.flag("key_prefix_differs", differs);
+}
+
+fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let steps: BTreeSet<&String> = failure.steps.iter().collect();
+    let needs: Vec<_> = steps.iter().filter_map(|step| archive.need(step)).collect();
+    let needed: BTreeSet<&String> = needs.iter().flat_map(|n| &n.needed).collect();
+    let f = &mut dossier.features;
+    f.flag("need_known", !needed.is_empty());
+    f.count("successes_seen", needs.iter().map(|n| n.jobs).max().unwrap_or(0));
+    let examples: Vec<Row> = needs.iter().flat_map(|n| n.examples.clone()).collect();
+    dossier.cite_rows(archive, "successes", &examples);
+    let not_needed = |scope: &String| needs.iter().any(|n| n.not_needed.contains_key(scope)) && !needed.contains(scope);
+    if !dossier.named.is_empty() {
+        let all = dossier.named.iter().all(not_needed);
+        dossier.features.flag("named_not_needed", all);
+    }
+    let held = failure
+        .principal
+        .as_deref()
+        .and_then(|principal| archive.authority.held(principal, failure.job_id.as_deref(), failure.first_failed_at));
+    dossier.features.flag("scopes_known", held.is_some());
+    let Some(held) = held else { return };
+    cite_held(archive, &held, dossier);
+    let missing: BTreeSet<String> = needed.into_iter().filter(|scope| !holds(&held.scopes, scope)).cloned().collect();
+    let missing = archive.authority.most_telling(&failure.step, missing);
+    if !dossier.named.is_empty() {
+        let lacked = dossier.named.iter().any(|scope| !holds(&held.scopes, scope));
+        dossier.features.flag("named_missing", lacked);
+    }
+    let f = &mut dossier.features;
+    f.count("missing_count", missing.len());
+    f.text("missing_scopes", Some(missing.iter().cloned().collect::<Vec<_>>().join(" ")));
+    let known = f.is("need_known");
+    f.flag("holds_needed", known.then_some(missing.is_empty()));
+    let hold_scope = |s: &String| {
+        let s = s.to_ascii_lowercase();
+        (s.contains("hold") || s.contains("deletionprotection") || s.contains("lock")) && !s.ends_with(":view")
+    };
+    f.flag("hold_scope_held", held.scopes.iter().any(hold_scope));
+    dossier.missing = missing;
+    fill_revocations(archive, failure, dossier);
+}
+
+fn cite_held(archive: &Archive<'_>, held: &Held, dossier: &mut Dossier) {
+    match held.basis {
+        Some(Basis::Row(row)) => dossier.cite_rows(archive, "scopes", &[row]),
+        Some(Basis::Record(at)) => dossier.cite("scopes", [at]),
+        None => {}
+    }
+    dossier.cite("scopes", held.changes.iter().copied());
+}
+
+fn fill_revocations(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let Some(principal) = &failure.principal else { return };
+    let takes = |permissions: &[String]| permissions.iter().any(|p| dossier.missing.contains(p));
+    let changes = archive.authority.changes_of(principal);
+    let before = changes
+        .iter()
+        .filter(|c| c.kind == ChangeKind::Revoke && Some(c.time) <= failure.first_failed_at && takes(&c.permissions));
+    let records: Vec<_> = before.map(|c| c.at).collect();
+    dossier.features.flag("revoked_before", !records.is_empty());
+    dossier.cite("revocations", records);
+}
+
+/// Who called AWS: the refused call's ARN or service, else the trail's principal where that is an ARN.
+fn aws_caller(failure: &Failure, dossier: &Dossier) -> Option<String> {
+    let own = failure.principal.clone().filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"));
+    dossier.features.str("aws_caller").map(str::to_owned).or(own)
+}
+
+fn fill_bucket_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    if !dossier.features.is("storage_refused") {
+        return;
+    }
+    let Some(document) = failure
+        .bucket
+        .as_deref()
+        .and_then(|bucket| archive.in_force(DocumentKind::BucketPolicy, &[bucket], refused_at(archive, failure)))
+    else {
+        return;
+    };
+    let replay = replay_bucket(failure, dossier, document);
+    let f = &mut dossier.features;
+    f.text("policy_decision", Some(replay.decision.name()));
+    f.text("policy_gap", replay.gap.map(policy::Gap::name));
+    f.text("policy_detail", Some(replay.detail));
+    f.text("policy_origin", Some(if document.time.is_some() { "logged change" } else { "snapshot" }));
+    dossier.cite("policy", [document.at]);
+}
+
+/// When storage refused: the first refusal at a storing step.
+fn refused_at(archive: &Archive<'_>, failure: &Failure) -> Option<i64> {
+    let rows = failure.failing.iter().zip(&failure.steps);
+    let stored = rows.filter(|(_, step)| matches!(step.as_str(), "export" | "upload" | "verify"));
+    stored.filter_map(|(row, _)| archive.table.time(*row)).min().or(failure.first_failed_at)
+}
+
+/// Replays a bucket policy against the failure's refused call.
+#[must_use]
+pub fn replay_bucket(failure: &Failure, dossier: &Dossier, document: &Document) -> Replay {
+    let caller = aws_caller(failure, dossier);
+    let action = dossier.features.str("refused_action").filter(|a| a.starts_with("s3:")).unwrap_or("s3:PutObject");
+    let bucket = failure.bucket.as_deref().unwrap_or("");
+    let resource = match &failure.object_key {
+        Some(key) => Some(format!("arn:aws:s3:::{bucket}/{key}")),
+        None if bucket_level(action) => Some(format!("arn:aws:s3:::{bucket}")),
+        None => None,
+    };
+    let request = Request {
+        principal: caller.as_deref(),
+        action,
+        resource: resource.as_deref(),
+        tenant: failure.tenant_id.as_deref(),
+        external_id: None,
+    };
+    policy::replay(&document.body, &request)
+}
+
+fn bucket_level(action: &str) -> bool {
+    action.contains("Bucket") && !action.contains("Object")
+}
+
+fn fill_trust_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    if !dossier.features.is("assume_role_refused") {
+        return;
+    }
+    let Some((arn, row)) = refused_role(archive, failure) else { return };
+    let name = arn.rsplit('/').next().unwrap_or(&arn);
+    let created = archive.in_force(DocumentKind::TrustPolicy, &[&arn, name], failure.first_failed_at);
+    let Some(document) = created else { return };
+    let age = document.time.zip(failure.first_failed_at).map(|(made, at)| super::symptoms::seconds(at - made));
+    dossier.features.number("role_created_before_seconds", age);
+    let caller = aws_caller(failure, dossier);
+    let request = Request {
+        principal: caller.as_deref(),
+        action: "sts:AssumeRole",
+        resource: Some(&arn),
+        tenant: failure.tenant_id.as_deref(),
+        external_id: archive.table.text(Text::ExternalId, row),
+    };
+    let replay = policy::replay(&document.body, &request);
+    dossier.features.text("trust_decision", Some(replay.decision.name()));
+    dossier.features.text("trust_detail", Some(replay.detail));
+    dossier.cite("trust", [document.at]);
+}
+
+/// The role that a failing record says could not be assumed.
+#[must_use]
+pub fn refused_role(archive: &Archive<'_>, failure: &Failure) -> Option<(String, Row)> {
+    let rows = failure.witnesses.iter().chain(&failure.failing);
+    rows.filter_map(|row| Some((archive.table.text(Text::RoleArn, *row)?.to_owned(), *row))).next()
+}
+
+/// The key that a failing record says could not be used.
+#[must_use]
+pub fn refused_key(archive: &Archive<'_>, failure: &Failure) -> Option<String> {
+    let rows = failure.witnesses.iter().chain(&failure.failing);
+    rows.filter_map(|row| archive.table.text(Text::KeyArn, *row)).map(str::to_owned).next()
+}
+
+fn fill_key_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    if !dossier.features.is("key_refused") {
+        return;
+    }
+    let Some(key) = refused_key(archive, failure) else { return };
+    let id = key.rsplit('/').next().unwrap_or(&key);
+    let Some(document) = archive.in_force(DocumentKind::KeyPolicy, &[&key, id], failure.first_failed_at) else { return };
+    let caller = aws_caller(failure, dossier);
+    let request = Request {
+        principal: caller.as_deref(),
+        action: dossier.features.str("refused_action").unwrap_or("kms:GenerateDataKey"),
+        resource: Some(&key),
+        tenant: failure.tenant_id.as_deref(),
+        external_id: None,
+    };
+    let replay = policy::replay(&document.body, &request);
+    dossier.features.text("key_decision", Some(replay.decision.name()));
+    dossier.features.text("key_detail", Some(replay.detail));
+    dossier.cite("key", [document.at]);
+}
+
+/// Whether a policy that answers so may have refused.
+#[must_use]
+pub fn refuses(decision: Decision) -> bool {
+    matches!(decision, Decision::ExplicitDeny | Decision::ImplicitDeny)
+}

@@ -1,0 +1,105 @@
+//! What was going on around a failure: holds, acknowledgements, probes, rotations, and how others fared.
+
+use super::archive::Archive;
+use super::dossier::Dossier;
+use super::symptoms::seconds;
+use crate::correlate::{Count, Failure, Row};
+use crate::ingest::{Change, ChangeKind, Text};
+
+/// Fills in the features of the surroundings.
+pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    fill_holds(archive, failure, dossier);
+    fill_acknowledgement(archive, failure, dossier);
+    fill_probe(archive, failure, dossier);
+    fill_rotation(archive, failure, dossier);
+    fill_contrast(archive, failure, dossier);
+}
+
+fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let holds = archive.holds_of(failure);
+    let times: Vec<i64> = failure.failing.iter().filter_map(|row| archive.table.time(*row)).collect();
+    let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.synced.is_none_or(|s| **time <= s));
+    dossier.features.flag("hold_known", !holds.is_empty());
+    dossier.features.count("in_hold_window", times.iter().filter(inside).count());
+    dossier.features.flag("hold_open", holds.iter().any(|h| h.synced.is_none() && Some(h.placed) <= failure.last_failed_at));
+    dossier.cite("holds", holds.iter().flat_map(|h| h.records.iter().copied()));
+    let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
+    dossier.features.number("sync_lag_seconds", Some(lag));
+    let span = failure.first_failed_at.zip(failure.last_failed_at).map(|(first, last)| seconds(last - first));
+    dossier.features.number("span_over_lag", span.map(|span| span / lag.max(1.0)));
+}
+
+fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let missing: Vec<Row> =
+        failure.failing.iter().copied().filter(|row| archive.table.acknowledged(*row) == Some(false)).collect();
+    dossier.features.count("ack_missing", missing.len());
+    dossier.features.int("ack_not_needed", archive.passed_unacknowledged(&failure.step));
+    dossier.cite_rows(archive, "unacknowledged", &missing);
+}
+
+fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let probes = archive.probes_of(failure);
+    let Some(last) = probes.last() else { return };
+    dossier.features.int("probe_status", archive.table.status(*last).map(i64::from));
+    dossier.features.flag("probe_ok", match archive.table.outcome(*last) {
+        "success" => Some(true),
+        "failure" => Some(false),
+        _ => None,
+    });
+    dossier.cite_rows(archive, "probes", &[*last]);
+}
+
+/// A rotation of this caller's credential between the start of its job and the last failing attempt.
+fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
+    let stated = failure.job_id.as_ref().and_then(|job| archive.contrast.stated.get(job)).into_iter().flatten();
+    let started = stated.filter_map(|s| s.time);
+    let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
+    let Some(first) = started.chain(attempted).min() else { return };
+    let names = archive.authority.names_of(principal);
+    let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));
+    let rotations: Vec<&Change> = archive.between(first, last).filter(own).collect();
+    dossier.features.flag("rotated_in_window", !rotations.is_empty());
+    let Some(rotated) = rotations.first().map(|c| c.time) else {
+        dossier.features.int("errors_after_rotation", 0);
+        return;
+    };
+    let after = failure.failing.iter().filter(|row| {
+        let (code, message) = (archive.table.text(Text::ErrorCode, **row), archive.table.text(Text::ErrorMessage, **row));
+        archive.table.time(**row) >= Some(rotated) && super::refusal::is_credential_error(code, message)
+    });
+    dossier.features.count("errors_after_rotation", after.count());
+    dossier.cite("credentials", rotations.iter().map(|c| c.at));
+}
+
+fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+    let own_failed = u64::from(failure.job_id.is_some());
+    let own_ok = u64::from(failure.recovery.is_some() && failure.job_id.is_some());
+    if let Some(principal) = &failure.principal {
+        let count = archive.contrast.caller(&failure.last_step, principal);
+        dossier.features.int("caller_ok_jobs", whole(count.ok_jobs.saturating_sub(own_ok)));
+        dossier.features.int("caller_failed_jobs", whole(count.failed_jobs.saturating_sub(own_failed)));
+    }
+    if let Some(bucket) = &failure.bucket {
+        let Count { ok, failed_jobs, .. } = archive.contrast.by_bucket.get(bucket).copied().unwrap_or_default();
+        let own_writes = failure.attempts.iter().filter(|row| archive.table.outcome(**row) == "success");
+        let stored = own_writes.filter(|row| matches!(step_of(archive, **row), "export" | "upload")).count() as u64;
+        let stored_failing = failure.steps.iter().any(|s| matches!(s.as_str(), "export" | "upload"));
+        dossier.features.int("bucket_ok", whole(ok.saturating_sub(stored)));
+        let own = u64::from(stored_failing && failure.job_id.is_some());
+        dossier.features.int("bucket_failed_jobs", whole(failed_jobs.saturating_sub(own)));
+    }
+    if let (Some(region), Some(time)) = (&failure.region, failure.first_failed_at) {
+        dossier.features.int("region_hour_failed", whole(archive.contrast.hour(region, time).failed));
+    }
+}
+
+fn step_of<'a>(archive: &'a Archive<'_>, row: Row) -> &'a str {
+    let operation = archive.table.text(Text::Operation, row).unwrap_or("");
+    let by_pack = || archive.pack.operations.iter().find(|o| o.name == operation).map(|o| o.step.as_str());
+    archive.table.text(Text::Step, row).or_else(by_pack).unwrap_or("")
+}
+
+fn whole(count: u64) -> Option<i64> {
+    i64::try_from(count).ok()
+}

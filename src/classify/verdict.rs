@@ -1,0 +1,308 @@
+//! Weighing: which rules apply to a failure, which cause leads, and what to say where none does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::dossier::Dossier;
+use super::features::{self, FeatureRow};
+use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
+use crate::correlate::Failure;
+use crate::evidence::Locator;
+
+/// What a failure is classified as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    ScopeCollision,
+    SyncRace,
+    PolicyMismatch,
+    OtherCause,
+    Inconclusive,
+}
+
+impl Class {
+    /// All classes, in the order of the report.
+    pub const ALL: [Self; 5] =
+        [Self::ScopeCollision, Self::SyncRace, Self::PolicyMismatch, Self::OtherCause, Self::Inconclusive];
+
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScopeCollision => "scope_collision",
+            Self::SyncRace => "sync_race",
+            Self::PolicyMismatch => "policy_mismatch",
+            Self::OtherCause => "other_cause",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+impl From<Cause> for Class {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::ScopeCollision => Self::ScopeCollision,
+            Cause::SyncRace => Self::SyncRace,
+            Cause::PolicyMismatch => Self::PolicyMismatch,
+            Cause::OtherCause => Self::OtherCause,
+        }
+    }
+}
+
+/// How strongly the evidence speaks for the verdict; a degree of judgement, not a probability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Support {
+    Weak,
+    Moderate,
+    Strong,
+    VeryStrong,
+}
+
+impl Support {
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Weak => "weak",
+            Self::Moderate => "moderate",
+            Self::Strong => "strong",
+            Self::VeryStrong => "very_strong",
+        }
+    }
+}
+
+/// A cause with what speaks for and against it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hypothesis {
+    pub class: Cause,
+    pub weight: f64,
+    #[serde(rename = "for")]
+    pub supports: Vec<String>,
+    pub against: Vec<String>,
+}
+
+/// A rule that applied.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub rule: String,
+    pub class: Cause,
+    pub weight: f64,
+    pub statement: String,
+    pub records: Vec<Locator>,
+}
+
+/// The verdict on one failure.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub class: Class,
+    pub mechanism: Option<String>,
+    pub support: Option<Support>,
+    pub missing_permissions: Vec<String>,
+    pub hypotheses: Vec<Hypothesis>,
+    pub findings: Vec<Finding>,
+    pub reason: Option<String>,
+    pub next_evidence: Vec<String>,
+    pub remedy: Vec<String>,
+    /// Values of the features that the verdict was made from.
+    pub features: FeatureRow,
+}
+
+/// Placeholders that statements and advice may use besides the feature columns.
+pub const EXTRA_PLACEHOLDERS: [&str; 6] =
+    ["missing_permissions", "principal", "bucket", "tenant_id", "job_id", "object_key"];
+/// Records that one finding cites at most; the others are counted by the features.
+const MAX_CITED: usize = 12;
+
+/// Weighs the evidence on every failure.
+///
+/// # Errors
+/// Polars cannot evaluate a condition.
+pub fn weigh(pack: &Pack, failures: &[Failure], dossiers: &[Dossier]) -> PolarsResult<Vec<Verdict>> {
+    let rows: Vec<&FeatureRow> = dossiers.iter().map(|d| &d.features).collect();
+    let frame = features::frame(&rows)?;
+    let rules: Vec<&Rule> = pack.rules.iter().filter(|rule| rule.enabled).collect();
+    let met = evaluate(&frame, rules.iter().map(|rule| Some(rule.when.as_str())))?;
+    let remedies = evaluate(&frame, pack.remedies.iter().map(|a| a.when.as_deref()))?;
+    let next = evaluate(&frame, pack.next_evidence.iter().map(|a| a.when.as_deref()))?;
+    let verdicts = failures.iter().zip(dossiers).enumerate().map(|(n, (failure, dossier))| {
+        let applied: Vec<&Rule> = rules.iter().zip(&met).filter(|(_, met)| met[n]).map(|(rule, _)| *rule).collect();
+        let chosen = |advice: &[Advice], met: &[Vec<bool>]| -> Vec<Advice> {
+            advice.iter().zip(met).filter(|(_, met)| met[n]).map(|(advice, _)| advice.clone()).collect()
+        };
+        let remedies = chosen(&pack.remedies, &remedies);
+        let next = chosen(&pack.next_evidence, &next);
+        verdict(pack, failure, dossier, &applied, &remedies, &next)
+    });
+    Ok(verdicts.collect())
+}
+
+/// For each condition, whether each row meets it; no condition is met by all, null is not met.
+fn evaluate<'a>(frame: &DataFrame, conditions: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Vec<Vec<bool>>> {
+    let expressions: Vec<Expr> = conditions
+        .enumerate()
+        .map(|(n, sql)| {
+            let expression = match sql {
+                None => lit(true),
+                Some(sql) => condition(sql).map_err(|e| polars_err!(ComputeError: "{e}"))?,
+            };
+            Ok(expression.alias(format!("c{n}")))
+        })
+        .collect::<PolarsResult<_>>()?;
+    if expressions.is_empty() || frame.height() == 0 {
+        return Ok(vec![vec![false; frame.height()]; expressions.len()]);
+    }
+    let result = frame.clone().lazy().with_columns(&expressions).collect()?;
+    let column = |n: usize| -> PolarsResult<Vec<bool>> {
+        let column = result.column(&format!("c{n}"))?.bool()?.clone();
+        let one = column.len() == 1 && frame.height() != 1;
+        Ok((0..frame.height()).map(|row| column.get(if one { 0 } else { row }).unwrap_or(false)).collect())
+    };
+    (0..expressions.len()).map(column).collect()
+}
+
+fn verdict(
+    pack: &Pack,
+    failure: &Failure,
+    dossier: &Dossier,
+    applied: &[&Rule],
+    remedies: &[Advice],
+    next: &[Advice],
+) -> Verdict {
+    let hypotheses: Vec<Hypothesis> = Cause::ALL.into_iter().map(|cause| hypothesis(cause, applied)).collect();
+    let mut ranked: Vec<&Hypothesis> = hypotheses.iter().collect();
+    ranked.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.class.cmp(&b.class)));
+    let (best, second) = (ranked[0], ranked[1]);
+    let beyond_symptom =
+        applied.iter().any(|r| r.class == best.class && r.weight > 0.0 && r.evidence != Evidence::Symptom);
+    let leads = best.weight > 0.0 && best.weight - second.weight.max(0.0) >= pack.margin;
+    let class = if leads && beyond_symptom { Class::from(best.class) } else { Class::Inconclusive };
+    let decided = class != Class::Inconclusive;
+    let mechanism = decided.then(|| mechanism(best.class, applied)).flatten();
+    let missing = if class == Class::ScopeCollision { missing_permissions(dossier, mechanism.as_deref()) } else { Vec::new() };
+    let fill = |text: &str| fill(text, failure, &dossier.features, &missing);
+    let findings = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
+    let support = decided.then(|| support(pack, best.weight));
+    let for_mechanism = |advice: &&Advice| decided && (advice.mechanism.is_none() || advice.mechanism == mechanism);
+    let remedy = remedies.iter().filter(for_mechanism).map(|a| fill(&a.text)).collect();
+    let asks = !decided || support == Some(Support::Weak);
+    let next_evidence = next.iter().filter(|_| asks).map(|a| fill(&a.text)).collect();
+    let reason = (!decided).then(|| reason(pack, best, second, beyond_symptom));
+    Verdict {
+        class,
+        mechanism,
+        support,
+        missing_permissions: missing,
+        hypotheses,
+        findings,
+        reason,
+        next_evidence,
+        remedy,
+        features: dossier.features.clone(),
+    }
+}
+
+fn hypothesis(cause: Cause, applied: &[&Rule]) -> Hypothesis {
+    let of = |positive: bool| {
+        let chosen = applied.iter().filter(|r| r.class == cause && (r.weight > 0.0) == positive);
+        chosen.map(|r| r.id.clone()).collect()
+    };
+    let weight = applied.iter().filter(|r| r.class == cause).map(|r| r.weight).sum::<f64>();
+    // Adding nothing gives minus zero, which would be printed as such.
+    Hypothesis { class: cause, weight: weight + 0.0, supports: of(true), against: of(false) }
+}
+
+/// The mechanism with the most weight behind it; of equals, the one whose rule stands first in the pack.
+fn mechanism(cause: Cause, applied: &[&Rule]) -> Option<String> {
+    let mut weights: Vec<(&str, f64)> = Vec::new();
+    for rule in applied.iter().filter(|r| r.class == cause && r.weight > 0.0) {
+        let Some(name) = rule.mechanism.as_deref() else { continue };
+        match weights.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, weight)) => *weight += rule.weight,
+            None => weights.push((name, rule.weight)),
+        }
+    }
+    let most = weights.iter().map(|(_, w)| *w).fold(f64::NEG_INFINITY, f64::max);
+    weights.iter().find(|(_, w)| *w >= most).map(|(name, _)| (*name).to_owned())
+}
+
+fn support(pack: &Pack, weight: f64) -> Support {
+    match weight {
+        w if w >= pack.support.very_strong => Support::VeryStrong,
+        w if w >= pack.support.strong => Support::Strong,
+        w if w >= pack.support.moderate => Support::Moderate,
+        _ => Support::Weak,
+    }
+}
+
+/// What the caller lacked: what the archive shows, else what helped when it was granted, else what was refused, else
+/// what the refusal claims.
+fn missing_permissions(dossier: &Dossier, mechanism: Option<&str>) -> Vec<String> {
+    let f = &dossier.features;
+    if mechanism == Some("identity_policy_denied") {
+        return f.str("refused_action").map(str::to_owned).into_iter().collect();
+    }
+    let both: BTreeSet<String> = dossier.missing.intersection(&dossier.granted).cloned().collect();
+    let claimed = if f.is("named_not_needed") { BTreeSet::new() } else { dossier.named.clone() };
+    let sets = [both, dossier.missing.clone(), dossier.granted.clone(), claimed];
+    sets.into_iter().find(|set| !set.is_empty()).unwrap_or_default().into_iter().collect()
+}
+
+fn finding(rule: &Rule, dossier: &Dossier, statement: String) -> Finding {
+    let mut records: Vec<Locator> = Vec::new();
+    for group in &rule.cites {
+        for record in dossier.groups.get(group.as_str()).into_iter().flatten() {
+            if !records.contains(record) && records.len() < MAX_CITED {
+                records.push(*record);
+            }
+        }
+    }
+    records.sort_unstable();
+    Finding { rule: rule.id.clone(), class: rule.class, weight: rule.weight, statement, records }
+}
+
+fn reason(pack: &Pack, best: &Hypothesis, second: &Hypothesis, beyond_symptom: bool) -> String {
+    if best.weight <= 0.0 {
+        return "nothing in the evidence speaks for any cause".to_owned();
+    }
+    if !beyond_symptom {
+        return format!("only the symptom is on record; it leans to {} and decides nothing", best.class.name());
+    }
+    format!(
+        "{} ({}) and {} ({}) are closer than the margin of {}",
+        best.class.name(),
+        best.weight,
+        second.class.name(),
+        second.weight,
+        pack.margin
+    )
+}
+
+/// Replaces `{column}` by the feature's value.
+fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]) -> String {
+    let mut extra: BTreeMap<&str, String> = BTreeMap::new();
+    let mut put = |name, value: &Option<String>| {
+        extra.insert(name, value.clone().unwrap_or_else(|| "(unknown)".to_owned()));
+    };
+    put("principal", &failure.principal);
+    put("bucket", &failure.bucket);
+    put("tenant_id", &failure.tenant_id);
+    put("job_id", &failure.job_id);
+    put("object_key", &failure.object_key);
+    put("missing_permissions", &(!missing.is_empty()).then(|| missing.join(", ")));
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let Some((name, tail)) = after.split_once('}') else { break };
+        match (extra.get(name), features.get(name)) {
+            (Some(value), _) => filled.push_str(value),
+            (None, Some(value)) => filled.push_str(&value.to_string()),
+            (None, None) => filled.push_str("(unknown)"),
+        }
+        rest = tail;
+    }
+    filled + rest
+}

@@ -1,0 +1,177 @@
+//! `holdtrace analyze`
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::progress::Bar;
+use super::{Reading, Status, output};
+use crate::classify::Class;
+use crate::error::{Error, Result};
+use crate::ingest::AssumedZone;
+use crate::report::{self, Analysis};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    reading: Reading,
+    /// Output format; by default a table on a terminal, else what the name of --out ends in, else ndjson
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write to this file instead of standard output (whole or not at all)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only failures of this job
+    #[arg(long, value_name = "ID")]
+    job: Option<String>,
+    /// Only failures that began at or after this time (RFC 3339, or a date)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only failures that began before this time (RFC 3339, or a date)
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// End with status 3 if a failure of this class is found (repeatable)
+    #[arg(long, value_name = "CLASS", value_enum)]
+    fail_on: Vec<ClassName>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: a summary, then a row per failure
+    Table,
+    /// One JSON object per failure
+    Ndjson,
+    /// One JSON object: failures, summary, coverage ledger, manifest
+    Json,
+    /// One row per failure
+    Csv,
+    /// One row per failure, typed
+    Parquet,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum ClassName {
+    ScopeCollision,
+    SyncRace,
+    PolicyMismatch,
+    OtherCause,
+    Inconclusive,
+}
+
+impl ClassName {
+    const fn class(self) -> Class {
+        match self {
+            Self::ScopeCollision => Class::ScopeCollision,
+            Self::SyncRace => Class::SyncRace,
+            Self::PolicyMismatch => Class::PolicyMismatch,
+            Self::OtherCause => Class::OtherCause,
+            Self::Inconclusive => Class::Inconclusive,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<Status> {
+    arguments.reading.set_threads()?;
+    let (since, until) = (moment("--since", arguments.since.as_ref())?, moment("--until", arguments.until.as_ref())?);
+    let rules = arguments.reading.rules()?;
+    let bar = Bar::new();
+    let analysis = report::analyze(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
+    bar.finish();
+    let mut analysis = analysis?;
+    analysis.failures.retain(|failure| {
+        let begun = failure.first_failed_micros;
+        arguments.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
+            && since.is_none_or(|since| begun >= Some(since))
+            && until.is_none_or(|until| begun.is_some_and(|begun| begun < until))
+    });
+    let format = format(arguments);
+    if format == Format::Parquet && arguments.out.is_none() && io::stdout().is_terminal() {
+        let reason = "Parquet is not for terminals; name a file with --out".to_owned();
+        return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
+    }
+    output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    report_coverage(&analysis, format);
+    Ok(status(arguments, &analysis))
+}
+
+fn format(arguments: &Arguments) -> Format {
+    let by_name = || {
+        let extension = arguments.out.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match extension.as_str() {
+            "json" => Format::Json,
+            "csv" => Format::Csv,
+            "parquet" => Format::Parquet,
+            "txt" => Format::Table,
+            _ => return None,
+        })
+    };
+    let by_terminal = || (arguments.out.is_none() && io::stdout().is_terminal()).then_some(Format::Table);
+    arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
+}
+
+fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
+    let json = |e: serde_json::Error| Error::Output(e.to_string());
+    match format {
+        Format::Table => output::written(out.write_all(report::render_table(analysis, width()).as_bytes())),
+        Format::Ndjson => analysis.failures.iter().try_for_each(|failure| {
+            serde_json::to_writer(&mut out, failure).map_err(json)?;
+            output::written(out.write_all(b"\n"))
+        }),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
+            output::written(out.write_all(b"\n"))
+        }
+        Format::Csv => report::write_csv(&analysis.failures, out),
+        Format::Parquet => report::write_parquet(&analysis.failures, out),
+    }
+}
+
+/// The terminal's width, or 80 columns where there is none.
+fn width() -> u16 {
+    let (_, columns) = console_size().unwrap_or((0, 80));
+    columns.clamp(60, 240)
+}
+
+fn console_size() -> Option<(u16, u16)> {
+    comfy_table::Table::new().width().map(|columns| (0, columns))
+}
+
+/// One line per file that could not be read in full; the table says it itself.
+fn report_coverage(analysis: &Analysis, format: Format) {
+    if format == Format::Table || !analysis.coverage.is_partial() {
+        return;
+    }
+    for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0).take(20) {
+        match file.rejects.first() {
+            Some(r) => output::message(&format!(
+                "holdtrace: {}: {} of {} records not read; the first is record {} at offset {}: {}",
+                file.path, file.rejected, file.records, r.record, r.offset, r.reason
+            )),
+            None => output::message(&format!("holdtrace: {}: empty, no records in it", file.path)),
+        }
+    }
+    for note in &analysis.coverage.unreadable {
+        output::message(&format!("holdtrace: {note}"));
+    }
+}
+
+fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
+    let met = |failure: &report::FailureReport| arguments.fail_on.iter().any(|class| class.class() == failure.class);
+    if analysis.failures.iter().any(met) {
+        Status::Met
+    } else if analysis.coverage.is_partial() {
+        Status::Partial
+    } else {
+        Status::Done
+    }
+}
+
+fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
+    let Some(text) = text else { return Ok(None) };
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.clone() };
+    let read = AssumedZone::default().read(&whole).and_then(|instant| instant.micros);
+    let reason = format!("`{text}` is no time; give RFC 3339 (2026-03-02T00:00:00Z) or a date (2026-03-02)");
+    read.map(Some).ok_or(Error::Usage { what: what.to_owned(), reason })
+}

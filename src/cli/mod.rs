@@ -1,0 +1,133 @@
+//! The command line: one file per subcommand. Only this module prints.
+
+mod analyze;
+mod evaluate;
+mod output;
+mod progress;
+mod rules;
+mod show;
+mod timeline;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::classify::DEFAULT_PACK;
+use crate::error::{Error, Result};
+use crate::evidence::Limits;
+use crate::ingest::{AssumedZone, Options};
+use crate::report::RuleText;
+
+/// How a run ended (DESIGN section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Done.
+    Done = 0,
+    /// Done, but some input could not be read; the ledger says what.
+    Partial = 1,
+    /// Wrong usage, or nothing readable.
+    Unusable = 2,
+    /// Done, and `--fail-on` met its class.
+    Met = 3,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Explains why bulk exports of call recordings under legal hold failed, from the exported audit logs alone",
+    after_help = "Exit status: 0 done; 1 done, but some input could not be read; 2 wrong usage or nothing readable; \
+                  3 done, and --fail-on met that class."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find the failed exports and say why each failed
+    Analyze(analyze::Arguments),
+    /// Show every record of a job from every source, in order of time
+    Timeline(timeline::Arguments),
+    /// Show the raw bytes of a record and check its hash again
+    Show(show::Arguments),
+    /// Print the built-in rule pack, to be changed and given to --rules
+    Rules,
+    /// Compare the verdicts on a labelled archive with its truth
+    Evaluate(evaluate::Arguments),
+}
+
+/// What all subcommands that read evidence share.
+#[derive(Args)]
+struct Reading {
+    /// Files, folders, globs, or - for standard input; packed with gzip or zstd or not
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+    /// Zone of times that carry none: an offset (+01:00) or a name (Europe/Berlin)
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    assume_tz: AssumedZone,
+    /// Longest record that is read, in bytes; a longer one is rejected
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
+    max_record_bytes: usize,
+    /// Rule pack to use instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Threads to read and parse with; by default as many as there are cores
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Reading {
+    fn options(&self) -> Options {
+        Options { zone: self.assume_tz, limits: Limits { max_record: self.max_record_bytes, ..Limits::default() } }
+    }
+
+    fn rules(&self) -> Result<RuleText> {
+        match &self.rules {
+            None => RuleText::parse(DEFAULT_PACK, "the built-in rule pack"),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the rule pack", e))?;
+                RuleText::parse(&text, &path.display().to_string())
+            }
+        }
+    }
+
+    fn set_threads(&self) -> Result<()> {
+        let Some(threads) = self.threads else { return Ok(()) };
+        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        built.map_err(|e| Error::Usage { what: "--threads".to_owned(), reason: e.to_string() })
+    }
+}
+
+/// Parses the arguments, runs the subcommand, says what went wrong.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Status::Unusable.into() } else { Status::Done.into() };
+        }
+    };
+    let result = match cli.command {
+        Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Timeline(arguments) => timeline::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Rules => rules::run(),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(error) => {
+            output::message(&format!("holdtrace: {error}"));
+            Status::Unusable.into()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Writing: data to standard output or aside and then in place, messages to standard error.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::report::plain;
+
+/// Says something on standard error.
+pub fn message(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", plain(text));
+}
+
+/// Writes data to `path`, or to standard output. A file appears whole or not at all: it is written aside and renamed. A
+/// reader of standard output that goes away early is no error.
+pub fn data(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let Some(path) = path else { return to_stdout(write) };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let aside = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, "creating the output file", e))?;
+    let mut buffered = BufWriter::new(aside);
+    write(&mut buffered)?;
+    let aside = buffered.into_inner().map_err(|e| Error::io(path, "writing the output file", e.into_error()))?;
+    readable_as_usual(aside.path());
+    aside.persist(path).map_err(|e| Error::io(path, "putting the output file in place", e.error))?;
+    Ok(())
+}
+
+/// Temporary files are private; a report is as readable as any file its user makes.
+#[cfg(unix)]
+fn readable_as_usual(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o644));
+}
+
+#[cfg(not(unix))]
+fn readable_as_usual(_: &Path) {}
+
+fn to_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut guarded = Guarded { out: BufWriter::new(io::stdout().lock()), gone: false };
+    let result = write(&mut guarded).and_then(|()| guarded.flush().map_err(|e| Error::Output(e.to_string())));
+    if guarded.gone { Ok(()) } else { result }
+}
+
+struct Guarded<W: Write> {
+    out: W,
+    gone: bool,
+}
+
+impl<W: Write> Guarded<W> {
+    fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.gone |= result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl<W: Write> Write for Guarded<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(buf);
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.noted(result)
+    }
+}
+
+/// Turns a failed write into a sentence.
+pub fn written<T>(result: io::Result<T>) -> Result<()> {
+    result.map(|_| ()).map_err(|e| Error::Output(e.to_string()))
+}

@@ -1,0 +1,81 @@
+//! `holdtrace timeline`
+
+use std::io::{self, IsTerminal as _, Write};
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::progress::Bar;
+use super::{Reading, Status, output};
+use crate::error::{Error, Result};
+use crate::report::{Evidence, Timeline, plain, timeline};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    reading: Reading,
+    /// The job
+    #[arg(long, value_name = "ID")]
+    job: String,
+    /// Output format; by default a table on a terminal, else ndjson
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// One JSON object per record
+    Ndjson,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Status> {
+    arguments.reading.set_threads()?;
+    let rules = arguments.reading.rules()?;
+    let bar = Bar::new();
+    let evidence = Evidence::read(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
+    bar.finish();
+    let evidence = evidence?;
+    let timeline = timeline(&evidence, &arguments.job)?;
+    let terminal = io::stdout().is_terminal();
+    let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
+    output::data(None, |out| match format {
+        Format::Table => output::written(writeln!(out, "{}", table(&timeline))),
+        Format::Ndjson => ndjson(&timeline, out),
+    })?;
+    let partial = evidence.ingested.files.iter().any(|f| f.rejected > 0 || f.sha256.is_none());
+    Ok(if partial { Status::Partial } else { Status::Done })
+}
+
+fn ndjson(timeline: &Timeline, mut out: &mut dyn Write) -> Result<()> {
+    timeline.entries.iter().try_for_each(|entry| {
+        serde_json::to_writer(&mut out, entry).map_err(|e| Error::Output(e.to_string()))?;
+        output::written(out.write_all(b"\n"))
+    })
+}
+
+fn table(timeline: &Timeline) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(120);
+    }
+    table.set_header(["Time (UTC)", "Source", "What", "Outcome", "Said", "Record"]);
+    for entry in &timeline.entries {
+        let status = entry.http_status.map(|s| format!(" {s}")).unwrap_or_default();
+        let attempt = entry.attempt.map(|n| format!("\nattempt {n}")).unwrap_or_default();
+        let said = [entry.error_code.as_deref(), entry.error_message.as_deref()].into_iter().flatten();
+        let id = entry.record_id.as_deref().unwrap_or("");
+        let row = [
+            entry.time.clone().unwrap_or_else(|| "(unknown)".to_owned()).replace('T', "\n"),
+            format!("{}\nby {}", entry.source, entry.joined_by),
+            format!("{}{attempt}", entry.what),
+            format!("{}{status}", entry.outcome),
+            said.collect::<Vec<_>>().join("\n"),
+            format!("{id}\n{}\nrecord {} at {}+{}", entry.file, entry.record, entry.offset, entry.length),
+        ];
+        table.add_row(row.map(|cell| plain(&cell)));
+    }
+    table
+}

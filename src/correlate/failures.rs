@@ -1,0 +1,165 @@
+//! Failures: the run of attempts on an item from its first failing one to its recovery or the end of the evidence.
+
+use std::collections::BTreeSet;
+
+use super::items::{Item, ItemKey, Unit};
+use super::related::{Attempt, Related};
+use super::table::{EventTable, Row};
+use crate::evidence::Digest;
+use crate::ingest::Text;
+
+/// One failed thing, with the rows that tell of it. Times are microseconds since 1970, UTC.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub id: String,
+    pub job_id: Option<String>,
+    pub unit: Unit,
+    pub conversation_id: Option<String>,
+    pub recording_id: Option<String>,
+    pub object_key: Option<String>,
+    pub bucket: Option<String>,
+    pub principal: Option<String>,
+    pub tenant_id: Option<String>,
+    pub region: Option<String>,
+    pub media_type: Option<String>,
+    /// Step of the first failing attempt.
+    pub step: String,
+    /// Step of the last failing attempt: what kept the item from getting through.
+    pub last_step: String,
+    pub first_failed_at: Option<i64>,
+    pub last_failed_at: Option<i64>,
+    pub recovered_at: Option<i64>,
+    /// Failing attempts in order, each counted once.
+    pub failing: Vec<Row>,
+    /// The step of each of `failing`.
+    pub steps: Vec<String>,
+    /// Failing records of other sources about the same attempts.
+    pub witnesses: Vec<Row>,
+    /// The attempt that succeeded at last.
+    pub recovery: Option<Row>,
+    /// All attempts at the item, in order.
+    pub attempts: Vec<Row>,
+}
+
+/// Steps in the order in which an item goes through them.
+const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", "upload", "verify"];
+
+/// Finds the failures of `items`, ordered by first failing time, then job, then item.
+#[must_use]
+pub fn find(table: &EventTable, related: &Related, items: Vec<Item>) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for item in items {
+        let runs = if item.key.job.is_some() { vec![item.attempts] } else { split_at_recoveries(table, related, item.attempts) };
+        for run in runs {
+            failures.extend(failure(table, related, &item.key, &run));
+        }
+    }
+    failures.sort_by(|a, b| {
+        let key = |f: &Failure| (f.first_failed_at.is_none(), f.first_failed_at, f.job_id.clone(), f.unit.clone());
+        key(a).cmp(&key(b)).then_with(|| a.failing.cmp(&b.failing))
+    });
+    failures
+}
+
+/// An item that belongs to no job may be tried for years; each recovery ends one failure.
+fn split_at_recoveries(table: &EventTable, related: &Related, attempts: Vec<Attempt>) -> Vec<Vec<Attempt>> {
+    let mut runs = Vec::new();
+    let mut run: Vec<Attempt> = Vec::new();
+    let mut last_failing: Option<Attempt> = None;
+    let mut recovered = false;
+    for attempt in attempts {
+        if attempt.failing {
+            if std::mem::take(&mut recovered) {
+                runs.push(std::mem::take(&mut run));
+            }
+            last_failing = Some(attempt);
+        } else {
+            recovered = recovered || last_failing.is_some_and(|failed| recovers(table, related, &failed, &attempt));
+        }
+        run.push(attempt);
+    }
+    runs.push(run);
+    runs
+}
+
+fn failure(table: &EventTable, related: &Related, key: &ItemKey, attempts: &[Attempt]) -> Option<Failure> {
+    let (failing, witnesses) = counted(table, related, attempts);
+    let (first, last) = (failing.first()?, failing.last()?);
+    let times = || failing.iter().filter_map(|a| table.time(a.row));
+    let recovery = recovery(table, related, attempts);
+    // What the failing records say comes first, then whatever else is known of the item.
+    let rows: Vec<Row> = failing.iter().chain(&witnesses).chain(attempts).map(|a| a.row).collect();
+    let text = |column| rows.iter().find_map(|row| table.text(column, *row)).map(str::to_owned);
+    let first_failed_at = times().min();
+    let recording_id = match &key.unit {
+        Unit::Recording(id) => Some(id.clone()),
+        _ => text(Text::RecordingId),
+    };
+    let mut failure = Failure {
+        id: String::new(),
+        job_id: key.job.clone(),
+        unit: key.unit.clone(),
+        conversation_id: text(Text::ConversationId),
+        recording_id,
+        object_key: text(Text::ObjectKey),
+        bucket: text(Text::Bucket),
+        principal: text(Text::Principal),
+        tenant_id: text(Text::TenantId),
+        region: text(Text::Region),
+        media_type: text(Text::MediaType),
+        step: related.phase(first).to_owned(),
+        last_step: related.phase(last).to_owned(),
+        first_failed_at,
+        last_failed_at: times().max(),
+        recovered_at: recovery.and_then(|a| table.time(a.row)),
+        failing: failing.iter().map(|a| a.row).collect(),
+        steps: failing.iter().map(|a| related.phase(a).to_owned()).collect(),
+        witnesses: witnesses.iter().map(|a| a.row).collect(),
+        recovery: recovery.map(|a| a.row),
+        attempts: attempts.iter().map(|a| a.row).collect(),
+    };
+    failure.id = identity(&failure, key);
+    Some(failure)
+}
+
+/// The same failure has the same id however the evidence is divided into files.
+fn identity(failure: &Failure, key: &ItemKey) -> String {
+    let text = format!("{:?}|{:?}|{:?}|{:?}", key.job, key.unit, key.caller, failure.first_failed_at);
+    format!("f:{}", &Digest::of(text.as_bytes()).to_string()[..12])
+}
+
+/// The failing attempts, and the failing records that only witness one of them. The exporter's own trail says what was
+/// attempted; another source's refusal of the same item adds an attempt only where the trail tells of none at that step
+/// or at the handing over to storage.
+fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
+    let of_trail = |a: &Attempt| table.source(a.row) == "export_trail";
+    let stores = |phase: &str| matches!(phase, "export" | "upload");
+    let failing = attempts.iter().filter(|a| a.failing);
+    let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();
+    failing.copied().partition(|attempt| {
+        let phase = related.phase(attempt);
+        let twin = told.contains(phase) || (stores(phase) && told.iter().any(|other| stores(other)));
+        of_trail(attempt) || !twin
+    })
+}
+
+/// The first attempt after the last failing one that got the item through the step it had failed at.
+fn recovery(table: &EventTable, related: &Related, attempts: &[Attempt]) -> Option<Attempt> {
+    let last = attempts.iter().rfind(|a| a.failing && table.time(a.row).is_some())?;
+    attempts.iter().find(|a| recovers(table, related, last, a)).copied()
+}
+
+fn recovers(table: &EventTable, related: &Related, failed: &Attempt, attempt: &Attempt) -> bool {
+    let after = match (table.time(attempt.row), table.time(failed.row)) {
+        (Some(time), Some(failed_at)) => {
+            time > failed_at || (time == failed_at && table.source(attempt.row) == table.source(failed.row))
+        }
+        _ => false,
+    };
+    attempt.ok && after && gets_through(related, failed, attempt)
+}
+
+fn gets_through(related: &Related, failed: &Attempt, ok: &Attempt) -> bool {
+    let place = |a: &Attempt| ORDER.iter().position(|step| *step == related.phase(a));
+    failed.phase == ok.phase || matches!((place(failed), place(ok)), (Some(failed), Some(ok)) if ok >= failed)
+}

@@ -1,0 +1,117 @@
+//! From the paths on the command line to a sorted list of files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::error::{Error, Result};
+
+/// Where an input is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    File(PathBuf),
+    Stdin,
+}
+
+/// One input with the name it has in the manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    pub label: String,
+    pub place: Place,
+    /// Size as found; 0 for standard input.
+    pub bytes: u64,
+}
+
+/// The inputs in the order of their names (so that the order of the paths does not matter), and what was passed over.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    pub inputs: Vec<Input>,
+    /// One sentence per link or special file that was not read.
+    pub skipped: Vec<String>,
+    /// One sentence per file or folder that should have been read and could not be.
+    pub unreadable: Vec<String>,
+}
+
+/// Finds the files that `paths` name: files, folders (walked, links not followed), globs, and `-` for standard input.
+///
+/// # Errors
+/// A path that does not exist, a glob that is malformed or matches nothing, a folder without files.
+pub fn discover(paths: &[String]) -> Result<Discovery> {
+    let mut found = Discovery::default();
+    let mut by_label = BTreeMap::new();
+    for path in paths {
+        if path == "-" {
+            by_label.insert("-".to_owned(), Input { label: "-".to_owned(), place: Place::Stdin, bytes: 0 });
+        } else if Path::new(path).exists() {
+            add_path(Path::new(path), &mut by_label, &mut found)?;
+        } else {
+            add_glob(path, &mut by_label, &mut found)?;
+        }
+    }
+    found.inputs = without_second_names(by_label.into_values());
+    Ok(found)
+}
+
+fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
+    if !pattern.contains(['*', '?', '[']) {
+        return Err(Error::MissingPath { path: pattern.to_owned() });
+    }
+    let matches = glob::glob(pattern)
+        .map_err(|e| Error::BadGlob { pattern: pattern.to_owned(), reason: e.msg.to_owned() })?;
+    let mut any = false;
+    for path in matches.flatten() {
+        any = true;
+        if path.is_symlink() {
+            found.skipped.push(format!("{}: a link, not followed", path.display()));
+        } else if path.is_file() {
+            add_file(&path, inputs);
+        }
+    }
+    if any { Ok(()) } else { Err(Error::MissingPath { path: pattern.to_owned() }) }
+}
+
+fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
+    if !path.is_dir() {
+        add_file(path, inputs);
+        return Ok(());
+    }
+    let mut any = false;
+    for entry in WalkDir::new(path).follow_links(false) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) if entry.file_type().is_file() => {
+                any = true;
+                add_file(entry.path(), inputs);
+            }
+            Ok(entry) if entry.depth() == 0 => {}
+            Ok(entry) => {
+                let kind = if entry.path_is_symlink() { "a link, not followed" } else { "not a regular file" };
+                found.skipped.push(format!("{}: {kind}", entry.path().display()));
+            }
+            Err(error) => found.unreadable.push(format!("{error}")),
+        }
+    }
+    if any || !found.unreadable.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::EmptyFolder { path: path.display().to_string() })
+    }
+}
+
+fn add_file(path: &Path, inputs: &mut BTreeMap<String, Input>) {
+    let label = path.display().to_string();
+    let bytes = path.metadata().map_or(0, |m| m.len());
+    inputs.insert(label.clone(), Input { label, place: Place::File(path.to_owned()), bytes });
+}
+
+/// The same file reached by two names (`a` and `./a`) is read once, under the name that sorts first.
+fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
+    let mut seen = std::collections::BTreeSet::new();
+    inputs
+        .filter(|input| match &input.place {
+            Place::Stdin => true,
+            Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
+        })
+        .collect()
+}

@@ -1,0 +1,55 @@
+//! Finding a record by its hash.
+
+use std::io;
+
+use rayon::prelude::*;
+
+use super::{Digest, Framer, Input, Limits, Locator, Stream, recognise};
+use crate::error::{Error, Result};
+
+/// A record found by its hash.
+#[derive(Debug)]
+pub struct Found {
+    pub file: String,
+    pub at: Locator,
+    pub digest: Digest,
+    pub bytes: Vec<u8>,
+}
+
+/// All records whose SHA-256 begins with the hex digits `prefix`, in the order of the inputs. Every record is hashed
+/// anew, so that what is shown is what was cited.
+///
+/// # Errors
+/// A file cannot be opened.
+pub fn find_records(inputs: &[Input], prefix: &str, limits: Limits) -> Result<Vec<Found>> {
+    let found: Vec<Vec<Found>> = inputs
+        .par_iter()
+        .enumerate()
+        .map(|(n, input)| {
+            in_file(input, u32::try_from(n).unwrap_or(u32::MAX), prefix, limits)
+                .map_err(|e| Error::io(&input.label, "opening the file", e))
+        })
+        .collect::<Result<_>>()?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn in_file(input: &Input, file: u32, prefix: &str, limits: Limits) -> io::Result<Vec<Found>> {
+    let mut stream = Stream::open(&input.place)?;
+    let mut framer = Framer::new(&mut stream, limits);
+    let (head, whole) = framer.head();
+    let (shape, _) = recognise(head, whole);
+    framer.set_shape(&shape);
+    let mut found = Vec::new();
+    while let Some(chunk) = framer.next_chunk(&mut stream) {
+        for span in &chunk.spans {
+            let bytes = &chunk.bytes[span.start..span.end];
+            let digest = Digest::of(bytes);
+            if digest.to_string().starts_with(prefix) {
+                let (offset, length) = (chunk.base + span.start as u64, bytes.len() as u64);
+                let at = Locator { file, record: span.record, offset, length };
+                found.push(Found { file: input.label.clone(), at, digest, bytes: bytes.to_vec() });
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,194 @@
+//! Cutting a stream into records without ever holding more than a chunk of it.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use super::csv_rows::CsvRows;
+use super::json_tree::JsonTree;
+use super::lines::Lines;
+use super::{Reject, Shape, Stream};
+
+/// Bounds on what is held in memory at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest record that is read, bytes; a longer one is rejected, not truncated.
+    pub max_record: usize,
+    /// Bytes read at a time.
+    pub chunk: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_record: 16 * 1024 * 1024, chunk: 2 * 1024 * 1024 }
+    }
+}
+
+/// A record inside a [`Chunk`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
+    /// 0-based number in the file.
+    pub record: u64,
+}
+
+/// A run of whole records.
+#[derive(Debug)]
+pub struct Chunk {
+    pub bytes: Vec<u8>,
+    /// Offset of `bytes[0]` in the decompressed stream.
+    pub base: u64,
+    pub spans: Vec<Span>,
+    /// Records that could not even be cut out.
+    pub rejects: Vec<Reject>,
+}
+
+/// What a splitter finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// A record, as a range of the data given.
+    Record(Range<usize>),
+    /// Bytes at a stream offset that are no record, and why.
+    Broken { offset: u64, reason: String },
+}
+
+/// Finds record boundaries in data that arrives piece by piece.
+pub(super) trait Split: Send {
+    /// Looks at `data`, which begins at stream offset `base`, and pushes what it finds. Returns how many leading bytes
+    /// are done with; the rest is shown again with more behind it. With `eof` nothing more will come.
+    fn split(&mut self, data: &[u8], base: u64, eof: bool, cuts: &mut Vec<Cut>) -> usize;
+}
+
+/// Cuts one stream into chunks of records.
+pub struct Framer {
+    splitter: Option<Box<dyn Split>>,
+    limits: Limits,
+    buffer: Vec<u8>,
+    base: u64,
+    records: u64,
+    eof: bool,
+    failure: Option<String>,
+    done: bool,
+}
+
+/// As much of a file as is looked at to recognise it.
+const HEAD: usize = 64 * 1024;
+
+impl Framer {
+    /// Reads the head of `stream`.
+    #[must_use]
+    pub fn new(stream: &mut Stream, limits: Limits) -> Self {
+        let mut framer = Self {
+            splitter: None,
+            limits,
+            buffer: Vec::new(),
+            base: 0,
+            records: 0,
+            eof: false,
+            failure: None,
+            done: false,
+        };
+        framer.fill(stream, HEAD);
+        framer
+    }
+
+    /// The first bytes of the stream, and whether they are all of it.
+    #[must_use]
+    pub fn head(&self) -> (&[u8], bool) {
+        (&self.buffer, self.eof)
+    }
+
+    /// Why the stream ended early, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Fixes how records are told apart; to be called before the first chunk.
+    pub fn set_shape(&mut self, shape: &Shape) {
+        let limit = self.limits.max_record as u64;
+        self.splitter = match shape {
+            Shape::Lines => Some(Box::new(Lines::new(limit))),
+            Shape::Json => Some(Box::new(JsonTree::new(limit))),
+            Shape::Csv { .. } => Some(Box::new(CsvRows::new(limit))),
+            Shape::Empty | Shape::Unknown { .. } => None,
+        };
+    }
+
+    /// The next run of records; `None` at the end.
+    pub fn next_chunk(&mut self, stream: &mut Stream) -> Option<Chunk> {
+        let mut splitter = self.splitter.take()?;
+        let mut cuts = Vec::new();
+        while !self.done && cuts.is_empty() {
+            if !self.eof {
+                self.fill(stream, self.limits.chunk);
+            }
+            let consumed = splitter.split(&self.buffer, self.base, self.eof, &mut cuts);
+            self.done = self.eof;
+            if cuts.is_empty() {
+                self.buffer.drain(..consumed);
+                self.base += consumed as u64;
+            } else {
+                self.splitter = Some(splitter);
+                return Some(self.chunk(consumed, cuts));
+            }
+        }
+        self.failure.is_some().then(|| self.failed_chunk())
+    }
+
+    fn chunk(&mut self, consumed: usize, cuts: Vec<Cut>) -> Chunk {
+        let rest = self.buffer.split_off(consumed);
+        let bytes = std::mem::replace(&mut self.buffer, rest);
+        let mut chunk = Chunk { bytes, base: self.base, spans: Vec::with_capacity(cuts.len()), rejects: Vec::new() };
+        self.base += consumed as u64;
+        for cut in cuts {
+            let record = self.records;
+            self.records += 1;
+            match cut {
+                Cut::Record(Range { start, end }) => chunk.spans.push(Span { start, end, record }),
+                Cut::Broken { offset, reason } => chunk.rejects.push(Reject { record, offset, reason }),
+            }
+        }
+        chunk
+    }
+
+    /// The place where the stream itself broke off counts as one rejected record: whatever followed is lost.
+    fn failed_chunk(&mut self) -> Chunk {
+        let reason = self.failure.take().unwrap_or_default();
+        let record = self.records;
+        self.records += 1;
+        let offset = self.base + self.buffer.len() as u64;
+        let reason = format!("the file cannot be read further: {reason}; what came before is kept, get a whole copy");
+        self.splitter = None;
+        Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
+    }
+
+    fn fill(&mut self, stream: &mut Stream, bytes: usize) {
+        let start = self.buffer.len();
+        self.buffer.resize(start + bytes, 0);
+        let mut filled = start;
+        while filled < self.buffer.len() {
+            match stream.read(&mut self.buffer[filled..]) {
+                Ok(0) => {
+                    self.eof = true;
+                    break;
+                }
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    self.eof = true;
+                    self.failure = Some(describe(&e));
+                    break;
+                }
+            }
+        }
+        self.buffer.truncate(filled);
+    }
+}
+
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy)".to_owned(),
+        _ => error.to_string(),
+    }
+}

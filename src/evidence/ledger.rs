@@ -1,0 +1,39 @@
+//! The coverage ledger: what was read of every file, and what could not be.
+
+use serde::Serialize;
+
+/// A record that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reject {
+    /// 0-based number of the record in its file.
+    pub record: u64,
+    /// Byte offset in the decompressed stream.
+    pub offset: u64,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
+/// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileEntry {
+    pub path: String,
+    /// SHA-256 of the bytes as found; null only when the file could not be read to its end.
+    pub sha256: Option<String>,
+    /// Size as found.
+    pub bytes: u64,
+    pub format: String,
+    pub records: u64,
+    pub parsed: u64,
+    pub rejected: u64,
+    pub duplicates: u64,
+    /// Earliest time in the file, RFC 3339 UTC.
+    pub first_time: Option<String>,
+    pub last_time: Option<String>,
+    /// Times without a zone, read with `--assume-tz`.
+    pub zoneless_times: u64,
+    /// Times before 2000 or after 2099: read, but not used for ordering.
+    pub implausible_times: u64,
+    /// Values taken for secrets and blanked at ingest.
+    pub redacted: u64,
+    pub rejects: Vec<Reject>,
+}

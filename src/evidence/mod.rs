@@ -1,0 +1,66 @@
+//! Evidence: files as found, their hashes, and the records in them with their exact places.
+//!
+//! Nothing here knows what a record means. Input folders are only ever read, links inside them are not followed.
+
+mod cite;
+mod csv_rows;
+mod discover;
+mod find;
+mod framer;
+mod json_tree;
+mod ledger;
+mod lines;
+mod shape;
+mod stream;
+
+pub use cite::{Cited, cite, read_raw};
+pub use discover::{Discovery, Input, Place, discover};
+pub use find::{Found, find_records};
+pub use framer::{Chunk, Framer, Limits, Span};
+pub use ledger::{FileEntry, Reject};
+pub use shape::{Sample, Shape, recognise};
+pub use stream::{Encoding, Stream};
+
+use std::fmt;
+
+/// A SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// SHA-256 of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The record id made of this hash: `ev:` and the first 16 hex digits (DESIGN section 7).
+    #[must_use]
+    pub fn record_id(&self) -> String {
+        format!("ev:{}", const_hex::encode(&self.0[..8]))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&const_hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where a record lies: file (index into the manifest), number in the file, byte offset and length in the decompressed
+/// stream. Ordered as the archive is read, so it also serves as a stable order of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Locator {
+    pub file: u32,
+    /// 0-based.
+    pub record: u64,
+    pub offset: u64,
+    pub length: u64,
+}

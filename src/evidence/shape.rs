@@ -1,0 +1,117 @@
+//! Telling by content how the records of a file are separated.
+
+use serde_json::Value;
+
+use super::csv_rows::row_end;
+use super::framer::{Cut, Split};
+use super::json_tree::{JsonTree, WRAPPERS};
+use super::lines::bom_length;
+
+/// How records are separated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One JSON object a line (possibly with something before it, as Vault's prefix).
+    Lines,
+    /// Top-level objects, arrays, or objects that wrap a list of records.
+    Json,
+    /// Rows under a header.
+    Csv { delimiter: u8, header: Vec<String> },
+    /// Zero bytes, or white space only.
+    Empty,
+    /// Neither; the sentence says what it looks like.
+    Unknown { reason: String },
+}
+
+/// The first records of a file, for the adapters to recognise.
+#[derive(Debug, Default)]
+pub struct Sample {
+    pub records: Vec<Value>,
+    pub header: Vec<String>,
+}
+
+/// Records looked at to recognise a format.
+const SAMPLES: usize = 16;
+
+/// Recognises the shape of a file by its first bytes; `whole` says whether they are all of it.
+#[must_use]
+pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
+    let body = &head[bom_length(head)..];
+    let Some(first) = body.iter().find(|b| !b.is_ascii_whitespace()) else {
+        return (Shape::Empty, Sample::default());
+    };
+    let lines = json_lines(body, whole);
+    if *first != b'[' && !lines.is_empty() && !lines.iter().any(wraps_records) {
+        return (Shape::Lines, Sample { records: lines, header: Vec::new() });
+    }
+    if matches!(first, b'{' | b'[') {
+        return (Shape::Json, Sample { records: tree_records(head, whole), header: Vec::new() });
+    }
+    if let Some(reason) = unreadable(body) {
+        return (Shape::Unknown { reason }, Sample::default());
+    }
+    csv(body).unwrap_or_else(|| {
+        let reason = "text that is neither JSON nor a table with a header row; expected one of the formats in docs/formats.md";
+        (Shape::Unknown { reason: reason.to_owned() }, Sample::default())
+    })
+}
+
+/// The JSON objects that stand alone on one of the first lines.
+fn json_lines(body: &[u8], whole: bool) -> Vec<Value> {
+    let mut lines: Vec<&[u8]> = body.split(|b| *b == b'\n').collect();
+    if !whole && lines.len() > 1 {
+        lines.pop();
+    }
+    let text = lines.iter().filter(|line| !line.iter().all(u8::is_ascii_whitespace)).take(SAMPLES);
+    text.filter_map(|line| {
+        let brace = memchr::memchr(b'{', line)?;
+        serde_json::from_slice::<Value>(&line[brace..]).ok()
+    })
+    .filter(|value| value.as_object().is_some_and(|o| !o.is_empty()))
+    .collect()
+}
+
+fn wraps_records(value: &Value) -> bool {
+    WRAPPERS.iter().any(|w| value.get(w).is_some_and(Value::is_array))
+}
+
+fn tree_records(head: &[u8], whole: bool) -> Vec<Value> {
+    let mut cuts = Vec::new();
+    JsonTree::new(head.len() as u64).split(head, 0, whole, &mut cuts);
+    let ranges = cuts.into_iter().filter_map(|cut| match cut {
+        Cut::Record(range) => Some(range),
+        Cut::Broken { .. } => None,
+    });
+    ranges.take(SAMPLES).filter_map(|range| serde_json::from_slice(&head[range]).ok()).collect()
+}
+
+fn unreadable(body: &[u8]) -> Option<String> {
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        return Some("UTF-16 text; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)".to_owned());
+    }
+    let start = &body[..body.len().min(4096)];
+    let binary = start.contains(&0) || std::str::from_utf8(start).is_err_and(|e| e.error_len().is_some());
+    if !binary {
+        return None;
+    }
+    let kind = match start {
+        [b'P', b'K', 3, 4, ..] => "a zip archive; unpack it first",
+        [b'P', b'A', b'R', b'1', ..] => "a Parquet file, which is not read yet; export it as CSV or NDJSON",
+        [b'B', b'Z', b'h', ..] => "bzip2-compressed; unpack it, or pack it as gzip or zstd",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz-compressed; unpack it, or pack it as gzip or zstd",
+        _ if start.get(257..262) == Some(b"ustar") => "a tar archive; unpack it first",
+        _ => "binary data; expected JSON, NDJSON or CSV, plain or packed with gzip or zstd",
+    };
+    Some(kind.to_owned())
+}
+
+fn csv(body: &[u8]) -> Option<(Shape, Sample)> {
+    let end = row_end(body, 0).unwrap_or(body.len());
+    let row = std::str::from_utf8(&body[..end]).ok()?;
+    let delimiter = [b',', b';', b'\t', b'|'].into_iter().max_by_key(|d| row.bytes().filter(|b| b == d).count())?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(row.as_bytes());
+    let header: Vec<String> = reader.records().next()?.ok()?.iter().map(|f| f.trim().to_owned()).collect();
+    if header.len() < 2 || header.iter().any(|name| name.len() > 64) {
+        return None;
+    }
+    Some((Shape::Csv { delimiter, header: header.clone() }, Sample { records: Vec::new(), header }))
+}

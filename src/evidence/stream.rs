@@ -1,0 +1,129 @@
+//! Reading a file once: hashed as found, decompressed, bounded.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
+
+use super::{Digest, Place};
+
+const BUFFER: usize = 256 * 1024;
+/// A stream is refused once it has grown past both: logs compress 10 to 50 times, bombs a thousand times and more.
+const MAX_EXPANSION: u64 = 250;
+const EXPANSION_FLOOR: u64 = 256 * 1024 * 1024;
+
+/// How a file is packed, told by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// A file being read: decompressed bytes come out, the hash of the bytes as found stays.
+pub struct Stream {
+    decoder: Decoder,
+    /// Decompressed bytes handed out so far.
+    produced: u64,
+}
+
+enum Decoder {
+    Plain(BufReader<Hashing>),
+    /// All members of a gzip file, not just the first.
+    Gzip(Box<MultiGzDecoder<BufReader<Hashing>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Hashing>>>),
+}
+
+struct Hashing {
+    inner: Box<dyn Read + Send>,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.hasher.update(&buf[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+}
+
+impl Stream {
+    /// Opens `place` and looks at its first bytes to choose the decompression.
+    ///
+    /// # Errors
+    /// The file cannot be opened or its first bytes cannot be read.
+    pub fn open(place: &Place) -> io::Result<Self> {
+        let inner: Box<dyn Read + Send> = match place {
+            Place::File(path) => Box::new(File::open(path)?),
+            Place::Stdin => Box::new(io::stdin()),
+        };
+        let hashing = Hashing { inner, hasher: Sha256::new(), bytes: 0 };
+        let mut reader = BufReader::with_capacity(BUFFER, hashing);
+        let decoder = match encoding(reader.fill_buf()?) {
+            Encoding::Plain => Decoder::Plain(reader),
+            Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
+            Encoding::Zstd => Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?)),
+        };
+        Ok(Self { decoder, produced: 0 })
+    }
+
+    /// How the file is packed.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        match self.decoder {
+            Decoder::Plain(_) => Encoding::Plain,
+            Decoder::Gzip(_) => Encoding::Gzip,
+            Decoder::Zstd(_) => Encoding::Zstd,
+        }
+    }
+
+    /// Reads whatever is left as found and returns its SHA-256 and size.
+    ///
+    /// # Errors
+    /// The rest of the file cannot be read.
+    pub fn finish(self) -> io::Result<(Digest, u64)> {
+        let mut hashing = match self.decoder {
+            Decoder::Plain(reader) => reader.into_inner(),
+            Decoder::Gzip(decoder) => decoder.into_inner().into_inner(),
+            Decoder::Zstd(decoder) => decoder.finish().into_inner(),
+        };
+        io::copy(&mut hashing, &mut io::sink())?;
+        Ok((Digest(hashing.hasher.finalize().into()), hashing.bytes))
+    }
+
+    fn consumed(&self) -> u64 {
+        match &self.decoder {
+            Decoder::Plain(reader) => reader.get_ref().bytes,
+            Decoder::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
+            Decoder::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = match &mut self.decoder {
+            Decoder::Plain(reader) => reader.read(buf),
+            Decoder::Gzip(decoder) => decoder.read(buf),
+            Decoder::Zstd(decoder) => decoder.read(buf),
+        }?;
+        self.produced += n as u64;
+        if self.produced > EXPANSION_FLOOR && self.produced / MAX_EXPANSION > self.consumed() {
+            return Err(io::Error::other(format!(
+                "it expands more than {MAX_EXPANSION} times, which no log does; refused as a decompression bomb"
+            )));
+        }
+        Ok(n)
+    }
+}
+
+fn encoding(head: &[u8]) -> Encoding {
+    match head {
+        [0x1f, 0x8b, ..] => Encoding::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Encoding::Zstd,
+        _ => Encoding::Plain,
+    }
+}

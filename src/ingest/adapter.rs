@@ -1,0 +1,174 @@
+//! What an adapter is: the reader of one source's records.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::event::{Event, EventColumns, Outcome, Text};
+use super::facts::{Change, ChangeKind, Document, DocumentKind};
+use super::redact::redact;
+use super::time::{AssumedZone, Instant, epoch};
+use crate::evidence::{Digest, Locator, Sample};
+
+/// The reader of one source's records. Adding one is a file with an implementation and a line in [`super::ADAPTERS`].
+pub trait Adapter: Sync {
+    /// The name in the `source` column and the manifest.
+    fn name(&self) -> &'static str;
+
+    /// Whether the first records (or the header of a table) look like this source.
+    fn recognises(&self, sample: &Sample) -> bool;
+
+    /// Reads one record into `sink`.
+    ///
+    /// # Errors
+    /// [`Refusal::NotMine`] where another adapter should try, [`Refusal::Broken`] with the reason otherwise.
+    fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal>;
+}
+
+/// One record as an adapter gets it.
+pub struct Record<'a> {
+    pub bytes: &'a [u8],
+    pub text: &'a str,
+    pub at: Locator,
+    /// Folded column names where the record is a CSV row, else empty.
+    pub table: Option<&'a Table>,
+}
+
+/// The header of a CSV file.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub delimiter: u8,
+    pub header: Vec<String>,
+}
+
+/// Why a record was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is readable, but of another source.
+    NotMine,
+    /// It is not what it should be.
+    Broken(String),
+}
+
+impl Refusal {
+    /// A refusal for bytes that are not JSON, with the place inside the record.
+    #[must_use]
+    pub fn not_json(error: &serde_json::Error) -> Self {
+        Self::Broken(format!("not JSON: {error}"))
+    }
+}
+
+/// What reading produces besides events.
+#[derive(Default)]
+pub struct Yield {
+    pub events: EventColumns,
+    pub changes: Vec<Change>,
+    pub documents: Vec<Document>,
+}
+
+/// Counts for the file's ledger entry.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub parsed: u64,
+    pub first: Option<i64>,
+    pub last: Option<i64>,
+    pub zoneless: u64,
+    pub implausible: u64,
+    pub redacted: u64,
+}
+
+/// Where an adapter puts what it reads.
+pub struct Sink<'a> {
+    pub(super) out: &'a mut Yield,
+    pub(super) tally: &'a mut Tally,
+    pub(super) zone: AssumedZone,
+    pub(super) fingerprint: u64,
+    pub(super) sha256: Option<Digest>,
+    pub(super) source: &'static str,
+}
+
+impl Sink<'_> {
+    /// Reads a time written as text.
+    ///
+    /// # Errors
+    /// The text is no time.
+    pub fn time(&mut self, text: &str) -> Result<Option<i64>, Refusal> {
+        match self.zone.read(text) {
+            Some(instant) => Ok(self.count(instant)),
+            None => Err(not_a_time(text)),
+        }
+    }
+
+    /// Reads an epoch time.
+    ///
+    /// # Errors
+    /// The number is too large for any unit.
+    pub fn epoch(&mut self, number: f64) -> Result<Option<i64>, Refusal> {
+        epoch(number).map(|instant| self.count(instant)).ok_or_else(|| not_a_time(&number.to_string()))
+    }
+
+    fn count(&mut self, instant: Instant) -> Option<i64> {
+        self.tally.zoneless += u64::from(instant.zoneless);
+        self.tally.implausible += u64::from(instant.micros.is_none());
+        if let Some(time) = instant.micros {
+            self.tally.first = Some(self.tally.first.map_or(time, |t| t.min(time)));
+            self.tally.last = Some(self.tally.last.map_or(time, |t| t.max(time)));
+        }
+        instant.micros
+    }
+
+    /// Text with secrets blanked.
+    pub fn clean<'t>(&mut self, text: Cow<'t, str>) -> Cow<'t, str> {
+        let (clean, found) = redact(text);
+        self.tally.redacted += found;
+        clean
+    }
+
+    /// Counts secrets blanked by the adapter itself.
+    pub fn count_redacted(&mut self, found: u64) {
+        self.tally.redacted += found;
+    }
+
+    /// Adds an event.
+    pub fn event(&mut self, event: &Event<'_>, at: Locator) {
+        self.out.events.push(self.source, event, at, self.fingerprint, self.sha256);
+    }
+
+    /// Adds a change that took effect; without a time it cannot be placed before or after anything and is left out.
+    pub fn change(&mut self, kind: ChangeKind, time: Option<i64>, subject: impl Into<String>, at: Locator) -> Option<&mut Change> {
+        let time = time?;
+        self.out.changes.push(Change::new(kind, time, subject.into(), self.source, at));
+        self.out.changes.last_mut()
+    }
+
+    /// Adds a document of state: a policy, a client, a role.
+    pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
+        self.out.documents.push(Document { kind, subjects, time, body, at, sha256: self.sha256 });
+    }
+}
+
+fn not_a_time(text: &str) -> Refusal {
+    let shown: String = text.chars().take(40).collect();
+    Refusal::Broken(format!("`{shown}` is no time; expected RFC 3339 or epoch seconds, milliseconds or microseconds"))
+}
+
+/// Fills in what an object key says (`.../conversation_id=<id>/<recording id>.<extension>`, the layout Genesys Cloud
+/// documents for exports) where the record does not say it itself.
+pub fn read_object_key(event: &mut Event<'_>) {
+    let Some(key) = event.get(Text::ObjectKey).map(str::to_owned) else { return };
+    let Some((_, rest)) = key.split_once("conversation_id=") else { return };
+    let (conversation, file) = rest.split_once('/').unwrap_or((rest, ""));
+    if event.get(Text::ConversationId).is_none() {
+        event.set(Text::ConversationId, Some(conversation.to_owned()));
+    }
+    if event.get(Text::RecordingId).is_none() {
+        let name = file.rsplit('/').next().unwrap_or("");
+        event.set(Text::RecordingId, name.split('.').next().map(str::to_owned));
+    }
+}
+
+/// An outcome from a vendor's status word, unknown where there is none.
+#[must_use]
+pub fn outcome_or_unknown(word: Option<&str>) -> Outcome {
+    word.and_then(super::status::outcome_of).unwrap_or_default()
+}

@@ -1,0 +1,235 @@
+//! AWS CloudTrail: deliveries (`Records`), JSON lines, `lookup-events`, EventBridge and CloudWatch Logs envelopes.
+//!
+//! Source: CloudTrail record contents, user guide. A record carries no HTTP status; see [`super::status::of_aws_code`].
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::adapter::{Adapter, Record, Refusal, Sink, read_object_key};
+use super::cloudtrail_changes as changes;
+use super::event::{Event, Outcome, Text};
+use super::loose::Loose;
+use super::status;
+use crate::evidence::{Locator, Sample};
+
+/// The adapter.
+pub struct CloudTrail;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw<'a> {
+    #[serde(borrow, default)]
+    event_time: Loose<'a>,
+    #[serde(borrow, default)]
+    event_name: Loose<'a>,
+    #[serde(borrow, default)]
+    event_source: Loose<'a>,
+    #[serde(borrow, default)]
+    aws_region: Loose<'a>,
+    #[serde(borrow, default)]
+    error_code: Loose<'a>,
+    #[serde(borrow, default)]
+    error_message: Loose<'a>,
+    #[serde(borrow, default, rename = "requestID")]
+    request_id: Loose<'a>,
+    #[serde(borrow, default, rename = "eventID")]
+    event_id: Loose<'a>,
+    #[serde(borrow, default)]
+    user_identity: Option<Identity<'a>>,
+    #[serde(borrow, default)]
+    request_parameters: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    resources: Option<Vec<Resource<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Loose<'a>,
+    #[serde(borrow, default)]
+    arn: Loose<'a>,
+    #[serde(borrow, default)]
+    principal_id: Loose<'a>,
+    #[serde(borrow, default)]
+    account_id: Loose<'a>,
+    #[serde(borrow, default)]
+    access_key_id: Loose<'a>,
+    #[serde(borrow, default)]
+    invoked_by: Loose<'a>,
+}
+
+#[derive(Deserialize)]
+struct Resource<'a> {
+    #[serde(borrow, default, rename = "ARN")]
+    arn: Loose<'a>,
+}
+
+/// Forms in which a record comes wrapped.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, rename = "CloudTrailEvent")]
+    lookup: Loose<'a>,
+    #[serde(borrow, default)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "@message")]
+    message: Option<&'a RawValue>,
+}
+
+/// The request parameters that correlation needs; everything else is passed over.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters<'a> {
+    #[serde(borrow, default)]
+    bucket_name: Loose<'a>,
+    #[serde(borrow, default)]
+    key: Loose<'a>,
+    #[serde(borrow, default)]
+    role_arn: Loose<'a>,
+    #[serde(borrow, default)]
+    role_session_name: Loose<'a>,
+    #[serde(borrow, default)]
+    external_id: Loose<'a>,
+    #[serde(borrow, default)]
+    key_id: Loose<'a>,
+}
+
+impl Adapter for CloudTrail {
+    fn name(&self) -> &'static str {
+        "cloudtrail"
+    }
+
+    fn recognises(&self, sample: &Sample) -> bool {
+        let is_record = |v: &Value| v.get("eventName").is_some() && v.get("eventSource").is_some();
+        sample.records.iter().any(|record| {
+            is_record(record)
+                || record.get("CloudTrailEvent").is_some()
+                || record.get("detail").is_some_and(is_record)
+                || record.get("@message").is_some_and(|m| is_record(m) || m.as_str().is_some_and(|s| s.contains("eventSource")))
+        })
+    }
+
+    fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+        let raw: Raw<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
+        if raw.event_name.0.is_some() {
+            return read_record(raw, record.at, sink);
+        }
+        let envelope: Envelope<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
+        let inner = match (&envelope.lookup.0, envelope.detail.or(envelope.message)) {
+            (Some(text), _) => Cow::Borrowed(text.as_ref()),
+            (None, Some(raw)) if raw.get().starts_with('"') => {
+                Cow::Owned(serde_json::from_str::<String>(raw.get()).map_err(|e| Refusal::not_json(&e))?)
+            }
+            (None, Some(raw)) => Cow::Borrowed(raw.get()),
+            (None, None) => return Err(Refusal::NotMine),
+        };
+        let raw: Raw<'_> = serde_json::from_str(&inner).map_err(|e| Refusal::not_json(&e))?;
+        read_record(raw, record.at, sink)
+    }
+}
+
+fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+    let (Some(name), Some(service)) = (raw.event_name.0.clone(), raw.event_source.as_deref()) else {
+        return Err(Refusal::NotMine);
+    };
+    let mut event = Event::default();
+    event.time = raw.event_time.as_deref().map(|text| sink.time(text)).transpose()?.flatten();
+    settle_outcome(&mut event, raw.error_code, raw.error_message, sink);
+    let parameters: Parameters<'_> =
+        raw.request_parameters.and_then(|p| serde_json::from_str(p.get()).ok()).unwrap_or_default();
+    identify(&mut event, raw.user_identity);
+    event.set(Text::Operation, Some(name.clone()));
+    event.set(Text::Region, raw.aws_region.0);
+    event.set(Text::RequestId, raw.request_id.0);
+    event.set(Text::Uid, raw.event_id.0);
+    event.set(Text::Bucket, parameters.bucket_name.0);
+    event.set(Text::ObjectKey, parameters.key.0);
+    event.set(Text::RoleArn, parameters.role_arn.0);
+    event.set(Text::ExternalId, parameters.external_id.0);
+    if service == "kms.amazonaws.com" {
+        event.set(Text::KeyArn, parameters.key_id.0);
+    }
+    if event.get(Text::SessionName).is_none() {
+        event.set(Text::SessionName, parameters.role_session_name.0);
+    }
+    from_resources(&mut event, raw.resources.unwrap_or_default());
+    from_message(&mut event, &name);
+    read_object_key(&mut event);
+    if event.outcome == Outcome::Success
+        && let Some(parameters) = raw.request_parameters
+        && changes::concerns(&name)
+    {
+        changes::note(&event, &name, parameters.get(), at, sink);
+    }
+    sink.event(&event, at);
+    Ok(())
+}
+
+fn settle_outcome<'a>(event: &mut Event<'a>, code: Loose<'a>, message: Loose<'a>, sink: &mut Sink<'_>) {
+    let message = message.0.map(|text| sink.clean(text));
+    match code.0 {
+        None => event.outcome = Outcome::Success,
+        Some(code) => {
+            event.http_status = status::of_aws_code(&code);
+            event.outcome = status::settle(Some(Outcome::Failure), event.http_status, Some(&code), message.as_deref());
+            event.set(Text::ErrorCode, Some(code));
+        }
+    }
+    event.set(Text::ErrorMessage, message);
+}
+
+/// Who called. AWS services carry only `invokedBy`; callers of other accounts carry no ARN.
+fn identify<'a>(event: &mut Event<'a>, identity: Option<Identity<'a>>) {
+    let Some(identity) = identity else { return };
+    let session = identity.principal_id.as_deref().and_then(|id| id.split_once(':')).map(|(_, s)| s.to_owned());
+    event.set(Text::SessionName, session);
+    event.set(Text::Credential, identity.access_key_id.0);
+    let service = identity.kind.as_deref() == Some("AWSService");
+    let arn = if service { identity.invoked_by.0 } else { identity.arn.0.or(identity.invoked_by.0) };
+    event.set(Text::Principal, arn.or(identity.principal_id.0).or(identity.account_id.0));
+}
+
+fn from_resources<'a>(event: &mut Event<'a>, resources: Vec<Resource<'a>>) {
+    for arn in resources.into_iter().filter_map(|r| r.arn.0) {
+        if let Some(rest) = arn.strip_prefix("arn:aws:s3:::") {
+            let (bucket, key) = rest.split_once('/').map_or((rest, None), |(b, k)| (b, Some(k)));
+            let (bucket, key) = (bucket.to_owned(), key.filter(|k| !k.contains('*')).map(str::to_owned));
+            if event.get(Text::Bucket).is_none() {
+                event.set(Text::Bucket, Some(bucket));
+            }
+            if event.get(Text::ObjectKey).is_none() {
+                event.set(Text::ObjectKey, key);
+            }
+        } else if arn.contains(":role/") && event.get(Text::RoleArn).is_none() {
+            event.set(Text::RoleArn, Some(arn));
+        } else if arn.contains(":kms:") && event.get(Text::KeyArn).is_none() {
+            event.set(Text::KeyArn, Some(arn));
+        }
+    }
+}
+
+/// A refused `AssumeRole` has null request parameters: the role, and for callers of other accounts the caller, stand
+/// only in the message (seen in real records).
+fn from_message(event: &mut Event<'_>, name: &str) {
+    let Some(message) = event.get(Text::ErrorMessage) else { return };
+    let after = |marker: &str| {
+        let (_, rest) = message.split_once(marker)?;
+        let word = rest.split(|c: char| c.is_whitespace() || c == '"').find(|w| !w.is_empty())?;
+        Some(word.trim_end_matches(['.', ',']).to_owned())
+    };
+    let (user, resource) = (after("User: "), after("on resource: "));
+    if name.starts_with("AssumeRole") && event.get(Text::RoleArn).is_none() {
+        event.set(Text::RoleArn, resource.filter(|arn| arn.contains(":role/")));
+    }
+    if event.get(Text::Principal).is_none_or(|p| !p.starts_with("arn:"))
+        && let Some(user) = user.filter(|arn| arn.starts_with("arn:"))
+    {
+        if event.get(Text::SessionName).is_none() {
+            event.set(Text::SessionName, user.rsplit('/').next().map(str::to_owned));
+        }
+        event.set(Text::Principal, Some(user));
+    }
+}

@@ -1,0 +1,105 @@
+//! What records say besides being calls: changes that took effect, and documents of state.
+
+use serde_json::Value;
+
+use crate::evidence::{Digest, Locator};
+
+/// What was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// A principal (or a role that principals hold) was given permissions.
+    Grant,
+    /// Permissions were taken away.
+    Revoke,
+    /// A bucket's policy was written or deleted.
+    BucketPolicy,
+    /// A role's trust policy was written.
+    TrustPolicy,
+    /// A key's policy was written, or a grant on the key made or retired.
+    KeyPolicy,
+    /// A principal got a new credential.
+    Credential,
+    /// A legal hold was placed and is not yet in force everywhere.
+    HoldPlaced,
+    /// A legal hold is in force everywhere.
+    HoldSynced,
+    /// A legal hold was lifted.
+    HoldReleased,
+}
+
+impl ChangeKind {
+    /// How reports call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Revoke => "revocation",
+            Self::BucketPolicy => "bucket policy change",
+            Self::TrustPolicy => "trust policy change",
+            Self::KeyPolicy => "key policy change",
+            Self::Credential => "new credential",
+            Self::HoldPlaced => "hold placed",
+            Self::HoldSynced => "hold synced",
+            Self::HoldReleased => "hold released",
+        }
+    }
+}
+
+/// A change that took effect at a time.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub kind: ChangeKind,
+    /// Microseconds since 1970, UTC.
+    pub time: i64,
+    /// Whose or what it is of: a client, user or role id or name, a bucket, a key, a conversation.
+    pub subject: String,
+    /// Other ids of the same subject (its name, its members).
+    pub also: Vec<String>,
+    /// Permissions given or taken, where the record names them.
+    pub permissions: Vec<String>,
+    /// The hold, for changes of holds.
+    pub hold: Option<String>,
+    /// Who made the change.
+    pub actor: Option<String>,
+    pub source: &'static str,
+    pub at: Locator,
+}
+
+impl Change {
+    /// A change with nothing but its kind, time and subject.
+    #[must_use]
+    pub fn new(kind: ChangeKind, time: i64, subject: String, source: &'static str, at: Locator) -> Self {
+        Self { kind, time, subject, also: Vec::new(), permissions: Vec::new(), hold: None, actor: None, source, at }
+    }
+
+    /// Whether this change is of `id`, by its subject or one of its other ids.
+    #[must_use]
+    pub fn is_of(&self, id: &str) -> bool {
+        self.subject == id || self.also.iter().any(|other| other == id)
+    }
+}
+
+/// What a document states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentKind {
+    BucketPolicy,
+    TrustPolicy,
+    KeyPolicy,
+    IdentityPolicy,
+    OAuthClient,
+    Role,
+}
+
+/// A document of state.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub kind: DocumentKind,
+    /// Buckets, role ARNs and names, key ids, client or role ids it belongs to.
+    pub subjects: Vec<String>,
+    /// Since when it is in force, for logged changes; null for snapshots, which say nothing of when they were taken.
+    pub time: Option<i64>,
+    pub body: Value,
+    pub at: Locator,
+    /// The record's SHA-256, where it was computed while reading.
+    pub sha256: Option<Digest>,
+}

@@ -1,0 +1,107 @@
+//! Reading times: RFC 3339, epoch numbers, and times without a zone.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, TimeZone, Utc};
+
+/// Earliest and latest time that is believed, microseconds: the years 2000 to 2099. S3 opened in 2006; what lies outside
+/// is an unset clock or a placeholder, and would put every order of events out.
+const BELIEVED: std::ops::Range<i64> = 946_684_800_000_000..4_102_444_800_000_000;
+
+/// The zone taken for times that carry none (`--assume-tz`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssumedZone {
+    Named(chrono_tz::Tz),
+    Offset(FixedOffset),
+}
+
+impl Default for AssumedZone {
+    fn default() -> Self {
+        Self::Named(chrono_tz::UTC)
+    }
+}
+
+impl FromStr for AssumedZone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(offset) = FixedOffset::from_str(text) {
+            return Ok(Self::Offset(offset));
+        }
+        chrono_tz::Tz::from_str(text)
+            .map(Self::Named)
+            .map_err(|_| format!("`{text}` is no zone; give an offset such as +01:00 or a name such as Europe/Berlin"))
+    }
+}
+
+/// A time that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instant {
+    /// Microseconds since 1970, UTC; `None` where the year is not believed.
+    pub micros: Option<i64>,
+    /// Whether the zone was assumed.
+    pub zoneless: bool,
+}
+
+impl AssumedZone {
+    /// Reads a time written as text; `None` where it is none.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Option<Instant> {
+        let text = text.trim();
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(believed(time.timestamp_micros(), false));
+        }
+        if let Ok(number) = text.parse::<f64>() {
+            return epoch(number);
+        }
+        // `+0000` without the colon, as ISO 8601's basic form and many loggers write it.
+        if let Ok(time) = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z") {
+            return Some(believed(time.timestamp_micros(), false));
+        }
+        let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+        Some(self.local(naive))
+    }
+
+    fn local(&self, naive: NaiveDateTime) -> Instant {
+        let utc = match self {
+            Self::Named(zone) => earliest(zone.from_local_datetime(&naive)).map(|t| t.with_timezone(&Utc)),
+            Self::Offset(offset) => earliest(offset.from_local_datetime(&naive)).map(|t| t.with_timezone(&Utc)),
+        };
+        // A local time that the zone skips (the hour lost in spring) is no time at all.
+        utc.map_or(Instant { micros: None, zoneless: true }, |time| believed(time.timestamp_micros(), true))
+    }
+}
+
+fn earliest<T: TimeZone>(result: LocalResult<DateTime<T>>) -> Option<DateTime<T>> {
+    result.earliest()
+}
+
+/// Reads epoch seconds, milliseconds or microseconds, told apart by magnitude.
+#[must_use]
+pub fn epoch(number: f64) -> Option<Instant> {
+    if !number.is_finite() {
+        return None;
+    }
+    let micros = match number.abs() {
+        n if n < 1e11 => number * 1e6,
+        n if n < 1e14 => number * 1e3,
+        n if n < 1e17 => number,
+        _ => return None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "below 1e17 by the match above")]
+    Some(believed(micros.round() as i64, false))
+}
+
+fn believed(micros: i64, zoneless: bool) -> Instant {
+    Instant { micros: BELIEVED.contains(&micros).then_some(micros), zoneless }
+}
+
+/// RFC 3339, UTC, with as many digits of the second as the time has (0, 3 or 6).
+#[must_use]
+pub fn rfc3339(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros)
+        .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+        .unwrap_or_default()
+}

@@ -1,0 +1,180 @@
+//! Report: the result of an analysis as data, and its renderings.
+
+mod csv;
+mod failure;
+mod gaps;
+mod parquet;
+mod record_ids;
+mod summary;
+mod table;
+mod terminal;
+mod timeline;
+
+use serde::Serialize;
+
+pub use csv::write_csv;
+pub use failure::{EvidenceReport, FailureReport, SymptomCounts};
+pub use gaps::Gap;
+pub use parquet::write_parquet;
+pub use summary::Summary;
+pub use table::render as render_table;
+pub use terminal::plain;
+pub use timeline::{Timeline, TimelineEntry, timeline};
+
+use crate::classify::{Pack, classify};
+use crate::correlate::{Correlated, correlate};
+use crate::error::{Error, Result};
+use crate::evidence::{Digest, Discovery, FileEntry, discover};
+use crate::ingest::{Ingested, Options, ingest};
+
+/// The whole result.
+#[derive(Debug, Serialize)]
+pub struct Analysis {
+    pub tool: Tool,
+    pub rules: Rules,
+    pub summary: Summary,
+    /// Ordered by first failing time, then job, then item.
+    pub failures: Vec<FailureReport>,
+    pub coverage: Coverage,
+    /// What was read: path, size and SHA-256 as found.
+    pub manifest: Vec<ManifestEntry>,
+}
+
+/// The program that made the report.
+#[derive(Debug, Serialize)]
+pub struct Tool {
+    pub name: &'static str,
+    pub version: &'static str,
+}
+
+/// The rules the evidence was weighed by.
+#[derive(Debug, Serialize)]
+pub struct Rules {
+    pub name: String,
+    pub version: String,
+    pub sha256: String,
+}
+
+/// What was read and what was not.
+#[derive(Debug, Serialize)]
+pub struct Coverage {
+    pub files: Vec<FileEntry>,
+    /// What the evidence should hold and does not.
+    pub gaps: Vec<Gap>,
+    /// Links and special files that were passed over.
+    pub skipped: Vec<String>,
+    /// Folders that could not be listed.
+    pub unreadable: Vec<String>,
+}
+
+impl Coverage {
+    /// Whether some input could not be read.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        !self.unreadable.is_empty() || self.files.iter().any(|f| f.rejected > 0 || f.sha256.is_none() || f.records == 0)
+    }
+}
+
+/// One input file.
+#[derive(Debug, Serialize)]
+pub struct ManifestEntry {
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: Option<String>,
+}
+
+/// A rule pack with the text it was read from.
+pub struct RuleText {
+    pub pack: Pack,
+    pub sha256: String,
+}
+
+impl RuleText {
+    /// Reads a pack; `origin` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Pack::parse`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        Ok(Self { pack: Pack::parse(text, origin)?, sha256: Digest::of(text.as_bytes()).to_string() })
+    }
+}
+
+/// The evidence, read and correlated: what all subcommands start from.
+pub struct Evidence {
+    pub discovery: Discovery,
+    pub ingested: Ingested,
+    pub correlated: Correlated,
+}
+
+impl Evidence {
+    /// Reads and correlates `paths`; `progress` is told the size of every file that is done with, `total` the sum.
+    ///
+    /// # Errors
+    /// A path is wrong, or nothing in the inputs can be read.
+    pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
+        let discovery = discover(paths)?;
+        progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
+        let mut ingested = ingest(&discovery.inputs, options, &|bytes| progress.done(bytes))?;
+        if ingested.files.iter().all(|file| file.parsed == 0) {
+            return Err(nothing_readable(&discovery, &ingested.files));
+        }
+        let correlated = correlate(&ingested, &discovery.inputs, &rules.pack.operations)?;
+        for row in &correlated.duplicates {
+            ingested.files[correlated.table.locator(*row).file as usize].duplicates += 1;
+        }
+        Ok(Self { discovery, ingested, correlated })
+    }
+}
+
+/// Hears of the progress of reading.
+pub trait Progress: Sync {
+    /// Bytes that there are to read.
+    fn total(&self, bytes: u64);
+    /// Bytes of files that are done with.
+    fn done(&self, bytes: u64);
+}
+
+/// Nobody listens.
+impl Progress for () {
+    fn total(&self, _: u64) {}
+    fn done(&self, _: u64) {}
+}
+
+fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
+    let first = files.iter().find_map(|file| Some((file, file.rejects.first()?)));
+    let detail = match (first, files.first(), discovery.unreadable.first()) {
+        (Some((file, reject)), ..) => {
+            format!("{}, record {} at offset {}: {}", file.path, reject.record, reject.offset, reject.reason)
+        }
+        (None, Some(file), _) => format!("{} is empty", file.path),
+        (None, None, Some(unreadable)) => unreadable.clone(),
+        (None, None, None) => "no files".to_owned(),
+    };
+    Error::NothingReadable { files: files.len(), detail }
+}
+
+/// Reads `paths`, finds the failures, weighs the evidence.
+///
+/// # Errors
+/// A path is wrong, nothing can be read, or a stage fails.
+pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
+    let evidence = Evidence::read(paths, options, rules, progress)?;
+    let classified = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
+    let failures = failure::reports(&evidence, &classified)?;
+    let gaps = gaps::find(&evidence.ingested.events).map_err(Error::frame("report"))?;
+    let summary = Summary::new(&evidence, &failures);
+    let Evidence { discovery, ingested, .. } = evidence;
+    let manifest = ingested
+        .files
+        .iter()
+        .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
+        .collect();
+    Ok(Analysis {
+        tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+        rules: Rules { name: rules.pack.name.clone(), version: rules.pack.version.clone(), sha256: rules.sha256.clone() },
+        summary,
+        failures,
+        coverage: Coverage { files: ingested.files, gaps, skipped: discovery.skipped, unreadable: discovery.unreadable },
+        manifest,
+    })
+}

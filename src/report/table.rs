@@ -1,0 +1,187 @@
+//! The table for people: a summary, then a row per failure.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+
+use super::terminal::plain;
+use super::{Analysis, FailureReport};
+use crate::classify::Class;
+
+/// Records shown per failure; the others are in the machine-readable formats.
+const SHOWN_RECORDS: usize = 3;
+/// Files with rejected records that are listed; more are counted.
+const SHOWN_FILES: usize = 10;
+
+/// Renders the analysis for a terminal `width` columns wide.
+#[must_use]
+pub fn render(analysis: &Analysis, width: u16) -> String {
+    let mut text = headline(analysis);
+    text.push_str(&coverage(analysis));
+    if analysis.failures.is_empty() {
+        return text;
+    }
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(["Export", "What failed", "Verdict", "Why, and by which records"]);
+    for failure in &analysis.failures {
+        table.add_row([export(failure), symptoms(failure), verdict(failure), why(failure)].map(|t| Cell::new(plain(&t))));
+    }
+    let _ = writeln!(text, "\n{table}");
+    text.push_str(
+        "\nSupport is a degree of judgement by the rules, not a probability. A record: holdtrace show ev:... PATH...\n\
+         A job from all sources: holdtrace timeline --job ID PATH...   Everything, for machines: --format json\n",
+    );
+    text
+}
+
+fn headline(analysis: &Analysis) -> String {
+    let s = &analysis.summary;
+    let mut text = String::new();
+    let span = match (&s.first_time, &s.last_time) {
+        (Some(first), Some(last)) => format!(", {first} to {last}"),
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "{} records of {} files{span}", s.records, s.files);
+    if s.failures == 0 {
+        let _ = writeln!(text, "Nothing failed: {} attempts of {} jobs, none of them refused or timed out.", s.attempts, s.jobs);
+        return text;
+    }
+    let _ = writeln!(text, "{} failed exports ({} recovered later) among {} jobs:", s.failures, s.recovered, s.jobs);
+    for class in Class::ALL {
+        let count = s.by_class.get(class.name()).copied().unwrap_or(0);
+        if count > 0 {
+            let _ = writeln!(text, "  {count:>6}  {}", describe(class));
+        }
+    }
+    text
+}
+
+fn describe(class: Class) -> &'static str {
+    match class {
+        Class::ScopeCollision => "scope_collision: the caller's own authority",
+        Class::SyncRace => "sync_race: time; it had not settled yet",
+        Class::PolicyMismatch => "policy_mismatch: the destination's or the role's policy",
+        Class::OtherCause => "other_cause: credentials, throttling, service faults",
+        Class::Inconclusive => "inconclusive: the evidence does not decide",
+    }
+}
+
+/// What could not be read comes first, before any verdict.
+fn coverage(analysis: &Analysis) -> String {
+    let s = &analysis.summary;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "Read: {} of {} records ({} rejected, {} duplicates counted once)",
+        s.parsed, s.records, s.rejected, s.duplicates
+    );
+    let mut listed = 0;
+    for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0) {
+        listed += 1;
+        if listed > SHOWN_FILES {
+            continue;
+        }
+        let path = plain(&file.path);
+        match file.rejects.first() {
+            Some(r) => {
+                let more = if file.rejected > 1 { format!(" (and {} more)", file.rejected - 1) } else { String::new() };
+                let _ = writeln!(text, "  NOT READ {path}, record {} at offset {}: {}{more}", r.record, r.offset, plain(&r.reason));
+            }
+            None => {
+                let _ = writeln!(text, "  EMPTY    {path}: no records in it");
+            }
+        }
+    }
+    if listed > SHOWN_FILES {
+        let _ = writeln!(text, "  and {} more files; --format json lists them all", listed - SHOWN_FILES);
+    }
+    for note in analysis.coverage.unreadable.iter().take(SHOWN_FILES) {
+        let _ = writeln!(text, "  NOT READ {}", plain(note));
+    }
+    if s.zoneless_times > 0 {
+        let _ = writeln!(text, "  {} times carry no zone and were read with --assume-tz", s.zoneless_times);
+    }
+    if s.implausible_times > 0 {
+        let _ = writeln!(text, "  {} times lie before 2000 or after 2099 and were not used", s.implausible_times);
+    }
+    if s.redacted > 0 {
+        let _ = writeln!(text, "  {} values looked like secrets and were blanked", s.redacted);
+    }
+    if !analysis.coverage.gaps.is_empty() {
+        let _ = writeln!(text, "  {} jobs start and never end in this evidence", analysis.coverage.gaps.len());
+    }
+    text
+}
+
+fn export(failure: &FailureReport) -> String {
+    let mut lines = Vec::new();
+    if let Some(time) = &failure.first_failed_at {
+        lines.push(time.chars().take(16).collect::<String>().replace('T', " "));
+    }
+    if let Some(job) = &failure.job_id {
+        lines.push(format!("job {}", short(job)));
+    }
+    match (&failure.recording_id, &failure.object_key, &failure.bucket) {
+        (Some(recording), ..) => lines.push(format!("rec {}", short(recording))),
+        (None, Some(key), _) => lines.push(format!("key {}", tail(key))),
+        (None, None, Some(bucket)) => lines.push(bucket.clone()),
+        _ => {}
+    }
+    lines.join("\n")
+}
+
+fn short(id: &str) -> String {
+    if id.len() > 12 && id.contains('-') { id.split('-').next().unwrap_or(id).to_owned() } else { id.to_owned() }
+}
+
+fn tail(key: &str) -> String {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    name.chars().take(16).collect()
+}
+
+fn symptoms(failure: &FailureReport) -> String {
+    let s = &failure.symptoms;
+    let mut lines = vec![failure.step.clone()];
+    for (count, name) in [(s.timeouts, "timeout"), (s.forbidden, "403"), (s.conflicts, "409"), (s.other, "other")] {
+        if count > 0 {
+            lines.push(format!("{count} x {name}"));
+        }
+    }
+    lines.push(if failure.recovered_at.is_some() { "recovered" } else { "not recovered" }.to_owned());
+    lines.join("\n")
+}
+
+fn verdict(failure: &FailureReport) -> String {
+    let mut lines = vec![failure.class.name().to_owned()];
+    lines.extend(failure.mechanism.clone());
+    lines.extend(failure.support.map(|s| s.name().replace('_', " ")));
+    lines.join("\n")
+}
+
+/// The strongest finding for the verdict; where there is none, the reason and what to collect.
+fn why(failure: &FailureReport) -> String {
+    if failure.class == Class::Inconclusive {
+        let mut lines = vec![capitalised(failure.reason.as_deref().unwrap_or(""))];
+        lines.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
+        return lines.join("\n");
+    }
+    let own = failure.evidence.iter().filter(|e| Class::from(e.class) == failure.class && e.weight > 0.0);
+    let Some(best) = own.reduce(|a, b| if b.weight > a.weight { b } else { a }) else { return String::new() };
+    let mut lines = vec![best.statement.clone()];
+    if !failure.missing_permissions.is_empty() {
+        lines.push(format!("Missing: {}", failure.missing_permissions.join(", ")));
+    }
+    let more = best.records.len().saturating_sub(SHOWN_RECORDS);
+    let shown = best.records.iter().take(SHOWN_RECORDS).cloned().collect::<Vec<_>>().join(" ");
+    lines.push(if more > 0 { format!("{shown} +{more}") } else { shown });
+    lines.join("\n")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
