@@ -34,6 +34,7 @@ pub struct Archive<'a> {
     probes: Vec<Row>,
     /// Attempts that got through with the hold not acknowledged, by step.
     unacknowledged: BTreeMap<String, i64>,
+    sources: BTreeSet<String>,
     /// Longest observed lag of a hold, microseconds.
     pub longest_lag: Option<i64>,
 }
@@ -63,8 +64,15 @@ impl<'a> Archive<'a> {
             holds,
             probes: probes(&ingested.events).map_err(&stage)?,
             unacknowledged: unacknowledged(&ingested.events).map_err(&stage)?,
+            sources: sources(&ingested.events).map_err(&stage)?,
             longest_lag,
         })
+    }
+
+    /// Whether the evidence holds records of a source.
+    #[must_use]
+    pub fn has_source(&self, source: &str) -> bool {
+        self.sources.contains(source)
     }
 
     /// What a step needs, judged by who gets through it.
@@ -127,6 +135,11 @@ impl<'a> Archive<'a> {
         let later = of().any(|d| d.time > time && d.body == snapshot.body);
         (!later).then_some(snapshot)
     }
+}
+
+fn sources(events: &DataFrame) -> PolarsResult<BTreeSet<String>> {
+    let unique = events.column("source")?.unique()?;
+    Ok(unique.str()?.iter().flatten().map(str::to_owned).collect())
 }
 
 fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Vec<&Document>> {

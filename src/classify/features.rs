@@ -57,6 +57,8 @@ pub const FEATURES: &[Feature] = &[
     ("span_seconds", Kind::Number, "from the first to the last failing attempt"),
     ("recovered", Kind::Bool, "the item got through the step at last"),
     ("recovery_gap_seconds", Kind::Number, "from the last failing attempt to the one that succeeded"),
+    ("recovery_span_seconds", Kind::Number, "from the first failing attempt to the one that succeeded"),
+    ("change_log_seen", Kind::Bool, "the evidence holds records of the log in which a change that matters here would stand (CloudTrail for refusals by AWS, audit messages for refusals by the platform)"),
     ("named_identity", Kind::Int, "refusals that name an identity-side policy (identity, boundary, session, SCP)"),
     ("named_resource", Kind::Int, "refusals that name a resource-side policy (bucket, RCP, endpoint)"),
     ("named_resource_explicit", Kind::Int, "of these, explicit denies"),

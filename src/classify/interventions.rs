@@ -103,7 +103,7 @@ fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: 
     let Some(bucket) = failure.bucket.as_deref() else { return false };
     let at = |time| {
         let document = archive.in_force(DocumentKind::BucketPolicy, &[bucket], time)?;
-        Some(state::replay_bucket(failure, dossier, document).decision)
+        Some(state::replay_bucket(archive, failure, dossier, document).decision)
     };
     let refused = dossier.features.is("storage_refused");
     match (at(Some(change.time - 1)), at(Some(change.time))) {

@@ -4,7 +4,11 @@
 //! actions and resources with wildcards and their `Not` forms, the string, ARN and boolean condition operators. What a
 //! log does not carry is *unknown*, and an answer that hangs on it is undetermined.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+use crate::ingest::fold;
 
 /// What a policy says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,16 @@ pub struct Request<'a> {
     pub resource: Option<&'a str>,
     pub tenant: Option<&'a str>,
     pub external_id: Option<&'a str>,
+    /// Condition keys that the log carries, folded, with their values; null where it carries no request at all.
+    pub context: Option<BTreeMap<String, String>>,
+}
+
+/// The value of a condition key.
+enum Actual<'a> {
+    Known(&'a str),
+    /// The request did not have it.
+    Absent,
+    Unknown,
 }
 
 /// Yes, no, or the log does not say.
@@ -356,32 +370,54 @@ fn conditions(condition: Option<&Value>, request: &Request<'_>, other_tenant: &m
 
 /// Whether a condition is met, and whether it is one on the tenant.
 fn condition_met(operator: &str, key: &str, values: &[&str], request: &Request<'_>) -> (Tri, bool) {
-    let folded: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let folded = fold(key).as_str().to_owned();
     let external = folded.ends_with("externalid");
     let tenant = external || ["tenantid", "organizationid"].iter().any(|end| folded.ends_with(end));
     let role = request.principal.and_then(role_of_session);
-    let actual = match folded.as_str() {
+    let known = match folded.as_str() {
         _ if external => request.external_id.or(request.tenant),
         _ if tenant => request.tenant,
         "awsprincipalarn" => role.as_deref().or(request.principal),
         "awsprincipalaccount" => request.principal.and_then(account_of),
         _ => None,
     };
-    let operator = operator.rsplit(':').next().unwrap_or(operator);
-    let base = operator.strip_suffix("IfExists").unwrap_or(operator);
-    let Some(actual) = actual else { return (Tri::Unknown, tenant) };
-    let lower = |s: &str| s.to_ascii_lowercase();
-    let any = |test: &dyn Fn(&str) -> bool| Tri::of(values.iter().any(|v| test(v)));
-    let result = match base {
-        "StringEquals" => any(&|v| v == actual),
-        "StringNotEquals" => any(&|v| v == actual).not(),
-        "StringEqualsIgnoreCase" => any(&|v| lower(v) == lower(actual)),
-        "StringNotEqualsIgnoreCase" => any(&|v| lower(v) == lower(actual)).not(),
-        "StringLike" | "ArnLike" | "ArnEquals" => any(&|v| wildcard(v, actual)),
-        "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => any(&|v| wildcard(v, actual)).not(),
-        _ => Tri::Unknown,
+    let actual = match (known, &request.context) {
+        (Some(value), _) => Actual::Known(value),
+        (None, Some(context)) => match context.get(&folded) {
+            Some(value) => Actual::Known(value),
+            None if LOGGED_IF_SENT.iter().any(|start| folded.starts_with(start)) => Actual::Absent,
+            None => Actual::Unknown,
+        },
+        (None, None) => Actual::Unknown,
     };
-    (result, tenant)
+    // `ForAnyValue:` and `ForAllValues:` make no difference to a key with one value.
+    let operator = operator.rsplit(':').next().unwrap_or(operator);
+    (operator_met(operator, &actual, values), tenant)
+}
+
+/// Condition keys that CloudTrail logs whenever the request has them, so that their absence is known.
+const LOGGED_IF_SENT: [&str; 2] = ["s3xamz", "awssourcevpce"];
+
+fn operator_met(operator: &str, actual: &Actual<'_>, values: &[&str]) -> Tri {
+    let (base, if_exists) = operator.strip_suffix("IfExists").map_or((operator, false), |base| (base, true));
+    let negated = base.contains("Not");
+    let actual = match actual {
+        Actual::Unknown => return Tri::Unknown,
+        Actual::Absent if base == "Null" => return Tri::of(values.contains(&"true")),
+        Actual::Absent => return Tri::of(negated || if_exists),
+        Actual::Known(_) if base == "Null" => return Tri::of(values.contains(&"false")),
+        Actual::Known(value) => *value,
+    };
+    let lower = |s: &str| s.to_ascii_lowercase();
+    let any = |test: &dyn Fn(&str) -> bool| Tri::of(values.iter().any(|v| test(v)) != negated);
+    match base {
+        "StringEquals" | "StringNotEquals" => any(&|v| v == actual),
+        "StringEqualsIgnoreCase" | "StringNotEqualsIgnoreCase" | "Bool" => any(&|v| lower(v) == lower(actual)),
+        "StringLike" | "StringNotLike" | "ArnLike" | "ArnEquals" | "ArnNotLike" | "ArnNotEquals" => {
+            any(&|v| wildcard(v, actual))
+        }
+        _ => Tri::Unknown,
+    }
 }
 
 fn texts(value: &Value) -> Vec<&str> {

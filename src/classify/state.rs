@@ -1,13 +1,13 @@
 //! State as of the failing attempts: scopes against what the steps need, and policies replayed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::archive::Archive;
 use super::authority::{Basis, Held, holds};
 use super::dossier::Dossier;
 use super::policy::{self, Decision, Replay, Request};
 use crate::correlate::{Failure, Row};
-use crate::ingest::{ChangeKind, Document, DocumentKind, Text};
+use crate::ingest::{ChangeKind, Document, DocumentKind, Text, fold};
 
 /// Fills in the features of state.
 pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
@@ -99,7 +99,7 @@ fn fill_bucket_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Do
     else {
         return;
     };
-    let replay = replay_bucket(failure, dossier, document);
+    let replay = replay_bucket(archive, failure, dossier, document);
     let f = &mut dossier.features;
     f.text("policy_decision", Some(replay.decision.name()));
     f.text("policy_gap", replay.gap.map(policy::Gap::name));
@@ -117,7 +117,7 @@ fn refused_at(archive: &Archive<'_>, failure: &Failure) -> Option<i64> {
 
 /// Replays a bucket policy against the failure's refused call.
 #[must_use]
-pub fn replay_bucket(failure: &Failure, dossier: &Dossier, document: &Document) -> Replay {
+pub fn replay_bucket(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, document: &Document) -> Replay {
     let caller = aws_caller(failure, dossier);
     let action = dossier.features.str("refused_action").filter(|a| a.starts_with("s3:")).unwrap_or("s3:PutObject");
     let bucket = failure.bucket.as_deref().unwrap_or("");
@@ -132,8 +132,17 @@ pub fn replay_bucket(failure: &Failure, dossier: &Dossier, document: &Document) 
         resource: resource.as_deref(),
         tenant: failure.tenant_id.as_deref(),
         external_id: None,
+        context: context(archive, failure),
     };
     policy::replay(&document.body, &request)
+}
+
+/// Condition keys of the refused request, where a record of AWS shows them.
+fn context(archive: &Archive<'_>, failure: &Failure) -> Option<BTreeMap<String, String>> {
+    let mut rows = failure.witnesses.iter().chain(&failure.failing);
+    let shown = rows.find_map(|row| archive.table.text(Text::RequestContext, *row))?;
+    let pair = |pair: &str| pair.split_once('=').map(|(key, value)| (fold(key).as_str().to_owned(), value.to_owned()));
+    Some(shown.split_whitespace().filter_map(pair).collect())
 }
 
 fn bucket_level(action: &str) -> bool {
@@ -157,6 +166,7 @@ fn fill_trust_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dos
         resource: Some(&arn),
         tenant: failure.tenant_id.as_deref(),
         external_id: archive.table.text(Text::ExternalId, row),
+        context: None,
     };
     let replay = policy::replay(&document.body, &request);
     dossier.features.text("trust_decision", Some(replay.decision.name()));
@@ -192,6 +202,7 @@ fn fill_key_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossi
         resource: Some(&key),
         tenant: failure.tenant_id.as_deref(),
         external_id: None,
+        context: None,
     };
     let replay = policy::replay(&document.body, &request);
     dossier.features.text("key_decision", Some(replay.decision.name()));

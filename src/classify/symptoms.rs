@@ -62,6 +62,8 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     f.flag("recovered", failure.recovery.is_some());
     let gap = failure.last_failed_at.zip(failure.recovered_at).map(|(last, at)| seconds(at - last));
     f.number("recovery_gap_seconds", gap);
+    let whole = failure.first_failed_at.zip(failure.recovered_at).map(|(first, at)| seconds(at - first));
+    f.number("recovery_span_seconds", whole);
     dossier.cite_rows(archive, "failing", &failure.failing);
     dossier.cite_rows(archive, "witnesses", &failure.witnesses);
     dossier.cite_rows(archive, "recovery", failure.recovery.as_slice());
@@ -147,6 +149,7 @@ fn fill_calls(archive: &Archive<'_>, failure: &Failure, rows: &[Row], dossier: &
     f.flag("assume_role_refused", assumes);
     f.flag("key_refused", key);
     f.flag("storage_refused", (at_store || by_aws) && !assumes && !key);
+    f.flag("change_log_seen", archive.has_source(if at_store || by_aws { "cloudtrail" } else { "genesys_audit" }));
     f.text("refused_action", action.clone());
     let arn = |row: &Row| table.text(Text::Principal, *row).filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"));
     f.text("aws_caller", refused.iter().find_map(arn));

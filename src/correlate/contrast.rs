@@ -21,7 +21,7 @@ pub struct Count {
     pub example: Option<Row>,
 }
 
-/// Attempts of one job that got through a step.
+/// Attempts of one job that got through a step without having failed at it.
 #[derive(Clone, Debug)]
 pub struct ScopeGroup {
     pub job: Option<String>,
@@ -159,13 +159,16 @@ fn through(marks: &DataFrame, steps: &BTreeSet<&str>) -> PolarsResult<BTreeMap<S
     let frame = marks
         .clone()
         .lazy()
-        .filter(col("ok").and(wanted).and(col("principal").is_not_null()))
+        .filter(wanted.and(col("principal").is_not_null()))
         .group_by([col("phase"), col("job_id"), col("principal")])
         .agg([
-            col("time").cast(DataType::Int64).min(),
-            col("row").min().alias("example"),
-            len().cast(DataType::UInt64).alias("ok"),
+            col("time").cast(DataType::Int64).filter(col("ok")).min(),
+            col("row").filter(col("ok")).min().alias("example"),
+            col("ok").sum().cast(DataType::UInt64),
+            col("failing").any(true),
         ])
+        // A job that failed at the step and got through later may have been helped by a change that no log shows.
+        .filter(col("ok").gt(lit(0u64)).and(col("failing").not().or(col("job_id").is_null())))
         .sort(["example"], SortMultipleOptions::default())
         .collect()?;
     let (phase, job) = (frame.column("phase")?.str()?, frame.column("job_id")?.str()?);

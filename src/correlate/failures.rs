@@ -133,7 +133,8 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 /// or at the handing over to storage.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
     let of_trail = |a: &Attempt| table.source(a.row) == "export_trail";
-    let stores = |phase: &str| matches!(phase, "export" | "upload");
+    let stores =
+        |phase: &str| matches!(phase, "export" | "upload" | "assume_role" | "data_key" | "bucket_probe");
     let failing = attempts.iter().filter(|a| a.failing);
     let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();
     failing.copied().partition(|attempt| {

@@ -43,6 +43,10 @@ struct Raw<'a> {
     request_parameters: Option<&'a RawValue>,
     #[serde(borrow, default)]
     resources: Option<Vec<Resource<'a>>>,
+    #[serde(borrow, default)]
+    vpc_endpoint_id: Loose<'a>,
+    #[serde(borrow, default)]
+    tls_details: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +159,10 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
     if event.get(Text::SessionName).is_none() {
         event.set(Text::SessionName, parameters.role_session_name.0);
     }
+    if event.outcome != Outcome::Success && service == "s3.amazonaws.com" {
+        let context = request_context(raw.request_parameters, raw.vpc_endpoint_id.as_deref(), raw.tls_details.is_some());
+        event.set(Text::RequestContext, context);
+    }
     from_resources(&mut event, raw.resources.unwrap_or_default());
     from_message(&mut event, &name);
     read_object_key(&mut event);
@@ -166,6 +174,20 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
     }
     sink.event(&event, at);
     Ok(())
+}
+
+/// What a refused S3 request shows of the keys that policies put conditions on: its `x-amz-` headers, the VPC endpoint,
+/// TLS. Only the first words of a value are kept; none of these has more. `None` where the parameters are not logged.
+fn request_context(parameters: Option<&RawValue>, endpoint: Option<&str>, tls: bool) -> Option<String> {
+    let Ok(Value::Object(parameters)) = serde_json::from_str::<Value>(parameters?.get()) else { return None };
+    let headers = parameters.iter().filter(|(name, _)| name.starts_with("x-amz-"));
+    let mut keys: Vec<String> = headers
+        .filter_map(|(name, value)| Some(format!("s3:{name}={}", value.as_str()?.split_whitespace().next()?)))
+        .collect();
+    keys.extend(endpoint.map(|id| format!("aws:SourceVpce={id}")));
+    keys.extend(tls.then(|| "aws:SecureTransport=true".to_owned()));
+    keys.push("s3:bucket=known".to_owned());
+    Some(keys.join(" "))
 }
 
 fn settle_outcome<'a>(event: &mut Event<'a>, code: Loose<'a>, message: Loose<'a>, sink: &mut Sink<'_>) {

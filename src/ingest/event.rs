@@ -31,7 +31,7 @@ impl Outcome {
 
 macro_rules! text_columns {
     ($($variant:ident $name:literal $doc:literal,)*) => {
-        /// The text columns of the event frame (DESIGN section 3; the last six are additions that correlation needs).
+        /// The text columns of the event frame (DESIGN section 3; the last seven are additions that correlation needs).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Text { $(#[doc = $doc] $variant,)* }
 
@@ -66,6 +66,7 @@ text_columns! {
     KeyArn "key_arn" "The KMS key that was to be used.",
     ExternalId "external_id" "The external id given when assuming a role.",
     SessionName "session_name" "The caller's session name.",
+    RequestContext "request_context" "Condition keys of a refused AWS call that the record shows, as key=value.",
     Uid "uid" "The source's own unique id of the record, by which redelivered records are recognised.",
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::terminal::plain;
 use super::{Analysis, FailureReport};
@@ -12,6 +12,16 @@ use crate::classify::Class;
 const SHOWN_RECORDS: usize = 3;
 /// Files with rejected records that are listed; more are counted.
 const SHOWN_FILES: usize = 10;
+
+/// Wide enough for the longest step and the longest mechanism: neither they nor record ids are broken.
+const EXPORT_WIDTH: u16 = 20;
+const VERDICT_WIDTH: u16 = 26;
+const FOOTER: &str = "
+Support is a degree of judgement by the rules, not a probability.
+  a record:    holdtrace show ev:... PATH...
+  one job:     holdtrace timeline --job ID PATH...
+  everything:  holdtrace analyze --format json PATH...
+";
 
 /// Renders the analysis for a terminal `width` columns wide.
 #[must_use]
@@ -26,15 +36,15 @@ pub fn render(analysis: &Analysis, width: u16) -> String {
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(width)
-        .set_header(["Export", "What failed", "Verdict", "Why, and by which records"]);
+        .set_header(["Failed export", "Verdict, support", "Why, and by which records"]);
+    let why_width = width.saturating_sub(EXPORT_WIDTH + VERDICT_WIDTH + 2);
+    table.set_constraints([EXPORT_WIDTH, VERDICT_WIDTH, why_width].map(|w| ColumnConstraint::Absolute(Width::Fixed(w))));
     for failure in &analysis.failures {
-        table.add_row([export(failure), symptoms(failure), verdict(failure), why(failure)].map(|t| Cell::new(plain(&t))));
+        let cells = [export(failure), verdict(failure), why(failure, usize::from(why_width.saturating_sub(2)))];
+        table.add_row(cells.map(|text| Cell::new(plain(&text))));
     }
     let _ = writeln!(text, "\n{table}");
-    text.push_str(
-        "\nSupport is a degree of judgement by the rules, not a probability. A record: holdtrace show ev:... PATH...\n\
-         A job from all sources: holdtrace timeline --job ID PATH...   Everything, for machines: --format json\n",
-    );
+    text.push_str(FOOTER);
     text
 }
 
@@ -131,6 +141,9 @@ fn export(failure: &FailureReport) -> String {
         (None, None, Some(bucket)) => lines.push(bucket.clone()),
         _ => {}
     }
+    lines.push(failure.step.clone());
+    lines.push(symptoms(failure));
+    lines.push(if failure.recovered_at.is_some() { "recovered" } else { "not recovered" }.to_owned());
     lines.join("\n")
 }
 
@@ -145,14 +158,9 @@ fn tail(key: &str) -> String {
 
 fn symptoms(failure: &FailureReport) -> String {
     let s = &failure.symptoms;
-    let mut lines = vec![failure.step.clone()];
-    for (count, name) in [(s.timeouts, "timeout"), (s.forbidden, "403"), (s.conflicts, "409"), (s.other, "other")] {
-        if count > 0 {
-            lines.push(format!("{count} x {name}"));
-        }
-    }
-    lines.push(if failure.recovered_at.is_some() { "recovered" } else { "not recovered" }.to_owned());
-    lines.join("\n")
+    let counts = [(s.timeouts, "timeout"), (s.forbidden, "403"), (s.conflicts, "409"), (s.other, "other")];
+    let shown = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} x {name}"));
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 fn verdict(failure: &FailureReport) -> String {
@@ -163,7 +171,7 @@ fn verdict(failure: &FailureReport) -> String {
 }
 
 /// The strongest finding for the verdict; where there is none, the reason and what to collect.
-fn why(failure: &FailureReport) -> String {
+fn why(failure: &FailureReport, width: usize) -> String {
     if failure.class == Class::Inconclusive {
         let mut lines = vec![capitalised(failure.reason.as_deref().unwrap_or(""))];
         lines.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
@@ -176,9 +184,25 @@ fn why(failure: &FailureReport) -> String {
         lines.push(format!("Missing: {}", failure.missing_permissions.join(", ")));
     }
     let more = best.records.len().saturating_sub(SHOWN_RECORDS);
-    let shown = best.records.iter().take(SHOWN_RECORDS).cloned().collect::<Vec<_>>().join(" ");
-    lines.push(if more > 0 { format!("{shown} +{more}") } else { shown });
+    let mut shown: Vec<String> = best.records.iter().take(SHOWN_RECORDS).cloned().collect();
+    shown.extend((more > 0).then(|| format!("and {more} more")));
+    lines.extend(in_lines(&shown, width));
     lines.join("\n")
+}
+
+/// Joins words into lines of at most `width`, breaking between words only.
+fn in_lines(words: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
 }
 
 fn capitalised(text: &str) -> String {
