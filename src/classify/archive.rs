@@ -24,14 +24,14 @@ pub struct Archive<'a> {
     pub table: &'a EventTable,
     pub contrast: &'a Contrast,
     pub changes: &'a [Change],
-    by_subject: BTreeMap<(DocumentKind, &'a str), Vec<&'a Document>>,
+    by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
     needs: BTreeMap<String, Need>,
     /// By conversation id and by hold id.
     holds: BTreeMap<String, Vec<Hold>>,
-    /// Direct metadata writes, in order of time.
-    probes: Vec<Row>,
+    /// Direct metadata writes by caller, in order of time.
+    probes: BTreeMap<String, Vec<Row>>,
     /// Attempts that got through with the hold not acknowledged, by step.
     unacknowledged: BTreeMap<String, i64>,
     sources: BTreeSet<String>,
@@ -46,8 +46,7 @@ impl<'a> Archive<'a> {
     /// Polars cannot evaluate the selections.
     pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
         let stage = Error::frame("classify");
-        let authority =
-            Authority::new(&correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
+        let authority = Authority::new(&correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
         let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
         let needs = steps.into_iter().map(|step| (step.clone(), authority.need(step))).collect();
         let holds = holds(&ingested.changes);
@@ -62,7 +61,7 @@ impl<'a> Archive<'a> {
             pack,
             needs,
             holds,
-            probes: probes(&ingested.events).map_err(&stage)?,
+            probes: probes(&correlated.table, &ingested.events).map_err(&stage)?,
             unacknowledged: unacknowledged(&ingested.events).map_err(&stage)?,
             sources: sources(&ingested.events).map_err(&stage)?,
             longest_lag,
@@ -112,13 +111,13 @@ impl<'a> Archive<'a> {
         let same = |column, id: &Option<String>, row| id.is_some() && self.table.text(column, row) == id.as_deref();
         let of = |row: &&Row| {
             let row = **row;
-            same(Text::Principal, &failure.principal, row)
-                && self.table.time(row) >= failure.first_failed_at
+            self.table.time(row) >= failure.first_failed_at
                 && (same(Text::RecordingId, &failure.recording_id, row)
                     || same(Text::ConversationId, &failure.conversation_id, row)
                     || same(Text::JobId, &failure.job_id, row))
         };
-        self.probes.iter().filter(of).copied().collect()
+        let by_caller = failure.principal.as_ref().and_then(|principal| self.probes.get(principal));
+        by_caller.into_iter().flatten().filter(of).copied().collect()
     }
 
     /// The document of `kind` in force at `time` for a subject that goes by any of `names`: the latest logged change
@@ -126,30 +125,55 @@ impl<'a> Archive<'a> {
     /// before.
     #[must_use]
     pub fn in_force(&self, kind: DocumentKind, names: &[&str], time: Option<i64>) -> Option<&'a Document> {
-        let of = || names.iter().filter_map(|name| self.by_subject.get(&(kind, *name))).flatten().copied();
-        let logged = of().filter(|d| d.time.is_some() && d.time <= time).max_by_key(|d| (d.time, d.at));
-        if logged.is_some() {
-            return logged;
-        }
-        let snapshot = of().filter(|d| d.time.is_none()).min_by_key(|d| d.at)?;
-        let later = of().any(|d| d.time > time && d.body == snapshot.body);
-        (!later).then_some(snapshot)
+        let of = names.iter().filter_map(|name| self.by_subject.get(&(kind, *name)));
+        of.filter_map(|versions| versions.in_force(time)).max_by_key(|d| (d.time, std::cmp::Reverse(d.at)))
     }
+}
+
+/// The versions of a document on record.
+#[derive(Default)]
+struct Versions<'a> {
+    /// The first snapshot.
+    snapshot: Option<&'a Document>,
+    /// When a change made it what the snapshot says, for the last time.
+    snapshot_since: Option<i64>,
+    /// Logged changes in order.
+    logged: Vec<&'a Document>,
+}
+
+impl<'a> Versions<'a> {
+    fn in_force(&self, time: Option<i64>) -> Option<&'a Document> {
+        let before = self.logged.partition_point(|d| d.time <= time);
+        match before.checked_sub(1) {
+            Some(last) => Some(self.logged[last]),
+            None => self.snapshot.filter(|_| self.snapshot_since.is_none_or(|since| Some(since) <= time)),
+        }
+    }
+}
+
+fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Versions<'_>> {
+    let mut found: BTreeMap<(DocumentKind, &str), Versions<'_>> = BTreeMap::new();
+    for document in documents {
+        for subject in &document.subjects {
+            let versions = found.entry((document.kind, subject)).or_default();
+            if document.time.is_some() {
+                versions.logged.push(document);
+            } else if versions.snapshot.is_none() {
+                versions.snapshot = Some(document);
+            }
+        }
+    }
+    for versions in found.values_mut() {
+        versions.logged.sort_by_key(|d| (d.time, d.at));
+        let body = versions.snapshot.map(|s| &s.body);
+        versions.snapshot_since = versions.logged.iter().rev().find(|d| Some(&d.body) == body).and_then(|d| d.time);
+    }
+    found
 }
 
 fn sources(events: &DataFrame) -> PolarsResult<BTreeSet<String>> {
     let unique = events.column("source")?.unique()?;
     Ok(unique.str()?.iter().flatten().map(str::to_owned).collect())
-}
-
-fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Vec<&Document>> {
-    let mut found: BTreeMap<(DocumentKind, &str), Vec<&Document>> = BTreeMap::new();
-    for document in documents {
-        for subject in &document.subjects {
-            found.entry((document.kind, subject)).or_default().push(document);
-        }
-    }
-    found
 }
 
 fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
@@ -172,19 +196,32 @@ fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
     found
 }
 
-fn probes(events: &DataFrame) -> PolarsResult<Vec<Row>> {
-    let (step, time) = (events.column("step")?.str()?, events.column("time")?.datetime()?.physical());
+fn probes(table: &EventTable, events: &DataFrame) -> PolarsResult<BTreeMap<String, Vec<Row>>> {
+    let step = events.column("step")?.str()?;
     #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
-    let mut rows: Vec<Row> = step.iter().enumerate().filter(|(_, s)| *s == Some("probe")).map(|(n, _)| n as Row).collect();
-    rows.sort_by_key(|row| (time.get(*row as usize), *row));
-    Ok(rows)
+    let rows = step.iter().enumerate().filter(|(_, s)| *s == Some("probe")).map(|(n, _)| n as Row);
+    let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        if let Some(principal) = table.text(Text::Principal, row) {
+            found.entry(principal.to_owned()).or_default().push(row);
+        }
+    }
+    for rows in found.values_mut() {
+        rows.sort_by_key(|row| (table.time(*row), *row));
+    }
+    Ok(found)
 }
 
 fn unacknowledged(events: &DataFrame) -> PolarsResult<BTreeMap<String, i64>> {
     let frame = events
         .clone()
         .lazy()
-        .filter(col("outcome").eq(lit("success")).and(col("hold_acknowledged").eq(lit(false))).and(col("step").is_not_null()))
+        .filter(
+            col("outcome")
+                .eq(lit("success"))
+                .and(col("hold_acknowledged").eq(lit(false)))
+                .and(col("step").is_not_null()),
+        )
         .group_by([col("step")])
         .agg([len().cast(DataType::Int64).alias("n")])
         .collect()?;

@@ -70,7 +70,8 @@ impl<'a> Authority<'a> {
     ) -> Self {
         let mut by_subject: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
         for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
-            let ids: BTreeSet<&str> = std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
+            let ids: BTreeSet<&str> =
+                std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
             for id in ids {
                 by_subject.entry(id).or_default().push(change);
             }
@@ -128,14 +129,16 @@ impl<'a> Authority<'a> {
         let changes = self.changes_of(principal);
         if let Some((since, scopes, row)) = self.stated(principal, job, time) {
             let mut held = Held { scopes, basis: Some(Basis::Row(row)), changes: Vec::new() };
-            let later = changes.iter().filter(|c| since.is_some_and(|s| c.time > s) && time.is_some_and(|t| c.time <= t));
+            let later =
+                changes.iter().filter(|c| since.is_some_and(|s| c.time > s) && time.is_some_and(|t| c.time <= t));
             for change in later {
                 apply(&mut held, change);
             }
             return Some(held);
         }
         let client = self.clients.get(principal)?;
-        let mut held = Held { scopes: self.snapshot_scopes(client)?, basis: Some(Basis::Record(client.at)), changes: Vec::new() };
+        let mut held =
+            Held { scopes: self.snapshot_scopes(client)?, basis: Some(Basis::Record(client.at)), changes: Vec::new() };
         // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
         // what was changed after it is undone.
         for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {
@@ -147,18 +150,22 @@ impl<'a> Authority<'a> {
         Some(held)
     }
 
-    fn stated(&self, principal: &str, job: Option<&str>, time: Option<i64>) -> Option<(Option<i64>, BTreeSet<String>, u32)> {
+    fn stated(
+        &self,
+        principal: &str,
+        job: Option<&str>,
+        time: Option<i64>,
+    ) -> Option<(Option<i64>, BTreeSet<String>, u32)> {
         let of_job = job.and_then(|job| self.contrast.stated.get(job)).and_then(|statements| {
             let own = statements.iter().filter(|s| s.principal.as_deref().is_none_or(|p| p == principal));
             own.clone().rfind(|s| s.time <= time).or_else(|| own.clone().next())
         });
-        let statement = match of_job {
-            Some(statement) => statement,
-            None => {
-                let statements = self.by_caller.get(principal)?;
-                let (_, job, n) = statements.iter().rfind(|(at, ..)| at.is_some() && *at <= time)?;
-                &self.contrast.stated[*job][*n]
-            }
+        let statement = if let Some(statement) = of_job {
+            statement
+        } else {
+            let statements = self.by_caller.get(principal)?;
+            let (_, job, n) = statements.iter().rfind(|(at, ..)| at.is_some() && *at <= time)?;
+            &self.contrast.stated[*job][*n]
         };
         Some((statement.time, statement.scopes.clone(), statement.row))
     }

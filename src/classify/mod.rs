@@ -41,8 +41,7 @@ pub fn classify(ingested: &Ingested, correlated: &Correlated, pack: &Pack) -> Re
     let archive = archive::Archive::new(ingested, correlated, pack)?;
     let dossiers: Vec<Dossier> =
         correlated.failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
-    let verdicts =
-        verdict::weigh(pack, &correlated.failures, &dossiers).map_err(Error::frame("classify"))?;
+    let verdicts = verdict::weigh(pack, &correlated.failures, &dossiers).map_err(Error::frame("classify"))?;
     let symptoms = correlated
         .failures
         .iter()

@@ -228,7 +228,9 @@ impl Pack {
             check_placeholders(&rule.statement).map_err(named)?;
             for group in &rule.cites {
                 if !GROUPS.iter().any(|(known, _)| known == group) {
-                    return Err(named(format!("`{group}` in `cites` is no group of records; docs/rules.md lists them")));
+                    return Err(named(format!(
+                        "`{group}` in `cites` is no group of records; docs/rules.md lists them"
+                    )));
                 }
             }
         }

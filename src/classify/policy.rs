@@ -162,7 +162,8 @@ impl Matched {
 pub fn replay(policy: &Value, request: &Request<'_>) -> Replay {
     let statements = statements(policy);
     let of = |effect: &str| -> Vec<Matched> {
-        let chosen = statements.iter().enumerate().filter(|(_, s)| s.get("Effect").and_then(Value::as_str) == Some(effect));
+        let chosen =
+            statements.iter().enumerate().filter(|(_, s)| s.get("Effect").and_then(Value::as_str) == Some(effect));
         chosen.map(|(n, s)| matched(s, n, request)).collect()
     };
     let (denies, allows) = (of("Deny"), of("Allow"));
@@ -176,12 +177,18 @@ pub fn replay(policy: &Value, request: &Request<'_>) -> Replay {
             None => found(Decision::Allow, format!("statement {} allows {}", allow.sid, request.action)),
             Some(deny) => found(
                 Decision::Undetermined,
-                format!("statement {} denies, if its caller and conditions are those of the request, which the log does not show", deny.sid),
+                format!(
+                    "statement {} denies, if its caller and conditions are those of the request, which the log does not show",
+                    deny.sid
+                ),
             ),
         };
     }
     if let Some(allow) = allows.iter().find(|m| m.whole() == Tri::Unknown) {
-        let detail = format!("statement {} allows, if its caller and conditions are those of the request, which the log does not show", allow.sid);
+        let detail = format!(
+            "statement {} allows, if its caller and conditions are those of the request, which the log does not show",
+            allow.sid
+        );
         return found(Decision::Undetermined, detail);
     }
     refused(&allows, request)
@@ -213,13 +220,16 @@ fn gap_detail(m: &Matched, gap: Gap, request: &Request<'_>) -> String {
         Gap::Action => format!("statement {sid} does not allow {}", request.action),
         Gap::Principal => format!("statement {sid} does not name {}", request.principal.unwrap_or("the caller")),
         Gap::Condition => format!("a condition of statement {sid} is not met"),
-        Gap::Resource => format!("statement {sid} is for other resources than {}", request.resource.unwrap_or("this one")),
+        Gap::Resource => {
+            format!("statement {sid} is for other resources than {}", request.resource.unwrap_or("this one"))
+        }
     }
 }
 
 /// Where two ids differ, for a person who compares them.
 fn difference(theirs: &str, ours: &str) -> String {
-    let differing: Vec<usize> = theirs.chars().zip(ours.chars()).enumerate().filter(|(_, (a, b))| a != b).map(|(n, _)| n + 1).collect();
+    let differing: Vec<usize> =
+        theirs.chars().zip(ours.chars()).enumerate().filter(|(_, (a, b))| a != b).map(|(n, _)| n + 1).collect();
     match differing[..] {
         [at] if theirs.len() == ours.len() => format!("they differ in one character, number {at}"),
         [first, ..] => format!("they differ from character {first} on"),
@@ -276,7 +286,8 @@ fn resources(statement: &Value, request: &Request<'_>, other_tenant: &mut Option
         let bucket = request.resource.map(|r| r.split('/').next().unwrap_or(r));
         let segments = texts(patterns).into_iter().filter_map(|pattern| {
             let (head, rest) = pattern.split_once('/')?;
-            (pattern.starts_with("arn:aws:s3:::") && bucket.is_none_or(|b| wildcard(head, b))).then(|| rest.split('/').next())?
+            (pattern.starts_with("arn:aws:s3:::") && bucket.is_none_or(|b| wildcard(head, b)))
+                .then(|| rest.split('/').next())?
         });
         let other = segments.map(str::to_owned).find(|s| looks_like_id(s) && !s.eq_ignore_ascii_case(tenant));
         *other_tenant = other_tenant.take().or(other);

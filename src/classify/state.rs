@@ -177,8 +177,8 @@ fn fill_trust_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dos
 /// The role that a failing record says could not be assumed.
 #[must_use]
 pub fn refused_role(archive: &Archive<'_>, failure: &Failure) -> Option<(String, Row)> {
-    let rows = failure.witnesses.iter().chain(&failure.failing);
-    rows.filter_map(|row| Some((archive.table.text(Text::RoleArn, *row)?.to_owned(), *row))).next()
+    let mut rows = failure.witnesses.iter().chain(&failure.failing);
+    rows.find_map(|row| Some((archive.table.text(Text::RoleArn, *row)?.to_owned(), *row)))
 }
 
 /// The key that a failing record says could not be used.
@@ -194,7 +194,9 @@ fn fill_key_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossi
     }
     let Some(key) = refused_key(archive, failure) else { return };
     let id = key.rsplit('/').next().unwrap_or(&key);
-    let Some(document) = archive.in_force(DocumentKind::KeyPolicy, &[&key, id], failure.first_failed_at) else { return };
+    let Some(document) = archive.in_force(DocumentKind::KeyPolicy, &[&key, id], failure.first_failed_at) else {
+        return;
+    };
     let caller = aws_caller(failure, dossier);
     let request = Request {
         principal: caller.as_deref(),

@@ -21,7 +21,9 @@ fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.synced.is_none_or(|s| **time <= s));
     dossier.features.flag("hold_known", !holds.is_empty());
     dossier.features.count("in_hold_window", times.iter().filter(inside).count());
-    dossier.features.flag("hold_open", holds.iter().any(|h| h.synced.is_none() && Some(h.placed) <= failure.last_failed_at));
+    dossier
+        .features
+        .flag("hold_open", holds.iter().any(|h| h.synced.is_none() && Some(h.placed) <= failure.last_failed_at));
     dossier.cite("holds", holds.iter().flat_map(|h| h.records.iter().copied()));
     let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
     dossier.features.number("sync_lag_seconds", Some(lag));
@@ -41,19 +43,22 @@ fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let probes = archive.probes_of(failure);
     let Some(last) = probes.last() else { return };
     dossier.features.int("probe_status", archive.table.status(*last).map(i64::from));
-    dossier.features.flag("probe_ok", match archive.table.outcome(*last) {
-        "success" => Some(true),
-        "failure" => Some(false),
-        _ => None,
-    });
+    dossier.features.flag(
+        "probe_ok",
+        match archive.table.outcome(*last) {
+            "success" => Some(true),
+            "failure" => Some(false),
+            _ => None,
+        },
+    );
     dossier.cite_rows(archive, "probes", &[*last]);
 }
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
 fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
-    let stated = failure.job_id.as_ref().and_then(|job| archive.contrast.stated.get(job)).into_iter().flatten();
-    let started = stated.filter_map(|s| s.time);
+    let statements = failure.job_id.as_ref().and_then(|job| archive.contrast.stated.get(job)).into_iter().flatten();
+    let started = statements.filter_map(|s| s.time);
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
     let Some(first) = started.chain(attempted).min() else { return };
     let names = archive.authority.names_of(principal);
@@ -65,7 +70,8 @@ fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
         return;
     };
     let after = failure.failing.iter().filter(|row| {
-        let (code, message) = (archive.table.text(Text::ErrorCode, **row), archive.table.text(Text::ErrorMessage, **row));
+        let (code, message) =
+            (archive.table.text(Text::ErrorCode, **row), archive.table.text(Text::ErrorMessage, **row));
         archive.table.time(**row) >= Some(rotated) && super::refusal::is_credential_error(code, message)
     });
     dossier.features.count("errors_after_rotation", after.count());

@@ -30,13 +30,12 @@ pub fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
     let throttled = table.text(Text::ErrorCode, row).is_some_and(|c| c.contains("SlowDown") || c.contains("Throttl"));
     match table.status(row) {
         _ if throttled => Symptom::Throttle,
-        Some(401) => Symptom::Unauthorized,
+        // S3 answers an expired or unknown token with 400.
+        Some(400 | 401) => Symptom::Unauthorized,
         Some(403) => Symptom::Forbidden,
         Some(409 | 412) => Symptom::Conflict,
         Some(429) => Symptom::Throttle,
         Some(500..) => Symptom::ServerError,
-        // S3 answers an expired or unknown token with 400.
-        Some(400) => Symptom::Unauthorized,
         _ => Symptom::Unspecified,
     }
 }
@@ -150,8 +149,10 @@ fn fill_calls(archive: &Archive<'_>, failure: &Failure, rows: &[Row], dossier: &
     f.flag("key_refused", key);
     f.flag("storage_refused", (at_store || by_aws) && !assumes && !key);
     f.flag("change_log_seen", archive.has_source(if at_store || by_aws { "cloudtrail" } else { "genesys_audit" }));
-    f.text("refused_action", action.clone());
-    let arn = |row: &Row| table.text(Text::Principal, *row).filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"));
+    f.text("refused_action", action);
+    let arn = |row: &Row| {
+        table.text(Text::Principal, *row).filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"))
+    };
     f.text("aws_caller", refused.iter().find_map(arn));
 }
 

@@ -181,7 +181,8 @@ fn verdict(
     let class = if leads && beyond_symptom { Class::from(best.class) } else { Class::Inconclusive };
     let decided = class != Class::Inconclusive;
     let mechanism = decided.then(|| mechanism(best.class, applied)).flatten();
-    let missing = if class == Class::ScopeCollision { missing_permissions(dossier, mechanism.as_deref()) } else { Vec::new() };
+    let missing =
+        if class == Class::ScopeCollision { missing_permissions(dossier, mechanism.as_deref()) } else { Vec::new() };
     let fill = |text: &str| fill(text, failure, &dossier.features, &missing);
     let findings = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
     let support = decided.then(|| support(pack, best.weight));

@@ -15,7 +15,7 @@ use crate::report::{self, FailureReport};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The labels: {"failures": [{"job_id", "recording_id", "class", "mechanism", "scope"}]}
+    /// The labels: `{"failures": [{"job_id", "recording_id", "class", "mechanism", "scope"}]}`
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
     #[command(flatten)]
@@ -89,8 +89,7 @@ fn compare(
         let class = verdict.map_or("missing", |v| v.class.name());
         *matrix.entry((label.class.clone(), class.to_owned())).or_default() += 1;
         score.class_right += usize::from(class == label.class);
-        score.confidently_wrong +=
-            usize::from(class != label.class && class != "inconclusive" && class != "missing");
+        score.confidently_wrong += usize::from(class != label.class && class != "inconclusive" && class != "missing");
         score.found += usize::from(verdict.is_some());
         score.invented -= usize::from(verdict.is_some());
         if let Some(mechanism) = &label.mechanism {
@@ -126,7 +125,8 @@ fn render(matrix: &BTreeMap<(String, String), usize>) -> Table {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(std::iter::once("truth \\ found").chain(columns.iter().copied()));
     for class in Class::ALL {
-        let count = |found: &str| matrix.get(&(class.name().to_owned(), found.to_owned())).copied().unwrap_or(0).to_string();
+        let count =
+            |found: &str| matrix.get(&(class.name().to_owned(), found.to_owned())).copied().unwrap_or(0).to_string();
         table.add_row(std::iter::once(class.name().to_owned()).chain(columns.iter().map(|found| count(found))));
     }
     table

@@ -1,6 +1,5 @@
 //! `holdtrace rules`
 
-
 use super::{Status, output};
 use crate::classify::DEFAULT_PACK;
 use crate::error::Result;

@@ -140,15 +140,18 @@ fn counts(marks: LazyFrame, by: [Expr; 2]) -> PolarsResult<Counts> {
     let mut found = Counts::new();
     for n in 0..frame.height() {
         let key = (a.get(n).unwrap_or_default().to_owned(), b.get(n).unwrap_or_default().to_owned());
-        found.insert(key, Count {
-            ok: ok.get(n).unwrap_or(0),
-            failed: failed.get(n).unwrap_or(0),
-            ok_jobs: ok_jobs.get(n).unwrap_or(0),
-            failed_jobs: failed_jobs.get(n).unwrap_or(0),
-            first_ok: first_ok.get(n),
-            last_ok: last_ok.get(n),
-            example: example.get(n),
-        });
+        found.insert(
+            key,
+            Count {
+                ok: ok.get(n).unwrap_or(0),
+                failed: failed.get(n).unwrap_or(0),
+                ok_jobs: ok_jobs.get(n).unwrap_or(0),
+                failed_jobs: failed_jobs.get(n).unwrap_or(0),
+                first_ok: first_ok.get(n),
+                last_ok: last_ok.get(n),
+                example: example.get(n),
+            },
+        );
     }
     Ok(found)
 }

@@ -38,9 +38,7 @@ fn confirmed(table: &EventTable, inputs: &[Input], candidates: &BTreeMap<Row, Ve
     let rows = candidates.iter().flat_map(|(first, more)| std::iter::once(first).chain(more));
     let unhashed = rows.filter(|row| table.sha256(**row).is_none()).map(|row| table.locator(*row));
     let cited = cite(inputs, unhashed)?;
-    let digest = |row: Row| -> Option<Digest> {
-        table.sha256(row).or_else(|| cited.get(&table.locator(row)).copied())
-    };
+    let digest = |row: Row| -> Option<Digest> { table.sha256(row).or_else(|| cited.get(&table.locator(row)).copied()) };
     Ok(candidates
         .iter()
         .flat_map(|(first, more)| more.iter().filter(|row| digest(**row) == digest(*first)))

@@ -49,7 +49,11 @@ const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", 
 pub fn find(table: &EventTable, related: &Related, items: Vec<Item>) -> Vec<Failure> {
     let mut failures = Vec::new();
     for item in items {
-        let runs = if item.key.job.is_some() { vec![item.attempts] } else { split_at_recoveries(table, related, item.attempts) };
+        let runs = if item.key.job.is_some() {
+            vec![item.attempts]
+        } else {
+            split_at_recoveries(table, related, item.attempts)
+        };
         for run in runs {
             failures.extend(failure(table, related, &item.key, &run));
         }
@@ -133,8 +137,7 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 /// or at the handing over to storage.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
     let of_trail = |a: &Attempt| table.source(a.row) == "export_trail";
-    let stores =
-        |phase: &str| matches!(phase, "export" | "upload" | "assume_role" | "data_key" | "bucket_probe");
+    let stores = |phase: &str| matches!(phase, "export" | "upload" | "assume_role" | "data_key" | "bucket_probe");
     let failing = attempts.iter().filter(|a| a.failing);
     let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();
     failing.copied().partition(|attempt| {

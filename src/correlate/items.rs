@@ -53,9 +53,8 @@ pub fn group(table: &EventTable, related: &Related) -> Vec<Item> {
     let failed = items.into_iter().filter(|(_, attempts)| attempts.iter().any(|a| a.failing));
     failed
         .map(|(key, mut attempts)| {
-            attempts.sort_by_key(|a| {
-                (table.time(a.row).is_none(), table.time(a.row), !a.failing, table.locator(a.row))
-            });
+            attempts
+                .sort_by_key(|a| (table.time(a.row).is_none(), table.time(a.row), !a.failing, table.locator(a.row)));
             Item { key, attempts }
         })
         .collect()

@@ -32,8 +32,20 @@ pub struct Marks {
 }
 
 const KEPT: [&str; 14] = [
-    "job_id", "conversation_id", "recording_id", "object_key", "request_id", "correlation_id", "role_arn",
-    "key_arn", "session_name", "principal", "bucket", "region", "time", "source",
+    "job_id",
+    "conversation_id",
+    "recording_id",
+    "object_key",
+    "request_id",
+    "correlation_id",
+    "role_arn",
+    "key_arn",
+    "session_name",
+    "principal",
+    "bucket",
+    "region",
+    "time",
+    "source",
 ];
 
 impl Marks {
@@ -42,13 +54,15 @@ impl Marks {
     /// # Errors
     /// Polars cannot evaluate the expressions.
     pub fn new(events: &DataFrame, operations: &[Operation], duplicates: &[Row]) -> PolarsResult<Self> {
-        let known = DataFrame::new(operations.len(), vec![
-            Column::new("operation".into(), operations.iter().map(|o| o.name.as_str()).collect::<Vec<_>>()),
-            Column::new("op_step".into(), operations.iter().map(|o| o.step.as_str()).collect::<Vec<_>>()),
-        ])?;
-        let mut events = events.select(
-            KEPT.into_iter().chain(["operation", "step", "outcome", "http_status", "error_code"]),
+        let known = DataFrame::new(
+            operations.len(),
+            vec![
+                Column::new("operation".into(), operations.iter().map(|o| o.name.as_str()).collect::<Vec<_>>()),
+                Column::new("op_step".into(), operations.iter().map(|o| o.step.as_str()).collect::<Vec<_>>()),
+            ],
         )?;
+        let mut events =
+            events.select(KEPT.into_iter().chain(["operation", "step", "outcome", "http_status", "error_code"]))?;
         events.with_column(row_numbers(events.height()))?;
         events.with_column(not_duplicates(events.height(), duplicates))?;
         let lifecycle = NOT_ATTEMPTS
@@ -56,9 +70,8 @@ impl Marks {
             .map(|prefix| col("step").str().starts_with(lit(*prefix)))
             .reduce(Expr::or)
             .unwrap_or_else(|| lit(false));
-        let trail_step = when(col("source").eq(lit("export_trail")).and(lifecycle.not()))
-            .then(col("step"))
-            .otherwise(lit(NULL));
+        let trail_step =
+            when(col("source").eq(lit("export_trail")).and(lifecycle.not())).then(col("step")).otherwise(lit(NULL));
         let columns: Vec<Expr> = ["row", "phase", "failing", "ok"].into_iter().chain(KEPT).map(col).collect();
         let frame = events
             .lazy()

@@ -92,7 +92,13 @@ fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
     Ok(frame.column("row")?.u32()?.iter().flatten().collect())
 }
 
-fn mark_sharing(marks: &DataFrame, seeds: &DataFrame, left: &str, right: &str, wanted: &mut [bool]) -> PolarsResult<()> {
+fn mark_sharing(
+    marks: &DataFrame,
+    seeds: &DataFrame,
+    left: &str,
+    right: &str,
+    wanted: &mut [bool],
+) -> PolarsResult<()> {
     let ids = seeds.column(right)?.drop_nulls().unique()?.with_name("id".into());
     if ids.is_empty() {
         return Ok(());
@@ -113,7 +119,11 @@ fn mark_sharing(marks: &DataFrame, seeds: &DataFrame, left: &str, right: &str, w
 /// Calls that name a bucket and nothing in it stand by the bucket.
 fn mark_whole_buckets(marks: &DataFrame, seeds: &DataFrame, wanted: &mut [bool]) -> PolarsResult<()> {
     let names_bucket_only = || {
-        col("object_key").is_null().and(col("job_id").is_null()).and(col("role_arn").is_null()).and(col("key_arn").is_null())
+        col("object_key")
+            .is_null()
+            .and(col("job_id").is_null())
+            .and(col("role_arn").is_null())
+            .and(col("key_arn").is_null())
     };
     let seeds = seeds.clone().lazy().filter(names_bucket_only()).collect()?;
     let marks = marks.clone().lazy().filter(names_bucket_only()).collect()?;

@@ -57,8 +57,8 @@ fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Dis
     if !pattern.contains(['*', '?', '[']) {
         return Err(Error::MissingPath { path: pattern.to_owned() });
     }
-    let matches = glob::glob(pattern)
-        .map_err(|e| Error::BadGlob { pattern: pattern.to_owned(), reason: e.msg.to_owned() })?;
+    let matches =
+        glob::glob(pattern).map_err(|e| Error::BadGlob { pattern: pattern.to_owned(), reason: e.msg.to_owned() })?;
     let mut any = false;
     for path in matches.flatten() {
         any = true;

@@ -50,7 +50,8 @@ pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
         return (Shape::Unknown { reason }, Sample::default());
     }
     csv(body).unwrap_or_else(|| {
-        let reason = "text that is neither JSON nor a table with a header row; expected one of the formats in docs/formats.md";
+        let reason =
+            "text that is neither JSON nor a table with a header row; expected one of the formats in docs/formats.md";
         (Shape::Unknown { reason: reason.to_owned() }, Sample::default())
     })
 }

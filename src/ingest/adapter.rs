@@ -135,7 +135,13 @@ impl Sink<'_> {
     }
 
     /// Adds a change that took effect; without a time it cannot be placed before or after anything and is left out.
-    pub fn change(&mut self, kind: ChangeKind, time: Option<i64>, subject: impl Into<String>, at: Locator) -> Option<&mut Change> {
+    pub fn change(
+        &mut self,
+        kind: ChangeKind,
+        time: Option<i64>,
+        subject: impl Into<String>,
+        at: Locator,
+    ) -> Option<&mut Change> {
         let time = time?;
         self.out.changes.push(Change::new(kind, time, subject.into(), self.source, at));
         self.out.changes.last_mut()

@@ -112,7 +112,9 @@ impl Adapter for CloudTrail {
             is_record(record)
                 || record.get("CloudTrailEvent").is_some()
                 || record.get("detail").is_some_and(is_record)
-                || record.get("@message").is_some_and(|m| is_record(m) || m.as_str().is_some_and(|s| s.contains("eventSource")))
+                || record
+                    .get("@message")
+                    .is_some_and(|m| is_record(m) || m.as_str().is_some_and(|s| s.contains("eventSource")))
         })
     }
 
@@ -160,7 +162,8 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
         event.set(Text::SessionName, parameters.role_session_name.0);
     }
     if event.outcome != Outcome::Success && service == "s3.amazonaws.com" {
-        let context = request_context(raw.request_parameters, raw.vpc_endpoint_id.as_deref(), raw.tls_details.is_some());
+        let context =
+            request_context(raw.request_parameters, raw.vpc_endpoint_id.as_deref(), raw.tls_details.is_some());
         event.set(Text::RequestContext, context);
     }
     from_resources(&mut event, raw.resources.unwrap_or_default());

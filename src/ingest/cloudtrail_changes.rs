@@ -19,9 +19,17 @@ fn kind_of(operation: &str) -> Option<ChangeKind> {
         "PutBucketPolicy" | "DeleteBucketPolicy" => ChangeKind::BucketPolicy,
         "UpdateAssumeRolePolicy" => ChangeKind::TrustPolicy,
         "PutKeyPolicy" | "CreateGrant" | "RetireGrant" | "RevokeGrant" => ChangeKind::KeyPolicy,
-        "PutRolePolicy" | "AttachRolePolicy" | "PutUserPolicy" | "AttachUserPolicy" | "AddUserToGroup"
+        "PutRolePolicy"
+        | "AttachRolePolicy"
+        | "PutUserPolicy"
+        | "AttachUserPolicy"
+        | "AddUserToGroup"
         | "DeleteRolePermissionsBoundary" => ChangeKind::Grant,
-        "DeleteRolePolicy" | "DetachRolePolicy" | "DeleteUserPolicy" | "DetachUserPolicy" | "RemoveUserFromGroup"
+        "DeleteRolePolicy"
+        | "DetachRolePolicy"
+        | "DeleteUserPolicy"
+        | "DetachUserPolicy"
+        | "RemoveUserFromGroup"
         | "PutRolePermissionsBoundary" => ChangeKind::Revoke,
         "CreateAccessKey" | "UpdateAccessKey" | "DeleteAccessKey" => ChangeKind::Credential,
         _ => return None,

@@ -72,9 +72,17 @@ fn is_trail(has: impl Fn(Field) -> bool) -> bool {
 
 /// CloudTrail's `eventTime` and `eventName` also read as a time and a step; no trail has only those.
 fn has_foreign_shape(has: &impl Fn(Field) -> bool) -> bool {
-    ![Field::JobId, Field::ConversationId, Field::RecordingId, Field::ObjectKey, Field::Outcome, Field::Status, Field::TenantId]
-        .into_iter()
-        .any(has)
+    ![
+        Field::JobId,
+        Field::ConversationId,
+        Field::RecordingId,
+        Field::ObjectKey,
+        Field::Outcome,
+        Field::Status,
+        Field::TenantId,
+    ]
+    .into_iter()
+    .any(has)
 }
 
 /// A value as the trail may write it.
@@ -100,8 +108,8 @@ impl<'a> Fields<'a> {
         if matches!(&value, Raw::Text(text) if text.trim().is_empty()) {
             return;
         }
-        let known = field_of(path.as_str())
-            .or_else(|| field_of(tail.as_str()).map(|(field, rank)| (field, rank + TAIL_RANK)));
+        let known =
+            field_of(path.as_str()).or_else(|| field_of(tail.as_str()).map(|(field, rank)| (field, rank + TAIL_RANK)));
         let Some((field, rank)) = known else { return };
         let slot = &mut self.slots[field as usize];
         if slot.as_ref().is_none_or(|(held, _)| rank < *held) {
@@ -143,8 +151,11 @@ fn leading_number(text: &str) -> Option<f64> {
 }
 
 fn from_row<'a>(text: &'a str, table: &Table) -> Result<Fields<'a>, Refusal> {
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(table.delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(table.delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let mut row = csv::StringRecord::new();
     let found = reader.read_record(&mut row).map_err(|e| Refusal::Broken(format!("not a CSV row: {e}")))?;
     if !found || row.len() != table.header.len() {
@@ -339,11 +350,14 @@ fn to_event<'a>(mut fields: Fields<'a>, sink: &mut Sink<'_>) -> Result<Event<'a>
     ] {
         event.set(column, fields.text(field));
     }
-    event.set(Text::Scopes, match fields.take(Field::Scopes) {
-        Some(Raw::List(items)) => Some(scopes::canonical(items.iter().map(String::as_str))),
-        Some(Raw::Text(text)) => Some(scopes::canonical(scopes::split(&text))),
-        _ => None,
-    });
+    event.set(
+        Text::Scopes,
+        match fields.take(Field::Scopes) {
+            Some(Raw::List(items)) => Some(scopes::canonical(items.iter().map(String::as_str))),
+            Some(Raw::Text(text)) => Some(scopes::canonical(scopes::split(&text))),
+            _ => None,
+        },
+    );
     event.hold_acknowledged = match fields.take(Field::HoldAcknowledged) {
         Some(Raw::Bool(value)) => Some(value),
         Some(Raw::Text(text)) => truth(&text),

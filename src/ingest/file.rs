@@ -79,7 +79,8 @@ fn read_file(input: &Input, file: u32, context: &Context<'_>, parts: &mut Vec<Pa
         rejects: Vec::new(),
     };
     let mut tally = Tally::default();
-    let outcome = Stream::open(&input.place).map(|stream| read_stream(input, file, stream, context, parts, &mut entry, &mut tally));
+    let outcome = Stream::open(&input.place)
+        .map(|stream| read_stream(input, file, stream, context, parts, &mut entry, &mut tally));
     if let Err(error) = outcome {
         let reason = format!("the file cannot be opened: {error}; check its permissions");
         entry.rejects.push(Reject { record: 0, offset: 0, reason });
@@ -225,7 +226,8 @@ impl Reader<'_> {
     }
 
     fn read(&self, bytes: &[u8], at: Locator, out: &mut Yield, tally: &mut Tally) -> Result<(), String> {
-        let text = std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
         let record = Record { bytes, text, at, table: self.table.as_ref() };
         let mut sink = Sink {
             out,

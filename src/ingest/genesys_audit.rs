@@ -106,7 +106,9 @@ impl Adapter for GenesysAudit {
         sample.records.iter().any(|record| {
             let body = record.pointer("/detail/eventBody").unwrap_or(record);
             (body.get("eventDate").is_some() || body.get("eventTime").is_some())
-                && (body.get("entityType").is_some() || body.get("entity").is_some() || body.get("serviceName").is_some())
+                && (body.get("entityType").is_some()
+                    || body.get("entity").is_some()
+                    || body.get("serviceName").is_some())
         })
     }
 
@@ -117,11 +119,11 @@ impl Adapter for GenesysAudit {
         } else {
             serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?
         };
-        read_message(message, record.at, sink)
+        read_message(&message, record.at, sink)
     }
 }
 
-fn read_message(message: Message<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+fn read_message(message: &Message<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
     let Some(action) = message.action.as_deref() else { return Err(Refusal::NotMine) };
     let when = message.event_date.as_deref().or(message.event_time.as_deref()).ok_or(Refusal::NotMine)?;
     let entity_type = message.entity_type.as_deref().unwrap_or("");
@@ -144,7 +146,7 @@ fn read_message(message: Message<'_>, at: Locator, sink: &mut Sink<'_>) -> Resul
     }
     // A message without a status (older exports, the EventBridge form) reports an action that took place.
     if event.outcome != Outcome::Failure {
-        note_changes(&message, &event, at, sink);
+        note_changes(message, &event, at, sink);
     }
     sink.event(&event, at);
     Ok(())
@@ -167,8 +169,12 @@ fn note_changes(message: &Message<'_>, event: &Event<'_>, at: Locator, sink: &mu
         }
     };
     match (message.entity_type.as_deref().unwrap_or(""), message.action.as_deref().unwrap_or("")) {
-        ("Recording" | "Conversation" | "ScreenRecording", "ApplyProtection") => add(ChangeKind::HoldPlaced, Vec::new()),
-        ("Recording" | "Conversation" | "ScreenRecording", "RevokeProtection") => add(ChangeKind::HoldReleased, Vec::new()),
+        ("Recording" | "Conversation" | "ScreenRecording", "ApplyProtection") => {
+            add(ChangeKind::HoldPlaced, Vec::new());
+        }
+        ("Recording" | "Conversation" | "ScreenRecording", "RevokeProtection") => {
+            add(ChangeKind::HoldReleased, Vec::new());
+        }
         ("Role" | "AuthUser" | "OAuthClient" | "OAuthClientAuthorization" | "User", action) => {
             let changes = message.property_changes.iter().flatten();
             for (kind, permissions) in authority_changes(action, changes) {

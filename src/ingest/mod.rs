@@ -23,8 +23,8 @@ use rayon::prelude::*;
 
 pub use adapter::{Adapter, Record, Refusal, Sink};
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
-pub use fold::fold;
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
+pub use fold::fold;
 pub use time::{AssumedZone, rfc3339};
 
 use crate::error::{Error, Result};

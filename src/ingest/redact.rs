@@ -22,10 +22,13 @@ const BLANK: &str = "[redacted]";
 
 /// Replaces what looks like a secret in `text` and says how many were found.
 #[must_use]
-pub fn redact<'a>(text: Cow<'a, str>) -> (Cow<'a, str>, u64) {
+pub fn redact(text: Cow<'_, str>) -> (Cow<'_, str>, u64) {
     // Most messages name none of these; looking for them first is far cheaper than the pattern.
     let lower = text.to_ascii_lowercase();
-    if !["authorization", "bearer", "basic", "secret", "passw", "token", "signature", "credential"].iter().any(|w| lower.contains(w)) {
+    if !["authorization", "bearer", "basic", "secret", "passw", "token", "signature", "credential"]
+        .iter()
+        .any(|w| lower.contains(w))
+    {
         return (text, 0);
     }
     let mut found = 0;

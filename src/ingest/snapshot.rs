@@ -57,7 +57,8 @@ fn aws_role(role: &Value) -> Option<Classified> {
 fn genesys(value: &Value) -> Option<Classified> {
     let object = value.as_object()?;
     let has = |names: &[&str]| names.iter().any(|name| object.contains_key(*name));
-    let kind = if has(&["authorizedGrantType", "roleDivisions", "accessTokenValiditySeconds", "registeredRedirectUri"]) {
+    let kind = if has(&["authorizedGrantType", "roleDivisions", "accessTokenValiditySeconds", "registeredRedirectUri"])
+    {
         DocumentKind::OAuthClient
     } else if has(&["permissionPolicies"]) || (has(&["permissions"]) && has(&["name"]) && has(&["id"])) {
         DocumentKind::Role
@@ -78,9 +79,8 @@ fn policy_document(policy: Value) -> Classified {
         Some(other) => vec![other.clone()],
         None => Vec::new(),
     };
-    let all = |member: &str| -> Vec<String> {
-        statements.iter().filter_map(|s| s.get(member)).flat_map(strings).collect()
-    };
+    let all =
+        |member: &str| -> Vec<String> { statements.iter().filter_map(|s| s.get(member)).flat_map(strings).collect() };
     let resources: Vec<String> = all("Resource").into_iter().chain(all("NotResource")).collect();
     let actions = all("Action");
     let has_principal = statements.iter().any(|s| s.get("Principal").is_some() || s.get("NotPrincipal").is_some());

@@ -10,25 +10,70 @@ use super::event::Outcome;
 pub fn of_aws_code(code: &str) -> Option<u16> {
     let code = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code);
     Some(match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "UnauthorizedAccess" | "NotAuthorized"
-        | "AccountProblem" | "AllAccessDisabled" | "CrossLocationLoggingProhibited" | "InvalidAccessKeyId"
-        | "InvalidClientTokenId" | "InvalidObjectState" | "InvalidPayer" | "InvalidRegion" | "InvalidSecurity"
-        | "MissingAuthenticationToken" | "NotSignedUp" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch"
-        | "UnauthorizedAccessError" | "UnexpectedIPError" | "OptInRequired" => 403,
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired" | "RequestTimeout"
-        | "InvalidRequest" | "MalformedXML" | "ValidationException" | "InvalidParameterValue" => 400,
-        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" | "NoSuchVersion" | "NoSuchBucketPolicy" | "NoSuchEntity"
-        | "NoSuchEntityException" | "NotFoundException" | "ObjectLockConfigurationNotFoundError"
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "UnauthorizedAccess"
+        | "NotAuthorized"
+        | "AccountProblem"
+        | "AllAccessDisabled"
+        | "CrossLocationLoggingProhibited"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "InvalidObjectState"
+        | "InvalidPayer"
+        | "InvalidRegion"
+        | "InvalidSecurity"
+        | "MissingAuthenticationToken"
+        | "NotSignedUp"
+        | "RequestTimeTooSkewed"
+        | "SignatureDoesNotMatch"
+        | "UnauthorizedAccessError"
+        | "UnexpectedIPError"
+        | "OptInRequired" => 403,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidToken"
+        | "TokenRefreshRequired"
+        | "RequestTimeout"
+        | "InvalidRequest"
+        | "MalformedXML"
+        | "ValidationException"
+        | "InvalidParameterValue" => 400,
+        "NoSuchBucket"
+        | "NoSuchKey"
+        | "NoSuchUpload"
+        | "NoSuchVersion"
+        | "NoSuchBucketPolicy"
+        | "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "NotFoundException"
+        | "ObjectLockConfigurationNotFoundError"
         | "NoSuchObjectLockConfiguration" => 404,
-        "AccessPointAlreadyOwnedByYou" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty"
-        | "ClientTokenConflict" | "ConditionalRequestConflict" | "InvalidBucketState" | "OperationAborted"
-        | "RestoreAlreadyInProgress" | "ConcurrentModification" | "ConcurrentModificationException"
-        | "EntityTemporarilyUnmodifiable" | "EntityTemporarilyUnmodifiableException" => 409,
+        "AccessPointAlreadyOwnedByYou"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "BucketNotEmpty"
+        | "ClientTokenConflict"
+        | "ConditionalRequestConflict"
+        | "InvalidBucketState"
+        | "OperationAborted"
+        | "RestoreAlreadyInProgress"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "EntityTemporarilyUnmodifiable"
+        | "EntityTemporarilyUnmodifiableException" => 409,
         "PreconditionFailed" => 412,
-        "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException"
-        | "RequestLimitExceeded" | "RequestThrottled" => 429,
+        "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled" => 429,
         "InternalError" | "InternalFailure" | "InternalServerError" | "KMSInternalException" => 500,
-        "SlowDown" | "503 SlowDown" | "ServiceUnavailable" | "ServiceUnavailableException" | "Busy" | "Unavailable" => 503,
+        "SlowDown" | "503 SlowDown" | "ServiceUnavailable" | "ServiceUnavailableException" | "Busy" | "Unavailable" => {
+            503
+        }
         "GatewayTimeout" | "DependencyTimeoutException" => 504,
         _ => return None,
     })
@@ -62,7 +107,9 @@ pub fn says_timeout(text: &str) -> bool {
 pub fn outcome_of(word: &str) -> Option<Outcome> {
     let folded: String = word.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     Some(match folded.as_str() {
-        "success" | "succeeded" | "successful" | "ok" | "completed" | "complete" | "passed" | "done" | "true" => Outcome::Success,
+        "success" | "succeeded" | "successful" | "ok" | "completed" | "complete" | "passed" | "done" | "true" => {
+            Outcome::Success
+        }
         "failure" | "failed" | "fail" | "error" | "denied" | "rejected" | "refused" | "false" => Outcome::Failure,
         "timeout" | "timedout" => Outcome::Timeout,
         _ => return None,
@@ -74,9 +121,8 @@ pub fn outcome_of(word: &str) -> Option<Outcome> {
 #[must_use]
 pub fn settle(said: Option<Outcome>, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Outcome {
     match (said, status) {
-        (Some(Outcome::Success), _) => Outcome::Success,
+        (Some(Outcome::Success), _) | (None, Some(100..=399)) => Outcome::Success,
         (_, Some(408 | 504)) | (Some(Outcome::Timeout), _) => Outcome::Timeout,
-        (None, Some(100..=399)) => Outcome::Success,
         (_, Some(400..=499)) => Outcome::Failure,
         _ if code.is_some_and(says_timeout) || message.is_some_and(says_timeout) => Outcome::Timeout,
         (_, Some(_)) | (Some(_), None) => said.filter(|s| *s != Outcome::Unknown).unwrap_or(Outcome::Failure),

@@ -9,7 +9,7 @@ use super::record_ids::digests;
 use crate::classify::{Cause, Class, Classified, Hypothesis, Support, Verdict};
 use crate::correlate::Failure;
 use crate::error::Result;
-use crate::evidence::{Cited, Locator};
+use crate::evidence::{Cited, Digest, Locator};
 use crate::ingest::rfc3339;
 
 /// Failing attempts by symptom.
@@ -89,7 +89,7 @@ fn report(failure: &Failure, verdict: &Verdict, symptoms: [u64; 4], digests: &Ci
             class: finding.class,
             weight: finding.weight,
             statement: finding.statement.clone(),
-            records: finding.records.iter().filter_map(|at| digests.get(at)).map(|d| d.record_id()).collect(),
+            records: finding.records.iter().filter_map(|at| digests.get(at)).map(Digest::record_id).collect(),
         })
         .collect();
     FailureReport {

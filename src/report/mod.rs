@@ -171,10 +171,19 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
         .collect();
     Ok(Analysis {
         tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
-        rules: Rules { name: rules.pack.name.clone(), version: rules.pack.version.clone(), sha256: rules.sha256.clone() },
+        rules: Rules {
+            name: rules.pack.name.clone(),
+            version: rules.pack.version.clone(),
+            sha256: rules.sha256.clone(),
+        },
         summary,
         failures,
-        coverage: Coverage { files: ingested.files, gaps, skipped: discovery.skipped, unreadable: discovery.unreadable },
+        coverage: Coverage {
+            files: ingested.files,
+            gaps,
+            skipped: discovery.skipped,
+            unreadable: discovery.unreadable,
+        },
         manifest,
     })
 }

@@ -38,7 +38,8 @@ pub fn render(analysis: &Analysis, width: u16) -> String {
         .set_width(width)
         .set_header(["Failed export", "Verdict, support", "Why, and by which records"]);
     let why_width = width.saturating_sub(EXPORT_WIDTH + VERDICT_WIDTH + 2);
-    table.set_constraints([EXPORT_WIDTH, VERDICT_WIDTH, why_width].map(|w| ColumnConstraint::Absolute(Width::Fixed(w))));
+    table
+        .set_constraints([EXPORT_WIDTH, VERDICT_WIDTH, why_width].map(|w| ColumnConstraint::Absolute(Width::Fixed(w))));
     for failure in &analysis.failures {
         let cells = [export(failure), verdict(failure), why(failure, usize::from(why_width.saturating_sub(2)))];
         table.add_row(cells.map(|text| Cell::new(plain(&text))));
@@ -57,7 +58,11 @@ fn headline(analysis: &Analysis) -> String {
     };
     let _ = writeln!(text, "{} records of {} files{span}", s.records, s.files);
     if s.failures == 0 {
-        let _ = writeln!(text, "Nothing failed: {} attempts of {} jobs, none of them refused or timed out.", s.attempts, s.jobs);
+        let _ = writeln!(
+            text,
+            "Nothing failed: {} attempts of {} jobs, none of them refused or timed out.",
+            s.attempts, s.jobs
+        );
         return text;
     }
     let _ = writeln!(text, "{} failed exports ({} recovered later) among {} jobs:", s.failures, s.recovered, s.jobs);
@@ -99,7 +104,13 @@ fn coverage(analysis: &Analysis) -> String {
         match file.rejects.first() {
             Some(r) => {
                 let more = if file.rejected > 1 { format!(" (and {} more)", file.rejected - 1) } else { String::new() };
-                let _ = writeln!(text, "  NOT READ {path}, record {} at offset {}: {}{more}", r.record, r.offset, plain(&r.reason));
+                let _ = writeln!(
+                    text,
+                    "  NOT READ {path}, record {} at offset {}: {}{more}",
+                    r.record,
+                    r.offset,
+                    plain(&r.reason)
+                );
             }
             None => {
                 let _ = writeln!(text, "  EMPTY    {path}: no records in it");

@@ -8,7 +8,7 @@ use super::Evidence;
 use super::record_ids::digests;
 use crate::correlate::Row;
 use crate::error::{Error, Result};
-use crate::evidence::Locator;
+use crate::evidence::{Digest, Locator};
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
 
 /// One record of a timeline.
@@ -81,7 +81,7 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
     let digests = digests(evidence, rows.iter().map(|(row, _)| table.locator(*row)).collect())?;
     let entries = rows.into_iter().map(|(row, by)| {
         let at = table.locator(row);
-        entry(evidence, row, by, digests.get(&at).map(|d| d.record_id()))
+        entry(evidence, row, by, digests.get(&at).map(Digest::record_id))
     });
     Ok(Timeline { job_id: job.to_owned(), entries: entries.collect() })
 }
