@@ -15,7 +15,10 @@ use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Ingested, Text};
 #[derive(Clone, Debug)]
 pub struct Hold {
     pub placed: i64,
+    /// When it was in force everywhere.
     pub synced: Option<i64>,
+    /// When it was in force everywhere, or lifted.
+    pub ended: Option<i64>,
     pub records: Vec<Locator>,
 }
 
@@ -126,15 +129,18 @@ impl<'a> Archive<'a> {
     #[must_use]
     pub fn in_force(&self, kind: DocumentKind, names: &[&str], time: Option<i64>) -> Option<&'a Document> {
         let of = names.iter().filter_map(|name| self.by_subject.get(&(kind, *name)));
-        of.filter_map(|versions| versions.in_force(time)).max_by_key(|d| (d.time, std::cmp::Reverse(d.at)))
+        let found = of.filter_map(|versions| versions.in_force(time)).max_by_key(|d| (d.time, std::cmp::Reverse(d.at)));
+        // A saved key or trust policy does not say whose it is. Where it is the only one, it is taken for the one meant.
+        found.or_else(|| self.by_subject.get(&(kind, ""))?.only())
     }
 }
 
 /// The versions of a document on record.
 #[derive(Default)]
 struct Versions<'a> {
-    /// The first snapshot.
+    /// The first snapshot, and how many there are.
     snapshot: Option<&'a Document>,
+    snapshots: usize,
     /// When a change made it what the snapshot says, for the last time.
     snapshot_since: Option<i64>,
     /// Logged changes in order.
@@ -142,6 +148,10 @@ struct Versions<'a> {
 }
 
 impl<'a> Versions<'a> {
+    fn only(&self) -> Option<&'a Document> {
+        self.snapshot.filter(|_| self.snapshots == 1)
+    }
+
     fn in_force(&self, time: Option<i64>) -> Option<&'a Document> {
         let before = self.logged.partition_point(|d| d.time <= time);
         match before.checked_sub(1) {
@@ -154,12 +164,14 @@ impl<'a> Versions<'a> {
 fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Versions<'_>> {
     let mut found: BTreeMap<(DocumentKind, &str), Versions<'_>> = BTreeMap::new();
     for document in documents {
-        for subject in &document.subjects {
+        let nameless = document.subjects.is_empty().then_some("");
+        for subject in document.subjects.iter().map(String::as_str).chain(nameless) {
             let versions = found.entry((document.kind, subject)).or_default();
             if document.time.is_some() {
                 versions.logged.push(document);
-            } else if versions.snapshot.is_none() {
-                versions.snapshot = Some(document);
+            } else {
+                versions.snapshot = versions.snapshot.or(Some(document));
+                versions.snapshots += 1;
             }
         }
     }
@@ -187,7 +199,8 @@ fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
         let ended = ends.get(&id(change)).and_then(|ends| ends.iter().find(|c| c.time >= change.time));
         let mut records = vec![change.at];
         records.extend(ended.map(|c| c.at));
-        let hold = Hold { placed: change.time, synced: ended.map(|c| c.time), records };
+        let synced = ended.filter(|c| c.kind == ChangeKind::HoldSynced).map(|c| c.time);
+        let hold = Hold { placed: change.time, synced, ended: ended.map(|c| c.time), records };
         let ids: BTreeSet<&String> = std::iter::once(&change.subject).chain(&change.hold).chain(&change.also).collect();
         for id in ids {
             found.entry(id.clone()).or_default().push(hold.clone());

@@ -109,6 +109,7 @@ pub const FEATURES: &[Feature] = &[
     ("credential_between", Kind::Bool, "the caller got a new credential in between"),
     ("ack_between", Kind::Bool, "the hold was not acknowledged before and is when it succeeds"),
     ("hold_synced_between", Kind::Bool, "this conversation's hold finished synchronising in between"),
+    ("hold_released_between", Kind::Bool, "the hold on this conversation was lifted in between"),
     (
         "nothing_changed",
         Kind::Bool,
@@ -118,7 +119,11 @@ pub const FEATURES: &[Feature] = &[
     ("set_aside_detail", Kind::Text, "what they were"),
     ("hold_known", Kind::Bool, "a hold on this conversation is on record"),
     ("in_hold_window", Kind::Int, "failing attempts between the placing of the hold and the end of its synchronising"),
-    ("hold_open", Kind::Bool, "the hold was placed and the evidence ends before it synchronised"),
+    (
+        "after_open_hold",
+        Kind::Int,
+        "failing attempts within sync_lag_seconds after the placing of a hold of which no end is on record",
+    ),
     ("ack_missing", Kind::Int, "failing attempts whose payload says the hold was not acknowledged"),
     ("ack_not_needed", Kind::Int, "attempts in the archive that got through the step with the hold not acknowledged"),
     (
@@ -143,7 +148,7 @@ pub const FEATURES: &[Feature] = &[
     (
         "role_created_before_seconds",
         Kind::Number,
-        "age of the role when it was first refused, where its creation is on record",
+        "age of the role's trust policy when the role was first refused, where its writing is on record",
     ),
 ];
 

@@ -122,7 +122,8 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     let trusts = of(&[ChangeKind::TrustPolicy]);
     let keys = of(&[ChangeKind::KeyPolicy]);
     let credentials = of(&[ChangeKind::Credential]);
-    let synced = of(&[ChangeKind::HoldSynced, ChangeKind::HoldReleased]);
+    let synced = of(&[ChangeKind::HoldSynced]);
+    let released = of(&[ChangeKind::HoldReleased]);
     let acknowledged = acknowledged_between(archive, failure);
     let f = &mut dossier.features;
     f.flag("grant_between", !grants.is_empty());
@@ -131,6 +132,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     f.flag("key_changed_between", !keys.is_empty());
     f.flag("credential_between", !credentials.is_empty());
     f.flag("hold_synced_between", !synced.is_empty());
+    f.flag("hold_released_between", !released.is_empty());
     f.flag("ack_between", acknowledged);
     f.flag("nothing_changed", found.relevant.is_empty() && !acknowledged);
     f.count("set_aside", found.aside.len());
@@ -143,7 +145,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     dossier.cite("grants", records(&grants));
     dossier.cite("policy_changes", records(&[policies, trusts, keys].concat()));
     dossier.cite("credentials", records(&credentials));
-    dossier.cite("holds", records(&synced));
+    dossier.cite("holds", records(&[synced, released].concat()));
     dossier.cite("set_aside", found.aside.iter().take(MAX_SET_ASIDE).map(|c| c.at));
 }
 

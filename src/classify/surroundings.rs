@@ -18,14 +18,15 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
 fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let holds = archive.holds_of(failure);
     let times: Vec<i64> = failure.failing.iter().filter_map(|row| archive.table.time(*row)).collect();
-    let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.synced.is_none_or(|s| **time <= s));
+    let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.ended.is_some_and(|end| **time <= end));
+    let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
+    let soon = |time: &&i64| {
+        holds.iter().any(|h| h.ended.is_none() && h.placed <= **time && seconds(**time - h.placed) <= lag)
+    };
     dossier.features.flag("hold_known", !holds.is_empty());
     dossier.features.count("in_hold_window", times.iter().filter(inside).count());
-    dossier
-        .features
-        .flag("hold_open", holds.iter().any(|h| h.synced.is_none() && Some(h.placed) <= failure.last_failed_at));
+    dossier.features.count("after_open_hold", times.iter().filter(soon).count());
     dossier.cite("holds", holds.iter().flat_map(|h| h.records.iter().copied()));
-    let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
     dossier.features.number("sync_lag_seconds", Some(lag));
     let span = failure.first_failed_at.zip(failure.last_failed_at).map(|(first, last)| seconds(last - first));
     dossier.features.number("span_over_lag", span.map(|span| span / lag.max(1.0)));

@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let analysis = report::analyze(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
     bar.finish();
     let mut analysis = analysis?;
-    analysis.failures.retain(|failure| {
+    analysis.retain(|failure| {
         let begun = failure.first_failed_micros;
         arguments.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
             && since.is_none_or(|since| begun >= Some(since))
@@ -138,9 +138,9 @@ fn console_size() -> Option<(u16, u16)> {
     comfy_table::Table::new().width().map(|columns| (0, columns))
 }
 
-/// One line per file that could not be read in full; the table says it itself.
+/// One line per file that could not be read in full, or whose times had to be interpreted; the table says it itself.
 fn report_coverage(analysis: &Analysis, format: Format) {
-    if format == Format::Table || !analysis.coverage.is_partial() {
+    if format == Format::Table {
         return;
     }
     for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0).take(20) {
@@ -152,8 +152,17 @@ fn report_coverage(analysis: &Analysis, format: Format) {
             None => output::message(&format!("holdtrace: {}: empty, no records in it", file.path)),
         }
     }
-    for note in &analysis.coverage.unreadable {
+    for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
         output::message(&format!("holdtrace: {note}"));
+    }
+    let s = &analysis.summary;
+    if s.zoneless_times > 0 {
+        let count = s.zoneless_times;
+        output::message(&format!("holdtrace: {count} times carry no zone and were read with --assume-tz"));
+    }
+    if s.implausible_times > 0 {
+        let count = s.implausible_times;
+        output::message(&format!("holdtrace: {count} times lie before 2000 or after 2099 and were not used"));
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Arguments {
     /// Files, folders or globs to look in
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
+    /// Longest record that is read, in bytes
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
+    max_record_bytes: usize,
     /// Only the record's bytes, as they are
     #[arg(long)]
     raw: bool,
@@ -28,8 +31,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         let reason = "not a record id; expected ev: and 16 hex digits, as the reports print them".to_owned();
         return Err(Error::Record { id: arguments.id.clone(), reason });
     }
+    let limits = Limits { max_record: arguments.max_record_bytes, ..Limits::default() };
     let discovery = discover(&arguments.paths)?;
-    let found = find_records(&discovery.inputs, &digits, Limits::default())?;
+    let found = find_records(&discovery.inputs, &digits, limits)?;
     if found.is_empty() {
         let reason = format!("no record in these {} files has this hash", discovery.inputs.len());
         return Err(Error::Record { id: arguments.id.clone(), reason });

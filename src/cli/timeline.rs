@@ -8,6 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::error::{Error, Result};
+use crate::evidence::is_partial;
 use crate::report::{Evidence, Timeline, plain, timeline};
 
 #[derive(Args)]
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         Format::Table => output::written(writeln!(out, "{}", table(&timeline))),
         Format::Ndjson => ndjson(&timeline, out),
     })?;
-    let partial = evidence.ingested.files.iter().any(|f| f.rejected > 0 || f.sha256.is_none());
+    let partial = is_partial(&evidence.ingested.files) || !evidence.discovery.unreadable.is_empty();
     Ok(if partial { Status::Partial } else { Status::Done })
 }
 

@@ -20,8 +20,7 @@ pub struct Operation {
 const NOT_ATTEMPTS: [&str; 4] = ["job.", "legal_hold.", "credential.", "probe"];
 const FAILING_STATUSES: [u32; 5] = [401, 403, 409, 412, 429];
 /// S3 and STS answer these with 400, but to an export they are refusals of its credential.
-const FAILING_CODES: [&str; 5] =
-    ["ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "RequestTimeout"];
+const FAILING_CODES: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"];
 
 /// Attempts, one row each.
 pub struct Marks {

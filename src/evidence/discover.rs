@@ -105,13 +105,15 @@ fn add_file(path: &Path, inputs: &mut BTreeMap<String, Input>) {
     inputs.insert(label.clone(), Input { label, place: Place::File(path.to_owned()), bytes });
 }
 
-/// The same file reached by two names (`a` and `./a`) is read once, under the name that sorts first.
+/// The same file reached by two names (`a` and `./a`) is read once, under the shortest.
 fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
+    let mut by_length: Vec<Input> = inputs.collect();
+    by_length.sort_by_key(|input| (input.label.len(), input.label.clone()));
     let mut seen = std::collections::BTreeSet::new();
-    inputs
-        .filter(|input| match &input.place {
-            Place::Stdin => true,
-            Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
-        })
-        .collect()
+    by_length.retain(|input| match &input.place {
+        Place::Stdin => true,
+        Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
+    });
+    by_length.sort_by(|a, b| a.label.cmp(&b.label));
+    by_length
 }

@@ -13,6 +13,12 @@ pub struct Reject {
     pub reason: String,
 }
 
+/// Whether some of the files could not be read in full.
+#[must_use]
+pub fn is_partial(files: &[FileEntry]) -> bool {
+    files.iter().any(|file| file.rejected > 0 || file.sha256.is_none() || file.records == 0)
+}
+
 /// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileEntry {

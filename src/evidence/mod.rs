@@ -17,7 +17,7 @@ pub use cite::{Cited, cite, read_raw};
 pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
-pub use ledger::{FileEntry, Reject};
+pub use ledger::{FileEntry, Reject, is_partial};
 pub use shape::{Sample, Shape, recognise};
 pub use stream::{Encoding, Stream};
 

@@ -37,14 +37,26 @@ const SAMPLES: usize = 16;
 pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
     let body = &head[bom_length(head)..];
     let Some(first) = body.iter().find(|b| !b.is_ascii_whitespace()) else {
-        return (Shape::Empty, Sample::default());
+        let shape = if whole { Shape::Empty } else { Shape::Lines };
+        return (shape, Sample::default());
     };
-    let lines = json_lines(body, whole);
-    if *first != b'[' && !lines.is_empty() && !lines.iter().any(wraps_records) {
-        return (Shape::Lines, Sample { records: lines, header: Vec::new() });
-    }
+    let (lines, share) = json_lines(body, whole);
+    let by_line = |records| (Shape::Lines, Sample { records, header: Vec::new() });
     if matches!(first, b'{' | b'[') {
-        return (Shape::Json, Sample { records: tree_records(head, whole), header: Vec::new() });
+        let wrapped = lines.iter().any(wraps_records);
+        if *first == b'{' && share >= 0.5 && !wrapped {
+            return by_line(lines);
+        }
+        // One line of a document may happen to be an object by itself; only if the whole makes no sense do lines count.
+        let (records, broken) = tree_records(head, whole);
+        let more = lines.len() > records.len() || (*first == b'{' && lines.len() == records.len());
+        if broken && more && !wrapped {
+            return by_line(lines);
+        }
+        return (Shape::Json, Sample { records, header: Vec::new() });
+    }
+    if !lines.is_empty() {
+        return by_line(lines);
     }
     if let Some(reason) = unreadable(body) {
         return (Shape::Unknown { reason }, Sample::default());
@@ -56,33 +68,45 @@ pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
     })
 }
 
-/// The JSON objects that stand alone on one of the first lines.
-fn json_lines(body: &[u8], whole: bool) -> Vec<Value> {
+/// The first JSON objects that stand alone on a line, and the share of all lines looked at that are such.
+fn json_lines(body: &[u8], whole: bool) -> (Vec<Value>, f64) {
     let mut lines: Vec<&[u8]> = body.split(|b| *b == b'\n').collect();
     if !whole && lines.len() > 1 {
         lines.pop();
     }
-    let text = lines.iter().filter(|line| !line.iter().all(u8::is_ascii_whitespace)).take(SAMPLES);
-    text.filter_map(|line| {
-        let brace = memchr::memchr(b'{', line)?;
-        serde_json::from_slice::<Value>(&line[brace..]).ok()
-    })
-    .filter(|value| value.as_object().is_some_and(|o| !o.is_empty()))
-    .collect()
+    let (mut found, mut seen) = (Vec::new(), 0u32);
+    for line in lines.into_iter().filter(|line| !line.iter().all(u8::is_ascii_whitespace)) {
+        seen += 1;
+        let value = memchr::memchr(b'{', line).and_then(|at| serde_json::from_slice::<Value>(&line[at..]).ok());
+        found.extend(value.filter(|value| value.as_object().is_some_and(|o| !o.is_empty())));
+        if found.len() == SAMPLES {
+            break;
+        }
+    }
+    let share = f64::from(u32::try_from(found.len()).unwrap_or(u32::MAX)) / f64::from(seen.max(1));
+    (found, share)
 }
 
 fn wraps_records(value: &Value) -> bool {
     WRAPPERS.iter().any(|w| value.get(w).is_some_and(Value::is_array))
 }
 
-fn tree_records(head: &[u8], whole: bool) -> Vec<Value> {
+/// The first records of a JSON document, and whether any of it is broken.
+fn tree_records(head: &[u8], whole: bool) -> (Vec<Value>, bool) {
     let mut cuts = Vec::new();
     JsonTree::new(head.len() as u64).split(head, 0, whole, &mut cuts);
-    let ranges = cuts.into_iter().filter_map(|cut| match cut {
-        Cut::Record(range) => Some(range),
-        Cut::Broken { .. } => None,
-    });
-    ranges.take(SAMPLES).filter_map(|range| serde_json::from_slice(&head[range]).ok()).collect()
+    let (mut records, mut broken) = (Vec::new(), false);
+    for cut in cuts {
+        match cut {
+            Cut::Record(range) => match serde_json::from_slice(&head[range]) {
+                Ok(value) if records.len() < SAMPLES => records.push(value),
+                Ok(_) => {}
+                Err(_) => broken = true,
+            },
+            Cut::Broken { .. } => broken = true,
+        }
+    }
+    (records, broken)
 }
 
 fn unreadable(body: &[u8]) -> Option<String> {

@@ -237,6 +237,11 @@ impl Reader<'_> {
             sha256: self.hash_now.then(|| Digest::of(bytes)),
             source: "",
         };
+        if record.table.is_some() && self.adapter.is_none() {
+            return Err(
+                "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
+            );
+        }
         let first = self.adapter;
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
         for adapter in first.into_iter().chain(others) {

@@ -123,6 +123,8 @@ pub fn settle(said: Option<Outcome>, status: Option<u16>, code: Option<&str>, me
     match (said, status) {
         (Some(Outcome::Success), _) | (None, Some(100..=399)) => Outcome::Success,
         (_, Some(408 | 504)) | (Some(Outcome::Timeout), _) => Outcome::Timeout,
+        // S3 answers RequestTimeout with 400.
+        (_, Some(400)) if code.is_some_and(says_timeout) => Outcome::Timeout,
         (_, Some(400..=499)) => Outcome::Failure,
         _ if code.is_some_and(says_timeout) || message.is_some_and(says_timeout) => Outcome::Timeout,
         (_, Some(_)) | (Some(_), None) => said.filter(|s| *s != Outcome::Unknown).unwrap_or(Outcome::Failure),

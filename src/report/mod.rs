@@ -10,6 +10,8 @@ mod table;
 mod terminal;
 mod timeline;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 pub use csv::write_csv;
@@ -24,7 +26,7 @@ pub use timeline::{Timeline, TimelineEntry, timeline};
 use crate::classify::{Pack, classify};
 use crate::correlate::{Correlated, correlate};
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, Discovery, FileEntry, discover};
+use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial};
 use crate::ingest::{Ingested, Options, ingest};
 
 /// The whole result.
@@ -38,6 +40,14 @@ pub struct Analysis {
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
+}
+
+impl Analysis {
+    /// Keeps only some failures, in the list and in the summary.
+    pub fn retain(&mut self, keep: impl Fn(&FailureReport) -> bool) {
+        self.failures.retain(keep);
+        self.summary.count(&self.failures);
+    }
 }
 
 /// The program that made the report.
@@ -71,7 +81,7 @@ impl Coverage {
     /// Whether some input could not be read.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.unreadable.is_empty() || self.files.iter().any(|f| f.rejected > 0 || f.sha256.is_none() || f.records == 0)
+        !self.unreadable.is_empty() || is_partial(&self.files)
     }
 }
 
@@ -119,9 +129,13 @@ impl Evidence {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
         let correlated = correlate(&ingested, &discovery.inputs, &rules.pack.operations)?;
-        for row in &correlated.duplicates {
-            ingested.files[correlated.table.locator(*row).file as usize].duplicates += 1;
+        let repeated: BTreeSet<Locator> =
+            correlated.duplicates.iter().map(|row| correlated.table.locator(*row)).collect();
+        for at in &repeated {
+            ingested.files[at.file as usize].duplicates += 1;
         }
+        ingested.changes.retain(|change| !repeated.contains(&change.at));
+        ingested.documents.retain(|document| !repeated.contains(&document.at));
         Ok(Self { discovery, ingested, correlated })
     }
 }

@@ -37,15 +37,7 @@ impl Summary {
     pub fn new(evidence: &Evidence, failures: &[FailureReport]) -> Self {
         let files = &evidence.ingested.files;
         let span = evidence.correlated.contrast.span;
-        let mut by_class: BTreeMap<&str, usize> = Class::ALL.iter().map(|c| (c.name(), 0)).collect();
-        let mut by_mechanism = BTreeMap::new();
-        for failure in failures {
-            *by_class.entry(failure.class.name()).or_default() += 1;
-            if let Some(mechanism) = &failure.mechanism {
-                *by_mechanism.entry(mechanism.clone()).or_default() += 1;
-            }
-        }
-        Self {
+        let mut summary = Self {
             files: files.len(),
             records: files.iter().map(|f| f.records).sum(),
             parsed: files.iter().map(|f| f.parsed).sum(),
@@ -58,10 +50,26 @@ impl Summary {
             last_time: span.map(|(_, last)| rfc3339(last)),
             jobs: evidence.correlated.jobs,
             attempts: evidence.correlated.attempts,
-            failures: failures.len(),
-            recovered: failures.iter().filter(|f| f.recovered_at.is_some()).count(),
-            by_class,
-            by_mechanism,
+            failures: 0,
+            recovered: 0,
+            by_class: BTreeMap::new(),
+            by_mechanism: BTreeMap::new(),
+        };
+        summary.count(failures);
+        summary
+    }
+
+    /// Counts the failures anew.
+    pub fn count(&mut self, failures: &[FailureReport]) {
+        self.failures = failures.len();
+        self.recovered = failures.iter().filter(|f| f.recovered_at.is_some()).count();
+        self.by_class = Class::ALL.iter().map(|c| (c.name(), 0)).collect();
+        self.by_mechanism.clear();
+        for failure in failures {
+            *self.by_class.entry(failure.class.name()).or_default() += 1;
+            if let Some(mechanism) = &failure.mechanism {
+                *self.by_mechanism.entry(mechanism.clone()).or_default() += 1;
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ const SHOWN_FILES: usize = 10;
 
 /// Wide enough for the longest step and the longest mechanism: neither they nor record ids are broken.
 const EXPORT_WIDTH: u16 = 20;
-const VERDICT_WIDTH: u16 = 26;
+const VERDICT_WIDTH: u16 = 30;
 const FOOTER: &str = "
 Support is a degree of judgement by the rules, not a probability.
   a record:    holdtrace show ev:... PATH...

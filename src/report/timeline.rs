@@ -72,7 +72,7 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
             by_id
                 .map(|(column, _)| crate::ingest::TEXT_COLUMNS[*column as usize].to_owned())
                 .or_else(|| (table.text(Text::SessionName, row) == Some(job)).then(|| "session_name".to_owned()))
-                .or_else(|| linked.contains(&row).then(|| "role_arn".to_owned()))
+                .or_else(|| linked.contains(&row).then(|| "the failure it is about".to_owned()))
                 .or_else(|| changed.iter().find(|(at, _)| *at == table.locator(row)).map(|(_, what)| what.clone()))
         };
         rows.extend(by().map(|by| (row, by)));
