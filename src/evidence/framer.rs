@@ -164,25 +164,14 @@ impl Framer {
     }
 
     fn fill(&mut self, stream: &mut Stream, bytes: usize) {
-        let start = self.buffer.len();
-        self.buffer.resize(start + bytes, 0);
-        let mut filled = start;
-        while filled < self.buffer.len() {
-            match stream.read(&mut self.buffer[filled..]) {
-                Ok(0) => {
-                    self.eof = true;
-                    break;
-                }
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => {
-                    self.eof = true;
-                    self.failure = Some(describe(&e));
-                    break;
-                }
+        let wanted = bytes as u64;
+        match stream.take(wanted).read_to_end(&mut self.buffer) {
+            Ok(read) => self.eof = (read as u64) < wanted,
+            Err(e) => {
+                self.eof = true;
+                self.failure = Some(describe(&e));
             }
         }
-        self.buffer.truncate(filled);
     }
 }
 

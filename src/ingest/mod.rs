@@ -16,6 +16,7 @@ mod snapshot;
 mod status;
 mod time;
 mod trail_fields;
+mod trail_record;
 mod vault_audit;
 
 use polars::prelude::*;

@@ -1,0 +1,255 @@
+//! One record of an export trail as members by their names, before it is an event.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::adapter::{Refusal, Table};
+use super::fold::{Folded, fold};
+use super::loose::Loose;
+use super::trail_fields::{FIELDS, Field, field_of};
+
+/// Objects nested deeper than this hold no field of a trail.
+const MAX_NESTING: u8 = 8;
+/// Added to the rank of a name that is only known without the member it is nested under.
+const TAIL_RANK: u8 = 20;
+
+/// A value as the trail may write it.
+#[derive(Clone, Debug)]
+pub(super) enum Raw<'a> {
+    Text(Cow<'a, str>),
+    Number(f64),
+    Bool(bool),
+    List(Vec<String>),
+}
+
+/// The fields of one record, each with the rank of the name it came by.
+pub(super) struct Fields<'a> {
+    slots: [Option<(u8, Raw<'a>)>; FIELDS],
+}
+
+impl<'a> Fields<'a> {
+    fn new() -> Self {
+        Self { slots: [const { None }; FIELDS] }
+    }
+
+    fn offer(&mut self, path: &Folded, tail: &Folded, value: Raw<'a>) {
+        if matches!(&value, Raw::Text(text) if text.trim().is_empty()) {
+            return;
+        }
+        let known =
+            field_of(path.as_str()).or_else(|| field_of(tail.as_str()).map(|(field, rank)| (field, rank + TAIL_RANK)));
+        let Some((field, rank)) = known else { return };
+        let slot = &mut self.slots[field as usize];
+        if slot.as_ref().is_none_or(|(held, _)| rank < *held) {
+            *slot = Some((rank, value));
+        }
+    }
+
+    pub(super) fn has(&self, field: Field) -> bool {
+        self.slots[field as usize].is_some()
+    }
+
+    pub(super) fn take(&mut self, field: Field) -> Option<Raw<'a>> {
+        self.slots[field as usize].take().map(|(_, value)| value)
+    }
+
+    pub(super) fn text(&mut self, field: Field) -> Option<Cow<'a, str>> {
+        self.take(field).map(|value| match value {
+            Raw::Text(text) => text,
+            Raw::Number(number) => Cow::Owned(number.to_string()),
+            Raw::Bool(value) => Cow::Owned(value.to_string()),
+            Raw::List(items) => Cow::Owned(items.join(" ")),
+        })
+    }
+
+    pub(super) fn number(&mut self, field: Field) -> Option<f64> {
+        match self.take(field)? {
+            Raw::Number(number) => Some(number),
+            Raw::Text(text) => leading_number(&text),
+            Raw::Bool(_) | Raw::List(_) => None,
+        }
+    }
+}
+
+/// `403` of `403` and of `403 Forbidden`.
+pub(super) fn leading_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+pub(super) fn from_row<'a>(text: &'a str, table: &Table) -> Result<Fields<'a>, Refusal> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(table.delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let mut row = csv::StringRecord::new();
+    let found = reader.read_record(&mut row).map_err(|e| Refusal::Broken(format!("not a CSV row: {e}")))?;
+    if !found || row.len() != table.header.len() {
+        let columns = table.header.len();
+        return Err(Refusal::Broken(format!("a row of {} fields, where the header has {columns}", row.len())));
+    }
+    let mut fields = Fields::new();
+    for (name, cell) in table.header.iter().zip(&row) {
+        let path = fold(name);
+        let tail = name.rsplit_once('.').map_or(path, |(_, last)| fold(last));
+        fields.offer(&path, &tail, Raw::Text(Cow::Owned(cell.to_owned())));
+    }
+    Ok(fields)
+}
+
+pub(super) fn from_json(text: &str) -> Result<Fields<'_>, Refusal> {
+    let mut fields = Fields::new();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let seed = Members { fields: &mut fields, path: Folded::new(), depth: 0 };
+    seed.deserialize(&mut deserializer).map_err(|e| Refusal::not_json(&e))?;
+    deserializer.end().map_err(|e| Refusal::not_json(&e))?;
+    Ok(fields)
+}
+
+/// Walks the members of an object, folding nested names into paths.
+struct Members<'f, 'a> {
+    fields: &'f mut Fields<'a>,
+    path: Folded,
+    depth: u8,
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            let tail = fold(&name);
+            if self.depth == MAX_NESTING {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let path = self.path.join(&name);
+            map.next_value_seed(Member { fields: self.fields, path, tail, depth: self.depth })?;
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(v))
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(v.to_owned()))
+    }
+}
+
+/// One member's value: kept if its name is known, descended into if it is an object.
+struct Member<'f, 'a> {
+    fields: &'f mut Fields<'a>,
+    path: Folded,
+    tail: Folded,
+    depth: u8,
+}
+
+impl<'de> DeserializeSeed<'de> for Member<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Member<'_, 'de> {
+    fn offer(self, value: Raw<'de>) {
+        self.fields.offer(&self.path, &self.tail, value);
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<(), E> {
+        self.offer(Raw::Text(Cow::Borrowed(v)));
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<(), E> {
+        self.offer(Raw::Text(Cow::Owned(v.to_owned())));
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, v: bool) -> Result<(), E> {
+        self.offer(Raw::Bool(v));
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "epoch microseconds stay below 2^53 until the year 2255")]
+    fn visit_i64<E: Error>(self, v: i64) -> Result<(), E> {
+        self.offer(Raw::Number(v as f64));
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "epoch microseconds stay below 2^53 until the year 2255")]
+    fn visit_u64<E: Error>(self, v: u64) -> Result<(), E> {
+        self.offer(Raw::Number(v as f64));
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, v: f64) -> Result<(), E> {
+        self.offer(Raw::Number(v));
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        Members { fields: self.fields, path: self.path, depth: self.depth + 1 }.visit_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element::<Loose<'_>>()? {
+            items.extend(item.take().map(Cow::into_owned));
+        }
+        if !items.is_empty() {
+            self.offer(Raw::List(items));
+        }
+        Ok(())
+    }
+}
