@@ -1,4 +1,9 @@
 //! Tests through the real binary, and properties of the stages.
+#![allow(
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    reason = "tests say what they skip, and build values in place"
+)]
 
 mod bad_input;
 mod classes;

@@ -1,5 +1,6 @@
 //! Every output of the samples, to the letter.
 
+use polars_io::SerReader as _;
 use serde_json::Value;
 
 use crate::support::{root, run};
@@ -106,7 +107,6 @@ fn filters_and_fail_on_do_what_they_say() {
 fn parquet_holds_a_row_per_failure() {
     let run = run(root(), &["analyze", "samples", "--format", "parquet"]);
     assert!(run.bytes.starts_with(b"PAR1") && run.bytes.ends_with(b"PAR1"));
-    use polars_io::SerReader as _;
     let frame =
         polars_io::parquet::read::ParquetReader::new(std::io::Cursor::new(run.bytes)).finish().expect("Parquet");
     assert_eq!((frame.height(), frame.width()), (10, 27));
