@@ -6,14 +6,17 @@ use polars::prelude::*;
 
 use super::authority::{Authority, Need};
 use super::pack::Pack;
-use crate::correlate::{Contrast, Correlated, EventTable, Failure, Row};
+use crate::correlate::{Contrast, Correlated, EventTable, Failure, Job, Row};
 use crate::error::{Error, Result};
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Ingested, Text};
 
+const DAY: i64 = 86_400_000_000;
+
 /// A hold on a conversation. Times are microseconds since 1970, UTC.
 #[derive(Clone, Debug)]
 pub struct Hold {
+    pub conversation: Option<String>,
     pub placed: i64,
     /// When it was in force everywhere.
     pub synced: Option<i64>,
@@ -30,6 +33,8 @@ pub struct Archive<'a> {
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
+    /// The jobs that failures belong to.
+    pub jobs: &'a BTreeMap<String, Job>,
     needs: BTreeMap<String, Need>,
     /// By conversation id and by hold id.
     holds: BTreeMap<String, Vec<Hold>>,
@@ -53,6 +58,7 @@ impl<'a> Archive<'a> {
         let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
         let needs = steps.into_iter().map(|step| (step.clone(), authority.need(step))).collect();
         let holds = holds(&ingested.changes);
+        let unacknowledged = unacknowledged(&correlated.table, &holds);
         let lag = |hold: &Hold| hold.synced.map(|synced| synced - hold.placed);
         let longest_lag = holds.values().flatten().filter_map(lag).max();
         Ok(Self {
@@ -62,10 +68,11 @@ impl<'a> Archive<'a> {
             by_subject: by_subject(&ingested.documents),
             authority,
             pack,
+            jobs: &correlated.jobs_failed,
             needs,
             holds,
             probes: probes(&correlated.table, &ingested.events).map_err(&stage)?,
-            unacknowledged: unacknowledged(&ingested.events).map_err(&stage)?,
+            unacknowledged,
             sources: sources(&ingested.events).map_err(&stage)?,
             longest_lag,
         })
@@ -97,12 +104,15 @@ impl<'a> Archive<'a> {
         self.changes[start..].iter().take_while(move |c| c.time <= last).filter(counts)
     }
 
-    /// Holds on the failure's conversation.
+    /// Holds on the failure's conversation. A hold may cover many conversations, each of which synchronises by itself:
+    /// where both name the conversation, it must be the same.
     #[must_use]
     pub fn holds_of(&self, failure: &Failure) -> Vec<&Hold> {
-        let holds = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
-        let ids: BTreeSet<&str> = failure.conversation_id.as_deref().into_iter().chain(holds).collect();
+        let named = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
+        let own = failure.conversation_id.iter().chain(&failure.recording_id).map(String::as_str);
+        let ids: BTreeSet<&str> = own.chain(named).collect();
         let mut found: Vec<&Hold> = ids.iter().filter_map(|id| self.holds.get(*id)).flatten().collect();
+        found.retain(|hold| agree(hold.conversation.as_ref(), failure.conversation_id.as_ref()));
         found.sort_by_key(|hold| (hold.placed, hold.records.clone()));
         found.dedup_by_key(|hold| hold.records.clone());
         found
@@ -121,6 +131,14 @@ impl<'a> Archive<'a> {
         };
         let by_caller = failure.principal.as_ref().and_then(|principal| self.probes.get(principal));
         by_caller.into_iter().flatten().filter(of).copied().collect()
+    }
+
+    /// Direct metadata writes by the failure's caller about something else, within a day after its last failing attempt.
+    #[must_use]
+    pub fn probes_elsewhere(&self, failure: &Failure) -> Vec<Row> {
+        let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return Vec::new() };
+        let within = |row: &&Row| self.table.time(**row).is_some_and(|time| (last..last + DAY).contains(&time));
+        self.probes.get(principal).into_iter().flatten().filter(within).copied().collect()
     }
 
     /// The document of `kind` in force at `time` for a subject that goes by any of `names`: the latest logged change
@@ -188,22 +206,48 @@ fn sources(events: &DataFrame) -> PolarsResult<BTreeSet<String>> {
     Ok(unique.str()?.iter().flatten().map(str::to_owned).collect())
 }
 
+/// Whether two ids are equal where both are known.
+#[must_use]
+pub fn agree(a: Option<&String>, b: Option<&String>) -> bool {
+    a.is_none() || b.is_none() || a == b
+}
+
+/// Whether an ending is of the hold that was placed: they share hold or conversation, and differ in neither.
+fn ends(end: &Change, placed: &Change) -> bool {
+    let same_hold = end.hold.is_some() && end.hold == placed.hold;
+    let shares = same_hold || end.subject == placed.subject;
+    shares
+        && agree(end.hold.as_ref(), placed.hold.as_ref())
+        && agree(end.conversation.as_ref(), placed.conversation.as_ref())
+}
+
 fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
-    let id = |change: &Change| change.hold.clone().unwrap_or_else(|| change.subject.clone());
-    let mut ends: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
+    let ids = |change: &Change| -> BTreeSet<String> {
+        std::iter::once(&change.subject).chain(&change.hold).chain(&change.also).cloned().collect()
+    };
+    let mut endings: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
     for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::HoldSynced | ChangeKind::HoldReleased)) {
-        ends.entry(id(change)).or_default().push(change);
+        for id in ids(change) {
+            endings.entry(id).or_default().push(change);
+        }
     }
     let mut found: BTreeMap<String, Vec<Hold>> = BTreeMap::new();
-    for change in changes.iter().filter(|c| c.kind == ChangeKind::HoldPlaced) {
-        let ended = ends.get(&id(change)).and_then(|ends| ends.iter().find(|c| c.time >= change.time));
-        let mut records = vec![change.at];
+    for placed in changes.iter().filter(|c| c.kind == ChangeKind::HoldPlaced) {
+        let ids = ids(placed);
+        let candidates = ids.iter().filter_map(|id| endings.get(id)).flatten();
+        let ended = candidates.filter(|c| c.time >= placed.time && ends(c, placed)).min_by_key(|c| (c.time, c.at));
+        let mut records = vec![placed.at];
         records.extend(ended.map(|c| c.at));
         let synced = ended.filter(|c| c.kind == ChangeKind::HoldSynced).map(|c| c.time);
-        let hold = Hold { placed: change.time, synced, ended: ended.map(|c| c.time), records };
-        let ids: BTreeSet<&String> = std::iter::once(&change.subject).chain(&change.hold).chain(&change.also).collect();
+        let hold = Hold {
+            conversation: placed.conversation.clone(),
+            placed: placed.time,
+            synced,
+            ended: ended.map(|c| c.time),
+            records,
+        };
         for id in ids {
-            found.entry(id.clone()).or_default().push(hold.clone());
+            found.entry(id).or_default().push(hold.clone());
         }
     }
     found
@@ -225,19 +269,20 @@ fn probes(table: &EventTable, events: &DataFrame) -> PolarsResult<BTreeMap<Strin
     Ok(found)
 }
 
-fn unacknowledged(events: &DataFrame) -> PolarsResult<BTreeMap<String, i64>> {
-    let frame = events
-        .clone()
-        .lazy()
-        .filter(
-            col("outcome")
-                .eq(lit("success"))
-                .and(col("hold_acknowledged").eq(lit(false)))
-                .and(col("step").is_not_null()),
-        )
-        .group_by([col("step")])
-        .agg([len().cast(DataType::Int64).alias("n")])
-        .collect()?;
-    let (step, n) = (frame.column("step")?.str()?, frame.column("n")?.i64()?);
-    Ok(step.iter().zip(n.iter()).filter_map(|(s, n)| Some((s?.to_owned(), n?))).collect())
+/// Attempts that got through with the hold not acknowledged, on conversations that were under one, by step. That others
+/// pass without acknowledging a hold that they do not have says nothing.
+fn unacknowledged(table: &EventTable, holds: &BTreeMap<String, Vec<Hold>>) -> BTreeMap<String, i64> {
+    let mut found = BTreeMap::new();
+    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
+    for row in 0..table.len() as u32 {
+        if table.acknowledged(row) != Some(false) || table.outcome(row) != "success" {
+            continue;
+        }
+        let placed = |id: &str| holds.get(id).is_some_and(|h| h.iter().any(|h| Some(h.placed) <= table.time(row)));
+        let held = table.text(Text::HoldId, row).is_some() || table.text(Text::ConversationId, row).is_some_and(placed);
+        if let Some(step) = table.text(Text::Step, row).filter(|_| held) {
+            *found.entry(step.to_owned()).or_default() += 1;
+        }
+    }
+    found
 }

@@ -55,6 +55,8 @@ pub struct Authority<'a> {
     roles: BTreeMap<&'a str, &'a Document>,
     /// Statements of scopes by caller, in order of time: job, index.
     by_caller: BTreeMap<&'a str, Vec<(Option<i64>, &'a str, usize)>>,
+    /// Display names by id, as audit messages give them.
+    names: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
     candidates: BTreeMap<String, Vec<String>>,
 }
@@ -76,6 +78,12 @@ impl<'a> Authority<'a> {
                 by_subject.entry(id).or_default().push(change);
             }
         }
+        let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for change in changes {
+            if let Some(name) = &change.name {
+                names.entry(&change.subject).or_default().insert(name);
+            }
+        }
         let of_kind = |kind| {
             let chosen = documents.iter().filter(move |d| d.kind == kind);
             chosen.flat_map(|d| d.subjects.iter().map(move |s| (s.as_str(), d))).collect::<BTreeMap<_, _>>()
@@ -92,13 +100,14 @@ impl<'a> Authority<'a> {
             statements.sort_unstable();
         }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
-        Self { contrast, by_subject, clients, roles, by_caller, candidates }
+        Self { contrast, by_subject, clients, roles, by_caller, names, candidates }
     }
 
     /// The ids by which changes may name a caller: itself, its display name, the roles it holds.
     #[must_use]
     pub fn names_of<'b>(&'b self, principal: &'b str) -> BTreeSet<&'b str> {
         let mut names = BTreeSet::from([principal]);
+        names.extend(self.names.get(principal).into_iter().flatten());
         if let Some(client) = self.clients.get(principal) {
             names.extend(client.subjects.iter().map(String::as_str));
             names.extend(role_ids(&client.body));
@@ -132,7 +141,7 @@ impl<'a> Authority<'a> {
             let later =
                 changes.iter().filter(|c| since.is_some_and(|s| c.time > s) && time.is_some_and(|t| c.time <= t));
             for change in later {
-                apply(&mut held, change);
+                self.apply(&mut held, change);
             }
             return Some(held);
         }
@@ -142,10 +151,10 @@ impl<'a> Authority<'a> {
         // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
         // what was changed after it is undone.
         for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {
-            undo(&mut held, change);
+            self.undo(&mut held, change);
         }
         for change in changes.iter().filter(|c| time.is_some_and(|t| c.time <= t)) {
-            apply(&mut held, change);
+            self.apply(&mut held, change);
         }
         Some(held)
     }
@@ -216,44 +225,74 @@ impl<'a> Authority<'a> {
                 need.needed.insert(scope);
             }
         }
+        // Callers who succeed share scopes that have nothing to do with the step. Where one that the pack names for it is
+        // among them, the others are taken for such.
+        if need.needed.iter().any(|scope| self.is_candidate(step, scope)) {
+            need.needed.retain(|scope| self.is_candidate(step, scope));
+        }
         need
     }
 
-    /// Of the scopes in `missing`, those that are known to matter at `step`, if any is; else all. Callers who succeed
-    /// share scopes that have nothing to do with the step, and a failing one may lack those too.
+    /// Scopes that the last change on record before `time` took from the caller: it lacked them, whatever else it held.
     #[must_use]
-    pub fn most_telling(&self, step: &str, missing: BTreeSet<String>) -> BTreeSet<String> {
-        let known: BTreeSet<String> =
-            self.candidates.get(step).into_iter().flatten().filter(|c| missing.contains(*c)).cloned().collect();
-        if known.is_empty() { missing } else { known }
+    pub fn taken(&self, principal: &str, time: Option<i64>) -> BTreeSet<String> {
+        let mut taken = BTreeSet::new();
+        for change in self.changes_of(principal).into_iter().filter(|c| Some(c.time) <= time) {
+            for permission in self.permissions_of(change).0 {
+                if change.kind == ChangeKind::Revoke {
+                    taken.insert(permission);
+                } else {
+                    taken.remove(&permission);
+                }
+            }
+        }
+        taken
+    }
+
+    /// What a change gave or took, roles replaced by their permissions where they are known; and whether that is all of
+    /// it.
+    #[must_use]
+    pub fn permissions_of(&self, change: &Change) -> (BTreeSet<String>, bool) {
+        let mut found = BTreeSet::new();
+        let mut whole = !change.permissions.is_empty();
+        for permission in &change.permissions {
+            if let Some(role) = self.roles.get(permission.as_str()) {
+                found.extend(role_permissions(&role.body));
+            } else {
+                // A name without colons is a role of which no snapshot tells what it allows.
+                whole &= permission.contains(':') || permission.contains('*');
+                found.insert(permission.clone());
+            }
+        }
+        (found, whole)
+    }
+
+    fn apply(&self, held: &mut Held, change: &Change) {
+        held.changes.push(change.at);
+        for permission in self.permissions_of(change).0 {
+            if change.kind == ChangeKind::Grant {
+                held.scopes.insert(permission);
+            } else {
+                held.scopes.remove(&permission);
+            }
+        }
+    }
+
+    fn undo(&self, held: &mut Held, change: &Change) {
+        held.changes.push(change.at);
+        for permission in self.permissions_of(change).0 {
+            if change.kind == ChangeKind::Grant {
+                held.scopes.remove(&permission);
+            } else {
+                held.scopes.insert(permission);
+            }
+        }
     }
 
     /// Whether `scope` is one that the rule pack names for `step`.
     #[must_use]
     pub fn is_candidate(&self, step: &str, scope: &str) -> bool {
         self.candidates.get(step).is_some_and(|known| known.iter().any(|c| c == scope))
-    }
-}
-
-fn apply(held: &mut Held, change: &Change) {
-    held.changes.push(change.at);
-    for permission in &change.permissions {
-        if change.kind == ChangeKind::Grant {
-            held.scopes.insert(permission.clone());
-        } else {
-            held.scopes.remove(permission);
-        }
-    }
-}
-
-fn undo(held: &mut Held, change: &Change) {
-    held.changes.push(change.at);
-    for permission in &change.permissions {
-        if change.kind == ChangeKind::Grant {
-            held.scopes.remove(permission);
-        } else {
-            held.scopes.insert(permission.clone());
-        }
     }
 }
 

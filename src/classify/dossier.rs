@@ -17,6 +17,8 @@ pub struct Dossier {
     pub named: BTreeSet<String>,
     /// Scopes the caller lacked and the step needs, by the archive.
     pub missing: BTreeSet<String>,
+    /// Scopes taken from the caller before it failed.
+    pub revoked: BTreeSet<String>,
     /// Permissions granted between failing and succeeding.
     pub granted: BTreeSet<String>,
 }
@@ -48,6 +50,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("credentials", "the replacement of the credential"),
     ("holds", "the placing and synchronising of the hold"),
     ("unacknowledged", "the attempts that did not acknowledge the hold"),
+    ("ack_demanded", "the attempts whose message asks for an acknowledgement"),
     ("probes", "the direct metadata writes"),
     ("set_aside", "changes in between to something else"),
 ];

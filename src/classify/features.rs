@@ -66,6 +66,11 @@ pub const FEATURES: &[Feature] = &[
     ("named_identity", Kind::Int, "refusals that name an identity-side policy (identity, boundary, session, SCP)"),
     ("named_resource", Kind::Int, "refusals that name a resource-side policy (bucket, RCP, endpoint)"),
     ("named_resource_explicit", Kind::Int, "of these, explicit denies"),
+    (
+        "named_elsewhere",
+        Kind::Int,
+        "refusals that name a resource-side policy that is not the bucket's (VPC endpoint, RCP, public access block)",
+    ),
     ("named_trust", Kind::Int, "refusals that name a role's trust policy"),
     ("named_key", Kind::Int, "refusals that name a key's policy"),
     ("named_permissions", Kind::Text, "permissions that refusals say are missing"),
@@ -81,7 +86,12 @@ pub const FEATURES: &[Feature] = &[
     ("missing_scopes", Kind::Text, "needed scopes that the caller lacked"),
     ("missing_count", Kind::Int, "how many"),
     ("holds_needed", Kind::Bool, "the caller held everything the steps are known to need"),
-    ("revoked_before", Kind::Bool, "one of the missing scopes was taken from the caller before it failed"),
+    (
+        "revoked_before",
+        Kind::Bool,
+        "a scope that the step may need was taken from the caller before it failed, and not given back",
+    ),
+    ("revoked", Kind::Text, "the scopes so taken"),
     ("hold_scope_held", Kind::Bool, "the caller held a scope to place or lock holds"),
     ("successes_seen", Kind::Int, "jobs with known scopes that got through the failing steps"),
     (
@@ -99,6 +109,7 @@ pub const FEATURES: &[Feature] = &[
     ("key_prefix_differs", Kind::Bool, "the object key begins with another organization's id than the job's"),
     ("grant_between", Kind::Bool, "the caller was granted something the step may need, between failing and succeeding"),
     ("granted", Kind::Text, "what was granted"),
+    ("grant_to_aws_caller", Kind::Bool, "the grant was to the role or user that called AWS"),
     (
         "policy_changed_between",
         Kind::Bool,
@@ -125,7 +136,12 @@ pub const FEATURES: &[Feature] = &[
         "failing attempts within sync_lag_seconds after the placing of a hold of which no end is on record",
     ),
     ("ack_missing", Kind::Int, "failing attempts whose payload says the hold was not acknowledged"),
-    ("ack_not_needed", Kind::Int, "attempts in the archive that got through the step with the hold not acknowledged"),
+    ("ack_demanded", Kind::Int, "failing attempts whose message asks for an acknowledgement"),
+    (
+        "ack_not_needed",
+        Kind::Int,
+        "attempts that got through the step on a held conversation with the hold not acknowledged",
+    ),
     (
         "sync_lag_seconds",
         Kind::Number,
@@ -134,6 +150,11 @@ pub const FEATURES: &[Feature] = &[
     ("span_over_lag", Kind::Number, "span_seconds as a multiple of that"),
     ("probe_status", Kind::Int, "HTTP status of a direct metadata write by the same caller, afterwards"),
     ("probe_ok", Kind::Bool, "that write succeeded"),
+    (
+        "probe_elsewhere_ok",
+        Kind::Bool,
+        "there is none for this item, and one by the same caller for another, within a day, succeeded",
+    ),
     (
         "rotated_in_window",
         Kind::Bool,

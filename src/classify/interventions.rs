@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::archive::Archive;
+use serde_json::Value;
+
+use super::archive::{Archive, agree};
 use super::dossier::Dossier;
 use super::policy::{self, Decision};
 use super::state;
@@ -15,7 +17,7 @@ const MAX_SET_ASIDE: usize = 5;
 /// Fills in the features of interventions. Without a recovery there is no "between".
 pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
-    let own = Own::of(archive, failure);
+    let own = Own::of(archive, failure, dossier);
     let mut found = Found::default();
     for change in archive.between(last, recovered) {
         let relevant = match change.kind {
@@ -23,8 +25,14 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
             ChangeKind::BucketPolicy => {
                 failure.bucket.as_deref().is_some_and(|b| change.is_of(b)) && matters(archive, failure, dossier, change)
             }
-            ChangeKind::TrustPolicy => own.roles.iter().any(|role| change.is_of(role)),
-            ChangeKind::KeyPolicy => own.keys.iter().any(|key| change.is_of(key)),
+            ChangeKind::TrustPolicy => {
+                own.roles.iter().any(|role| change.is_of(role)) && matters(archive, failure, dossier, change)
+            }
+            ChangeKind::KeyPolicy => {
+                own.keys.iter().any(|key| change.is_of(key))
+                    && own.is_grantee(change)
+                    && matters(archive, failure, dossier, change)
+            }
             ChangeKind::Credential => own.is_caller(change),
             ChangeKind::HoldSynced | ChangeKind::HoldReleased => own.is_hold(change),
             ChangeKind::Revoke | ChangeKind::HoldPlaced => false,
@@ -35,7 +43,7 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
             found.aside.push(change);
         }
     }
-    record(archive, failure, dossier, &found);
+    record(archive, failure, dossier, &found, &own);
 }
 
 #[derive(Default)]
@@ -47,13 +55,16 @@ struct Found<'a> {
 /// The ids of what the failure is about.
 struct Own<'a> {
     caller: BTreeSet<&'a str>,
+    /// Names of the role or user that called AWS.
+    aws_caller: BTreeSet<String>,
+    conversation: Option<&'a String>,
     roles: Vec<String>,
     keys: Vec<String>,
     holds: BTreeSet<String>,
 }
 
 impl<'a> Own<'a> {
-    fn of(archive: &'a Archive<'_>, failure: &'a Failure) -> Self {
+    fn of(archive: &'a Archive<'_>, failure: &'a Failure, dossier: &Dossier) -> Self {
         let caller = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
         let with_name = |arn: String| {
             let name = arn.rsplit('/').next().unwrap_or(&arn).to_owned();
@@ -62,8 +73,12 @@ impl<'a> Own<'a> {
         let rows = failure.attempts.iter();
         let holds = rows.filter_map(|row| archive.table.text(crate::ingest::Text::HoldId, *row)).map(str::to_owned);
         let ids = failure.conversation_id.iter().chain(&failure.recording_id).cloned();
+        let aws = state::aws_caller(failure, dossier);
+        let aws_names = aws.as_deref().map(|arn| archive.authority.names_of(arn)).unwrap_or_default();
         Self {
             caller,
+            aws_caller: aws_names.into_iter().map(str::to_owned).collect(),
+            conversation: failure.conversation_id.as_ref(),
             roles: state::refused_role(archive, failure).map(|(arn, _)| with_name(arn)).into_iter().flatten().collect(),
             keys: state::refused_key(archive, failure).map(with_name).into_iter().flatten().collect(),
             holds: holds.chain(ids).collect(),
@@ -71,10 +86,24 @@ impl<'a> Own<'a> {
     }
 
     fn is_caller(&self, change: &Change) -> bool {
-        self.caller.iter().any(|name| change.is_of(name))
+        self.caller.iter().any(|name| change.is_of(name)) || self.is_aws_caller(change)
+    }
+
+    fn is_aws_caller(&self, change: &Change) -> bool {
+        self.aws_caller.iter().any(|name| change.is_of(name))
+    }
+
+    /// A grant on a key is for somebody; a policy of it is for all.
+    fn is_grantee(&self, change: &Change) -> bool {
+        let names =
+            |grantee: &String| self.aws_caller.iter().any(|n| grantee == n || grantee.ends_with(&format!("/{n}")));
+        change.permissions.is_empty() || change.permissions.iter().any(names)
     }
 
     fn is_hold(&self, change: &Change) -> bool {
+        if !agree(change.conversation.as_ref(), self.conversation) {
+            return false;
+        }
         self.holds.contains(&change.subject)
             || change.hold.as_ref().is_some_and(|hold| self.holds.contains(hold))
             || change.also.iter().any(|id| self.holds.contains(id))
@@ -84,7 +113,8 @@ impl<'a> Own<'a> {
 /// Whether a grant can have helped: it gives something that was missing, that the refusal named, or that the pack names
 /// for the step; a grant whose contents are not logged may.
 fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant: &Change) -> bool {
-    if grant.permissions.is_empty() {
+    let (permissions, whole) = archive.authority.permissions_of(grant);
+    if !whole {
         return true;
     }
     let steps = || failure.steps.iter();
@@ -95,25 +125,46 @@ fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant
         let action = dossier.features.str("refused_action").is_some_and(|a| policy::wildcard(scope, a));
         dossier.missing.contains(scope) || needed || action || (!idle && (candidate || dossier.named.contains(scope)))
     };
-    grant.permissions.iter().any(fits)
+    permissions.iter().any(fits)
 }
 
-/// Whether a policy change matters to the refused request: the replay answers differently afterwards, or cannot tell.
+/// Whether a policy change matters to the refused request: replayed before and after it, the policy answers differently,
+/// and afterwards no longer refuses. Where nothing shows what it was before, it may have mattered.
 fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change) -> bool {
-    let Some(bucket) = failure.bucket.as_deref() else { return false };
-    let at = |time| {
-        let document = archive.in_force(DocumentKind::BucketPolicy, &[bucket], time)?;
-        Some(state::replay_bucket(archive, failure, dossier, document).decision)
+    let names: Vec<&str> = std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
+    let replayed = |time| -> Option<(Decision, &Value)> {
+        match change.kind {
+            ChangeKind::BucketPolicy => {
+                let document = archive.in_force(DocumentKind::BucketPolicy, &names, time)?;
+                Some((state::replay_bucket(archive, failure, dossier, document).decision, &document.body))
+            }
+            ChangeKind::TrustPolicy => {
+                let document = archive.in_force(DocumentKind::TrustPolicy, &names, time)?;
+                let role = state::refused_role(archive, failure)?;
+                Some((state::replay_trust(archive, failure, dossier, document, &role).decision, &document.body))
+            }
+            _ => {
+                let document = archive.in_force(DocumentKind::KeyPolicy, &names, time)?;
+                let key = state::refused_key(archive, failure)?;
+                Some((state::replay_key(failure, dossier, document, &key).decision, &document.body))
+            }
+        }
     };
-    let refused = dossier.features.is("storage_refused");
-    match (at(Some(change.time - 1)), at(Some(change.time))) {
-        (before, Some(Decision::Allow)) => before != Some(Decision::Allow) && refused,
-        (_, Some(after)) => !state::refuses(after) && refused,
-        (_, None) => refused,
-    }
+    let grant_on_key = change.kind == ChangeKind::KeyPolicy && !change.permissions.is_empty();
+    let f = &dossier.features;
+    let refused = f.is("storage_refused") || f.is("assume_role_refused") || f.is("key_refused");
+    refused
+        && match (replayed(Some(change.time - 1)), replayed(Some(change.time))) {
+            _ if grant_on_key => true,
+            (Some((before, _)), Some((after, _))) if before == after => false,
+            (Some((_, before)), Some((_, after))) if before == after => false,
+            (Some((before, _)), Some((after, _))) => before != Decision::Allow && !state::refuses(after),
+            (None, Some((after, _))) => !state::refuses(after),
+            (_, None) => true,
+        }
 }
 
-fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found: &Found<'_>) {
+fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found: &Found<'_>, own: &Own<'_>) {
     let of = |kinds: &[ChangeKind]| -> Vec<&Change> {
         found.relevant.iter().copied().filter(|c| kinds.contains(&c.kind)).collect()
     };
@@ -127,6 +178,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     let acknowledged = acknowledged_between(archive, failure);
     let f = &mut dossier.features;
     f.flag("grant_between", !grants.is_empty());
+    f.flag("grant_to_aws_caller", grants.iter().any(|c| own.is_aws_caller(c)));
     f.flag("policy_changed_between", !policies.is_empty());
     f.flag("trust_changed_between", !trusts.is_empty());
     f.flag("key_changed_between", !keys.is_empty());
@@ -138,7 +190,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     f.count("set_aside", found.aside.len());
     let aside = found.aside.iter().take(MAX_SET_ASIDE).map(|c| format!("{} of {}", c.kind.name(), c.subject));
     f.text("set_aside_detail", Some(aside.collect::<Vec<_>>().join(", ")));
-    dossier.granted = grants.iter().flat_map(|c| c.permissions.iter().cloned()).collect();
+    dossier.granted = grants.iter().flat_map(|c| archive.authority.permissions_of(c).0).collect();
     let granted = dossier.granted.iter().cloned().collect::<Vec<_>>().join(" ");
     dossier.features.text("granted", Some(granted));
     let records = |changes: &[&Change]| changes.iter().map(|c| c.at).collect::<Vec<_>>();

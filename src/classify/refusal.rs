@@ -22,6 +22,8 @@ pub enum Side {
 pub struct Named {
     pub side: Side,
     pub explicit: bool,
+    /// Whether it is the bucket's own policy, where the side is the destination's.
+    pub of_bucket: bool,
 }
 
 // The wordings are AWS's (IAM user guide, "Troubleshoot access denied error messages"; S3 user guide, "Troubleshoot
@@ -53,7 +55,8 @@ static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
 #[must_use]
 pub fn named_policy(message: &str) -> Option<Named> {
     let Some(found) = NAMED.captures(message) else {
-        return PUBLIC_BLOCK.is_match(message).then_some(Named { side: Side::Resource, explicit: true });
+        let block = Named { side: Side::Resource, explicit: true, of_bucket: false };
+        return PUBLIC_BLOCK.is_match(message).then_some(block);
     };
     let explicit = found.name("explicit");
     let kind = explicit.or_else(|| found.name("implicit"))?.as_str().to_ascii_lowercase();
@@ -65,7 +68,7 @@ pub fn named_policy(message: &str) -> Option<Named> {
         "resource-based" if about_key => Side::Key,
         _ => Side::Resource,
     };
-    Some(Named { side, explicit: explicit.is_some() })
+    Some(Named { side, explicit: explicit.is_some(), of_bucket: kind.starts_with("resource-based") })
 }
 
 /// The permissions that a refusal says are missing; platforms are known to name wrong ones.
@@ -118,9 +121,10 @@ pub fn is_credential_error(code: Option<&str>, message: Option<&str>) -> bool {
 #[must_use]
 pub fn is_hold_conflict(code: Option<&str>, message: Option<&str>) -> bool {
     let text = folded(code) + &folded(message);
-    ["metadataconflict", "legalhold", "holdsync", "holdconflict", "beingsynchroni", "syncinprogress"]
-        .iter()
-        .any(|words| text.contains(words))
+    !is_conditional_conflict(code, message)
+        && ["metadataconflict", "legalhold", "holdsync", "holdconflict", "beingsynchroni", "syncinprogress"]
+            .iter()
+            .any(|words| text.contains(words))
 }
 
 /// Whether a conflict is S3's between two conditional or concurrent writes.
@@ -130,7 +134,16 @@ pub fn is_conditional_conflict(code: Option<&str>, message: Option<&str>) -> boo
     ["operationaborted", "conditionalrequestconflict", "preconditionfailed", "concurrentmodification"]
         .iter()
         .any(|known| code.starts_with(known))
-        || folded(message).contains("conflictingconditionaloperation")
+        || ["conflictingconditionaloperation", "conflictingoperation", "conditionalrequest", "preconditions"]
+            .iter()
+            .any(|words| folded(message).contains(words))
+}
+
+/// Whether an error code says that there were too many calls.
+#[must_use]
+pub fn is_throttling(code: &str) -> bool {
+    let code = folded(Some(code));
+    ["slowdown", "throttl", "toomanyrequests", "ratelimit", "requestlimitexceeded"].iter().any(|w| code.contains(w))
 }
 
 fn folded(text: Option<&str>) -> String {

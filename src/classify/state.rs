@@ -7,7 +7,7 @@ use super::authority::{Basis, Held, holds};
 use super::dossier::Dossier;
 use super::policy::{self, Decision, Replay, Request};
 use crate::correlate::{Failure, Row};
-use crate::ingest::{ChangeKind, Document, DocumentKind, Text, fold};
+use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Text, fold};
 
 /// Fills in the features of state.
 pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
@@ -15,8 +15,9 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     fill_bucket_policy(archive, failure, dossier);
     fill_trust_policy(archive, failure, dossier);
     fill_key_policy(archive, failure, dossier);
-    let prefix = failure.object_key.as_deref().and_then(|key| key.split_once("/year=")).map(|(prefix, _)| prefix);
-    let differs = prefix.zip(failure.tenant_id.as_deref()).map(|(prefix, tenant)| prefix != tenant);
+    let prefix =
+        failure.object_key.as_deref().and_then(|key| key.split('/').next()).filter(|p| policy::looks_like_id(p));
+    let differs = prefix.zip(failure.tenant_id.as_deref()).map(|(prefix, tenant)| !prefix.eq_ignore_ascii_case(tenant));
     dossier.features.flag("key_prefix_differs", differs);
 }
 
@@ -39,10 +40,10 @@ fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) 
         .as_deref()
         .and_then(|principal| archive.authority.held(principal, failure.job_id.as_deref(), failure.first_failed_at));
     dossier.features.flag("scopes_known", held.is_some());
+    fill_revocations(archive, failure, dossier);
     let Some(held) = held else { return };
     cite_held(archive, &held, dossier);
     let missing: BTreeSet<String> = needed.into_iter().filter(|scope| !holds(&held.scopes, scope)).cloned().collect();
-    let missing = archive.authority.most_telling(&failure.step, missing);
     if !dossier.named.is_empty() {
         let lacked = dossier.named.iter().any(|scope| !holds(&held.scopes, scope));
         dossier.features.flag("named_missing", lacked);
@@ -52,13 +53,13 @@ fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) 
     f.text("missing_scopes", Some(missing.iter().cloned().collect::<Vec<_>>().join(" ")));
     let known = f.is("need_known");
     f.flag("holds_needed", known.then_some(missing.is_empty()));
-    let hold_scope = |s: &String| {
-        let s = s.to_ascii_lowercase();
-        (s.contains("hold") || s.contains("deletionprotection") || s.contains("lock")) && !s.ends_with(":view")
+    let hold_scope = |scope: &String| {
+        let mut words = scope.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+        let of_holds = ["hold", "holds", "legalhold", "legalholds", "lock", "objectlock", "deletionprotection"];
+        words.any(|word| of_holds.contains(&word.as_str()) || word.ends_with("legalhold")) && !scope.ends_with(":view")
     };
     f.flag("hold_scope_held", held.scopes.iter().any(hold_scope));
     dossier.missing = missing;
-    fill_revocations(archive, failure, dossier);
 }
 
 fn cite_held(archive: &Archive<'_>, held: &Held, dossier: &mut Dossier) {
@@ -70,20 +71,33 @@ fn cite_held(archive: &Archive<'_>, held: &Held, dossier: &mut Dossier) {
     dossier.cite("scopes", held.changes.iter().copied());
 }
 
+/// Scopes that the steps may need, taken from the caller before it failed and not given back.
 fn fill_revocations(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let Some(principal) = &failure.principal else { return };
-    let takes = |permissions: &[String]| permissions.iter().any(|p| dossier.missing.contains(p));
+    let may_need = |scope: &String| {
+        failure.steps.iter().any(|step| {
+            let need = archive.need(step);
+            need.is_some_and(|n| n.needed.contains(scope))
+                || (archive.authority.is_candidate(step, scope)
+                    && !need.is_some_and(|n| n.not_needed.contains_key(scope)))
+        })
+    };
+    let mut taken = archive.authority.taken(principal, failure.first_failed_at);
+    taken.retain(|scope| may_need(scope) || dossier.named.contains(scope));
+    let concerns = |c: &Change| archive.authority.permissions_of(c).0.iter().any(|p| taken.contains(p));
     let changes = archive.authority.changes_of(principal);
     let before = changes
         .iter()
-        .filter(|c| c.kind == ChangeKind::Revoke && Some(c.time) <= failure.first_failed_at && takes(&c.permissions));
+        .filter(|c| c.kind == ChangeKind::Revoke && Some(c.time) <= failure.first_failed_at && concerns(c));
     let records: Vec<_> = before.map(|c| c.at).collect();
-    dossier.features.flag("revoked_before", !records.is_empty());
+    dossier.features.flag("revoked_before", !taken.is_empty());
+    dossier.features.text("revoked", Some(taken.iter().cloned().collect::<Vec<_>>().join(" ")));
     dossier.cite("revocations", records);
+    dossier.revoked = taken;
 }
 
 /// Who called AWS: the refused call's ARN or service, else the trail's principal where that is an ARN.
-fn aws_caller(failure: &Failure, dossier: &Dossier) -> Option<String> {
+pub fn aws_caller(failure: &Failure, dossier: &Dossier) -> Option<String> {
     let own = failure.principal.clone().filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"));
     dossier.features.str("aws_caller").map(str::to_owned).or(own)
 }
@@ -159,19 +173,31 @@ fn fill_trust_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dos
     let Some(document) = created else { return };
     let age = document.time.zip(failure.first_failed_at).map(|(made, at)| super::symptoms::seconds(at - made));
     dossier.features.number("role_created_before_seconds", age);
+    let replay = replay_trust(archive, failure, dossier, document, &(arn, row));
+    dossier.features.text("trust_decision", Some(replay.decision.name()));
+    dossier.features.text("trust_detail", Some(replay.detail));
+    dossier.cite("trust", [document.at]);
+}
+
+/// Replays a role's trust policy against the refused call to assume it.
+#[must_use]
+pub fn replay_trust(
+    archive: &Archive<'_>,
+    failure: &Failure,
+    dossier: &Dossier,
+    document: &Document,
+    (arn, row): &(String, Row),
+) -> Replay {
     let caller = aws_caller(failure, dossier);
     let request = Request {
         principal: caller.as_deref(),
         action: "sts:AssumeRole",
-        resource: Some(&arn),
+        resource: Some(arn),
         tenant: failure.tenant_id.as_deref(),
-        external_id: archive.table.text(Text::ExternalId, row),
+        external_id: archive.table.text(Text::ExternalId, *row),
         context: None,
     };
-    let replay = policy::replay(&document.body, &request);
-    dossier.features.text("trust_decision", Some(replay.decision.name()));
-    dossier.features.text("trust_detail", Some(replay.detail));
-    dossier.cite("trust", [document.at]);
+    policy::replay(&document.body, &request)
 }
 
 /// The role that a failing record says could not be assumed.
@@ -197,19 +223,26 @@ fn fill_key_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossi
     let Some(document) = archive.in_force(DocumentKind::KeyPolicy, &[&key, id], failure.first_failed_at) else {
         return;
     };
+    let replay = replay_key(failure, dossier, document, &key);
+    dossier.features.text("key_decision", Some(replay.decision.name()));
+    dossier.features.text("key_detail", Some(replay.detail));
+    dossier.cite("key", [document.at]);
+}
+
+/// Replays a key's policy against the refused call.
+#[must_use]
+pub fn replay_key(failure: &Failure, dossier: &Dossier, document: &Document, key: &str) -> Replay {
     let caller = aws_caller(failure, dossier);
+    let action = dossier.features.str("refused_action").filter(|a| a.starts_with("kms:"));
     let request = Request {
         principal: caller.as_deref(),
-        action: dossier.features.str("refused_action").unwrap_or("kms:GenerateDataKey"),
-        resource: Some(&key),
+        action: action.unwrap_or("kms:GenerateDataKey"),
+        resource: Some(key),
         tenant: failure.tenant_id.as_deref(),
         external_id: None,
         context: None,
     };
-    let replay = policy::replay(&document.body, &request);
-    dossier.features.text("key_decision", Some(replay.decision.name()));
-    dossier.features.text("key_detail", Some(replay.detail));
-    dossier.cite("key", [document.at]);
+    policy::replay(&document.body, &request)
 }
 
 /// Whether a policy that answers so may have refused.

@@ -17,7 +17,10 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
 
 fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let holds = archive.holds_of(failure);
-    let times: Vec<i64> = failure.failing.iter().filter_map(|row| archive.table.time(*row)).collect();
+    // What a hold delays is writing the metadata and handing over the item; storage knows nothing of it.
+    let delayed = |step: &str| matches!(step, "metadata_injection" | "hold_sync" | "export");
+    let attempts = failure.failing.iter().zip(&failure.steps).filter(|(_, step)| delayed(step));
+    let times: Vec<i64> = attempts.filter_map(|(row, _)| archive.table.time(*row)).collect();
     let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.ended.is_some_and(|end| **time <= end));
     let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
     let soon = |time: &&i64| {
@@ -35,24 +38,35 @@ fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
 fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let missing: Vec<Row> =
         failure.failing.iter().copied().filter(|row| archive.table.acknowledged(*row) == Some(false)).collect();
+    let demands = |row: &&Row| {
+        let message = archive.table.text(Text::ErrorMessage, **row).unwrap_or("").to_ascii_lowercase();
+        message.contains("acknowledg")
+    };
+    let demanding: Vec<Row> = failure.failing.iter().filter(demands).copied().collect();
+    dossier.features.count("ack_demanded", demanding.len());
+    dossier.cite_rows(archive, "ack_demanded", &demanding);
     dossier.features.count("ack_missing", missing.len());
     dossier.features.int("ack_not_needed", archive.passed_unacknowledged(&failure.step));
     dossier.cite_rows(archive, "unacknowledged", &missing);
 }
 
 fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
-    let probes = archive.probes_of(failure);
+    let (probes, ok, group) = match archive.probes_of(failure) {
+        own if !own.is_empty() => (own, "probe_ok", "probes"),
+        _ => (archive.probes_elsewhere(failure), "probe_elsewhere_ok", "probes"),
+    };
     let Some(last) = probes.last() else { return };
-    dossier.features.int("probe_status", archive.table.status(*last).map(i64::from));
-    dossier.features.flag(
-        "probe_ok",
-        match archive.table.outcome(*last) {
-            "success" => Some(true),
-            "failure" => Some(false),
-            _ => None,
-        },
-    );
-    dossier.cite_rows(archive, "probes", &[*last]);
+    let refused = archive.table.status(*last) == Some(403);
+    if ok == "probe_ok" {
+        dossier.features.int("probe_status", archive.table.status(*last).map(i64::from));
+    }
+    let outcome = match archive.table.outcome(*last) {
+        "success" => Some(true),
+        "failure" if refused => Some(false),
+        _ => None,
+    };
+    dossier.features.flag(ok, outcome);
+    dossier.cite_rows(archive, group, &[*last]);
 }
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
@@ -60,8 +74,9 @@ fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
     let statements = failure.job_id.as_ref().and_then(|job| archive.contrast.stated.get(job)).into_iter().flatten();
     let started = statements.filter_map(|s| s.time);
+    let began = failure.job_id.as_ref().and_then(|job| archive.jobs.get(job)?.began);
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
-    let Some(first) = started.chain(attempted).min() else { return };
+    let Some(first) = started.chain(attempted).chain(began).min() else { return };
     let names = archive.authority.names_of(principal);
     let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));
     let rotations: Vec<&Change> = archive.between(first, last).filter(own).collect();

@@ -27,7 +27,7 @@ pub fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
     if table.outcome(row) == "timeout" {
         return Symptom::Timeout;
     }
-    let throttled = table.text(Text::ErrorCode, row).is_some_and(|c| c.contains("SlowDown") || c.contains("Throttl"));
+    let throttled = table.text(Text::ErrorCode, row).is_some_and(refusal::is_throttling);
     match table.status(row) {
         _ if throttled => Symptom::Throttle,
         // S3 answers an expired or unknown token with 400.
@@ -78,7 +78,12 @@ fn fill_errors(archive: &Archive<'_>, failure: &Failure, symptoms: &[Symptom], d
         rows.clone().filter(|(row, s)| wanted(**s, error(*row).0, error(*row).1)).map(|(row, _)| row).collect()
     };
     let hold = of(&|s, code, message| s == Symptom::Conflict && refusal::is_hold_conflict(code, message));
-    let conditional = of(&|s, code, message| s == Symptom::Conflict && refusal::is_conditional_conflict(code, message));
+    let mut conditional =
+        of(&|s, code, message| s == Symptom::Conflict && refusal::is_conditional_conflict(code, message));
+    // 412 is the answer to a condition of the request, whatever its text.
+    conditional.extend(rows.clone().filter(|(row, _)| table.status(*row) == Some(412)).map(|(row, _)| row));
+    conditional.sort_unstable();
+    conditional.dedup();
     let credential = of(&|s, code, message| {
         matches!(s, Symptom::Unauthorized | Symptom::Forbidden) && refusal::is_credential_error(code, message)
     });
@@ -100,7 +105,7 @@ fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     let table = archive.table;
     let rows: Vec<Row> = failure.failing.iter().chain(&failure.witnesses).copied().collect();
     let mut sides: [Vec<Row>; 4] = Default::default();
-    let mut explicit = 0;
+    let (mut explicit, mut elsewhere) = (0, 0);
     let mut permissions = BTreeSet::new();
     let mut named = Vec::new();
     for row in &rows {
@@ -108,6 +113,7 @@ fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
         if let Some(policy) = refusal::named_policy(message) {
             sides[policy.side as usize].push(*row);
             explicit += usize::from(policy.explicit && policy.side == Side::Resource);
+            elsewhere += usize::from(!policy.of_bucket && policy.side == Side::Resource);
         }
         let listed = refusal::named_permissions(message);
         if !listed.is_empty() {
@@ -125,6 +131,7 @@ fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
         dossier.cite_rows(archive, name, &sides[side as usize]);
     }
     dossier.features.count("named_resource_explicit", explicit);
+    dossier.features.count("named_elsewhere", elsewhere);
     dossier.cite_rows(archive, "named_permissions", &named);
     dossier.features.text("named_permissions", Some(permissions.iter().cloned().collect::<Vec<_>>().join(" ")));
     dossier.named = permissions;

@@ -243,11 +243,11 @@ fn support(pack: &Pack, weight: f64) -> Support {
 fn missing_permissions(dossier: &Dossier, mechanism: Option<&str>) -> Vec<String> {
     let f = &dossier.features;
     if mechanism == Some("identity_policy_denied") {
-        return f.str("refused_action").map(str::to_owned).into_iter().collect();
+        return vec![f.str("refused_action").unwrap_or("s3:PutObject").to_owned()];
     }
     let both: BTreeSet<String> = dossier.missing.intersection(&dossier.granted).cloned().collect();
     let claimed = if f.is("named_not_needed") { BTreeSet::new() } else { dossier.named.clone() };
-    let sets = [both, dossier.missing.clone(), dossier.granted.clone(), claimed];
+    let sets = [both, dossier.missing.clone(), dossier.revoked.clone(), dossier.granted.clone(), claimed];
     sets.into_iter().find(|set| !set.is_empty()).unwrap_or_default().into_iter().collect()
 }
 

@@ -1,12 +1,13 @@
 //! Failures: the run of attempts on an item from its first failing one to its recovery or the end of the evidence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::items::{Item, ItemKey, Unit};
+use super::jobs::Job;
 use super::related::{Attempt, Related};
 use super::table::{EventTable, Row};
 use crate::evidence::Digest;
-use crate::ingest::Text;
+use crate::ingest::{TEXT_COLUMNS, Text};
 
 /// One failed thing, with the rows that tell of it. Times are microseconds since 1970, UTC.
 #[derive(Clone, Debug)]
@@ -46,16 +47,16 @@ const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", 
 
 /// Finds the failures of `items`, ordered by first failing time, then job, then item.
 #[must_use]
-pub fn find(table: &EventTable, related: &Related, items: Vec<Item>) -> Vec<Failure> {
+pub fn find(table: &EventTable, related: &Related, items: &[Item], jobs: &BTreeMap<String, Job>) -> Vec<Failure> {
     let mut failures = Vec::new();
     for item in items {
-        let runs = if item.key.job.is_some() {
-            vec![item.attempts]
-        } else {
-            split_at_recoveries(table, related, item.attempts)
+        let job = item.key.job.as_ref().and_then(|id| jobs.get(id));
+        let runs = match item.key.job {
+            Some(_) => vec![item.attempts.clone()],
+            None => split_at_recoveries(table, related, &item.attempts),
         };
         for run in runs {
-            failures.extend(failure(table, related, &item.key, &run));
+            failures.extend(failure(table, related, &item.key, job, &run));
         }
     }
     failures.sort_by(|a, b| {
@@ -66,12 +67,12 @@ pub fn find(table: &EventTable, related: &Related, items: Vec<Item>) -> Vec<Fail
 }
 
 /// An item that belongs to no job may be tried for years; each recovery ends one failure.
-fn split_at_recoveries(table: &EventTable, related: &Related, attempts: Vec<Attempt>) -> Vec<Vec<Attempt>> {
+fn split_at_recoveries(table: &EventTable, related: &Related, attempts: &[Attempt]) -> Vec<Vec<Attempt>> {
     let mut runs = Vec::new();
     let mut run: Vec<Attempt> = Vec::new();
     let mut last_failing: Option<Attempt> = None;
     let mut recovered = false;
-    for attempt in attempts {
+    for attempt in attempts.iter().copied() {
         if attempt.failing {
             if std::mem::take(&mut recovered) {
                 runs.push(std::mem::take(&mut run));
@@ -86,14 +87,23 @@ fn split_at_recoveries(table: &EventTable, related: &Related, attempts: Vec<Atte
     runs
 }
 
-fn failure(table: &EventTable, related: &Related, key: &ItemKey, attempts: &[Attempt]) -> Option<Failure> {
+fn failure(
+    table: &EventTable,
+    related: &Related,
+    key: &ItemKey,
+    job: Option<&Job>,
+    attempts: &[Attempt],
+) -> Option<Failure> {
     let (failing, witnesses) = counted(table, related, attempts);
     let (first, last) = (failing.first()?, failing.last()?);
     let times = || failing.iter().filter_map(|a| table.time(a.row));
     let recovery = recovery(table, related, attempts);
     // What the failing records say comes first, then whatever else is known of the item.
     let rows: Vec<Row> = failing.iter().chain(&witnesses).chain(attempts).map(|a| a.row).collect();
-    let text = |column| rows.iter().find_map(|row| table.text(column, *row)).map(str::to_owned);
+    let text = |column| {
+        let said = rows.iter().find_map(|row| table.text(column, *row)).map(str::to_owned);
+        said.or_else(|| job?.stated(TEXT_COLUMNS[column as usize]))
+    };
     let first_failed_at = times().min();
     let recording_id = match &key.unit {
         Unit::Recording(id) => Some(id.clone()),

@@ -4,16 +4,20 @@ mod contrast;
 mod duplicates;
 mod failures;
 mod items;
+mod jobs;
 mod links;
 mod marks;
 mod related;
 mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use polars::prelude::DataFrame;
 
 pub use contrast::{Contrast, Count, ScopeGroup};
 pub use failures::Failure;
 pub use items::Unit;
+pub use jobs::Job;
 pub use marks::Operation;
 pub use table::{EventTable, Row};
 
@@ -30,6 +34,8 @@ pub struct Correlated {
     pub contrast: Contrast,
     /// Rows that repeat an earlier one, ascending.
     pub duplicates: Vec<Row>,
+    /// The jobs that failures belong to.
+    pub jobs_failed: BTreeMap<String, Job>,
     /// Attempts and jobs seen, for the summary.
     pub attempts: usize,
     pub jobs: usize,
@@ -43,13 +49,17 @@ pub fn correlate(ingested: &Ingested, inputs: &[Input], operations: &[Operation]
     let stage = Error::frame("correlate");
     let table = EventTable::new(&ingested.events).map_err(&stage)?;
     let duplicates = duplicates::find(&table, inputs)?;
-    let marks = marks::Marks::new(&ingested.events, operations, &duplicates).map_err(&stage)?;
+    let mut marks = marks::Marks::new(&ingested.events, operations, &duplicates).map_err(&stage)?;
+    let all_jobs = jobs::frame(&ingested.events).map_err(&stage)?;
+    marks.frame = jobs::inherit(marks.frame, &all_jobs).map_err(&stage)?;
     let related = related::Related::new(&ingested.events, &marks).map_err(&stage)?;
     let items = items::group(&table, &related);
-    let failures = failures::find(&table, &related, items);
+    let failed: BTreeSet<&String> = items.iter().filter_map(|item| item.key.job.as_ref()).collect();
+    let jobs_failed = jobs::of(&all_jobs, &|id| failed.contains(&id.to_owned())).map_err(&stage)?;
+    let failures = failures::find(&table, &related, &items, &jobs_failed);
     let contrast = Contrast::new(&ingested.events, &marks.frame, &failures).map_err(&stage)?;
     let jobs = count_jobs(&marks.frame).map_err(&stage)?;
-    Ok(Correlated { table, failures, contrast, duplicates, attempts: marks.frame.height(), jobs })
+    Ok(Correlated { table, failures, contrast, duplicates, attempts: marks.frame.height(), jobs, jobs_failed })
 }
 
 fn count_jobs(marks: &DataFrame) -> polars::prelude::PolarsResult<usize> {

@@ -173,6 +173,21 @@ pub fn read_object_key(event: &mut Event<'_>) {
     }
 }
 
+/// Fills in the role or key that an AWS refusal names only in its message.
+pub fn read_message_arns(event: &mut Event<'_>) {
+    let Some(message) = event.get(Text::ErrorMessage).filter(|m| m.contains("arn:aws")) else { return };
+    let words = message.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | ';' | '(' | ')'));
+    let arns: Vec<String> =
+        words.map(|w| w.trim_end_matches('.')).filter(|w| w.starts_with("arn:aws")).map(str::to_owned).collect();
+    let role = arns.iter().find(|arn| arn.contains(":iam:") && arn.contains(":role/"));
+    let key = arns.iter().find(|arn| arn.contains(":kms:") && arn.contains(":key/"));
+    for (column, arn) in [(Text::RoleArn, role), (Text::KeyArn, key)] {
+        if event.get(column).is_none() {
+            event.set(column, arn.cloned());
+        }
+    }
+}
+
 /// An outcome from a vendor's status word, unknown where there is none.
 #[must_use]
 pub fn outcome_or_unknown(word: Option<&str>) -> Outcome {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::adapter::{Adapter, Record, Refusal, Sink, read_object_key};
+use super::adapter::{Adapter, Record, Refusal, Sink, read_message_arns, read_object_key};
 use super::cloudtrail_changes as changes;
 use super::event::{Event, Outcome, Text};
 use super::loose::Loose;
@@ -42,7 +42,7 @@ struct Raw<'a> {
     #[serde(borrow, default)]
     request_parameters: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    resources: Option<Vec<Resource<'a>>>,
+    resources: Option<&'a RawValue>,
     #[serde(borrow, default)]
     vpc_endpoint_id: Loose<'a>,
     #[serde(borrow, default)]
@@ -99,6 +99,15 @@ struct Parameters<'a> {
     external_id: Loose<'a>,
     #[serde(borrow, default)]
     key_id: Loose<'a>,
+    #[serde(borrow, default)]
+    encryption_context: Option<EncryptionContext<'a>>,
+}
+
+/// S3 names the object for which it asks KMS for a key.
+#[derive(Deserialize)]
+struct EncryptionContext<'a> {
+    #[serde(borrow, default, rename = "aws:s3:arn")]
+    object: Loose<'a>,
 }
 
 impl Adapter for CloudTrail {
@@ -146,6 +155,7 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
     settle_outcome(&mut event, raw.error_code, raw.error_message, sink);
     let parameters: Parameters<'_> =
         raw.request_parameters.and_then(|p| serde_json::from_str(p.get()).ok()).unwrap_or_default();
+    let user_id = raw.user_identity.as_ref().and_then(|identity| identity.principal_id.0.clone());
     identify(&mut event, raw.user_identity);
     event.set(Text::Operation, Some(name.clone()));
     event.set(Text::Region, raw.aws_region.0);
@@ -162,12 +172,22 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
         event.set(Text::SessionName, parameters.role_session_name.0);
     }
     if event.outcome != Outcome::Success && service == "s3.amazonaws.com" {
-        let context =
-            request_context(raw.request_parameters, raw.vpc_endpoint_id.as_deref(), raw.tls_details.is_some());
+        let context = request_context(
+            raw.request_parameters,
+            raw.vpc_endpoint_id.as_deref(),
+            raw.tls_details.is_some(),
+            user_id.as_deref(),
+        );
         event.set(Text::RequestContext, context);
     }
-    from_resources(&mut event, raw.resources.unwrap_or_default());
-    from_message(&mut event, &name);
+    // EventBridge puts a list of ARNs here, and the envelope is read by the same structure.
+    let resources = raw.resources.and_then(|list| serde_json::from_str::<Vec<Resource<'_>>>(list.get()).ok());
+    from_resources(&mut event, resources.unwrap_or_default());
+    if let Some(object) = parameters.encryption_context.as_ref().and_then(|c| c.object.as_deref()) {
+        name_object(&mut event, object);
+    }
+    from_message(&mut event);
+    read_message_arns(&mut event);
     read_object_key(&mut event);
     if event.outcome == Outcome::Success
         && let Some(parameters) = raw.request_parameters
@@ -181,7 +201,12 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
 
 /// What a refused S3 request shows of the keys that policies put conditions on: its `x-amz-` headers, the VPC endpoint,
 /// TLS. Only the first words of a value are kept; none of these has more. `None` where the parameters are not logged.
-fn request_context(parameters: Option<&RawValue>, endpoint: Option<&str>, tls: bool) -> Option<String> {
+fn request_context(
+    parameters: Option<&RawValue>,
+    endpoint: Option<&str>,
+    tls: bool,
+    user_id: Option<&str>,
+) -> Option<String> {
     let Ok(Value::Object(parameters)) = serde_json::from_str::<Value>(parameters?.get()) else { return None };
     let headers = parameters.iter().filter(|(name, _)| name.starts_with("x-amz-"));
     let mut keys: Vec<String> = headers
@@ -189,6 +214,7 @@ fn request_context(parameters: Option<&RawValue>, endpoint: Option<&str>, tls: b
         .collect();
     keys.extend(endpoint.map(|id| format!("aws:SourceVpce={id}")));
     keys.extend(tls.then(|| "aws:SecureTransport=true".to_owned()));
+    keys.extend(user_id.map(|id| format!("aws:userid={id}")));
     keys.push("s3:bucket=known".to_owned());
     Some(keys.join(" "))
 }
@@ -219,15 +245,8 @@ fn identify<'a>(event: &mut Event<'a>, identity: Option<Identity<'a>>) {
 
 fn from_resources<'a>(event: &mut Event<'a>, resources: Vec<Resource<'a>>) {
     for arn in resources.into_iter().filter_map(|r| r.arn.0) {
-        if let Some(rest) = arn.strip_prefix("arn:aws:s3:::") {
-            let (bucket, key) = rest.split_once('/').map_or((rest, None), |(b, k)| (b, Some(k)));
-            let (bucket, key) = (bucket.to_owned(), key.filter(|k| !k.contains('*')).map(str::to_owned));
-            if event.get(Text::Bucket).is_none() {
-                event.set(Text::Bucket, Some(bucket));
-            }
-            if event.get(Text::ObjectKey).is_none() {
-                event.set(Text::ObjectKey, key);
-            }
+        if arn.starts_with("arn:aws:s3:::") {
+            name_object(event, &arn);
         } else if arn.contains(":role/") && event.get(Text::RoleArn).is_none() {
             event.set(Text::RoleArn, Some(arn));
         } else if arn.contains(":kms:") && event.get(Text::KeyArn).is_none() {
@@ -236,19 +255,28 @@ fn from_resources<'a>(event: &mut Event<'a>, resources: Vec<Resource<'a>>) {
     }
 }
 
+/// Fills in bucket and object of an S3 ARN, where the record does not name them itself.
+fn name_object(event: &mut Event<'_>, arn: &str) {
+    let Some(rest) = arn.strip_prefix("arn:aws:s3:::") else { return };
+    let (bucket, key) = rest.split_once('/').map_or((rest, None), |(b, k)| (b, Some(k)));
+    if event.get(Text::Bucket).is_none() {
+        event.set(Text::Bucket, Some(bucket.to_owned()));
+    }
+    if event.get(Text::ObjectKey).is_none() {
+        event.set(Text::ObjectKey, key.filter(|k| !k.contains('*')).map(str::to_owned));
+    }
+}
+
 /// A refused `AssumeRole` has null request parameters: the role, and for callers of other accounts the caller, stand
 /// only in the message (seen in real records).
-fn from_message(event: &mut Event<'_>, name: &str) {
+fn from_message(event: &mut Event<'_>) {
     let Some(message) = event.get(Text::ErrorMessage) else { return };
     let after = |marker: &str| {
         let (_, rest) = message.split_once(marker)?;
         let word = rest.split(|c: char| c.is_whitespace() || c == '"').find(|w| !w.is_empty())?;
         Some(word.trim_end_matches(['.', ',']).to_owned())
     };
-    let (user, resource) = (after("User: "), after("on resource: "));
-    if name.starts_with("AssumeRole") && event.get(Text::RoleArn).is_none() {
-        event.set(Text::RoleArn, resource.filter(|arn| arn.contains(":role/")));
-    }
+    let user = after("User: ");
     if event.get(Text::Principal).is_none_or(|p| !p.starts_with("arn:"))
         && let Some(user) = user.filter(|arn| arn.starts_with("arn:"))
     {

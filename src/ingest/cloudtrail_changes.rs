@@ -50,7 +50,7 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
     if let Some(kind) = kind_of(operation)
         && let Some(change) = sink.change(kind, event.time, subject.clone(), at)
     {
-        describe(change, event, body.as_ref());
+        describe(change, event, body.as_ref(), text("granteePrincipal"));
     }
     let kind = match operation {
         "PutBucketPolicy" | "DeleteBucketPolicy" => DocumentKind::BucketPolicy,
@@ -65,9 +65,12 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
     }
 }
 
-fn describe(change: &mut Change, event: &Event<'_>, body: Option<&Value>) {
+/// `grantee` is who a grant on a key is for; it stands where the permissions of other changes stand.
+fn describe(change: &mut Change, event: &Event<'_>, body: Option<&Value>, grantee: Option<String>) {
     change.actor = event.get(Text::Principal).map(str::to_owned);
-    if matches!(change.kind, ChangeKind::Grant | ChangeKind::Revoke) {
+    if change.kind == ChangeKind::KeyPolicy {
+        change.permissions = grantee.into_iter().collect();
+    } else if matches!(change.kind, ChangeKind::Grant | ChangeKind::Revoke) {
         change.permissions = body.map(allowed_actions).unwrap_or_default();
     }
 }

@@ -1,6 +1,6 @@
 //! The exporter's own chain-of-custody trail: NDJSON, JSON arrays, CSV (DESIGN section 4).
 
-use super::adapter::{Adapter, Record, Refusal, Sink, read_object_key};
+use super::adapter::{Adapter, Record, Refusal, Sink, read_message_arns, read_object_key};
 use super::event::{Event, Outcome, Text};
 use super::facts::ChangeKind;
 use super::fold::fold;
@@ -119,6 +119,7 @@ fn to_event<'a>(mut fields: Fields<'a>, sink: &mut Sink<'_>) -> Result<Event<'a>
     event.attempt = whole(fields.number(Field::Attempt)).and_then(|n| u32::try_from(n).ok());
     event.duration_ms = whole(fields.number(Field::Duration));
     settle_outcome(&mut event, fields, sink);
+    read_message_arns(&mut event);
     read_object_key(&mut event);
     Ok(event)
 }
@@ -167,10 +168,12 @@ fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Sink<'_>) {
     if matches!(event.outcome, Outcome::Failure | Outcome::Timeout) {
         return;
     }
+    let conversation = event.get(Text::ConversationId).map(str::to_owned);
+    let item = event.get(Text::ConversationId).or_else(|| event.get(Text::RecordingId));
     let (kind, subject) = match event.get(Text::Step) {
-        Some("legal_hold.placed") => (ChangeKind::HoldPlaced, event.get(Text::ConversationId)),
-        Some("legal_hold.synced") => (ChangeKind::HoldSynced, event.get(Text::ConversationId)),
-        Some("legal_hold.released") => (ChangeKind::HoldReleased, event.get(Text::ConversationId)),
+        Some("legal_hold.placed") => (ChangeKind::HoldPlaced, item),
+        Some("legal_hold.synced") => (ChangeKind::HoldSynced, item),
+        Some("legal_hold.released") => (ChangeKind::HoldReleased, item),
         Some("credential.rotated") => (ChangeKind::Credential, event.get(Text::Principal)),
         _ => return,
     };
@@ -179,6 +182,7 @@ fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Sink<'_>) {
     let actor = event.get(Text::Principal).map(str::to_owned);
     if let Some(change) = sink.change(kind, event.time, subject, record.at) {
         change.also = event.get(Text::RecordingId).map(str::to_owned).into_iter().collect();
+        change.conversation = conversation;
         change.hold = hold;
         change.actor = actor;
     }

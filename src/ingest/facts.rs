@@ -55,9 +55,13 @@ pub struct Change {
     pub subject: String,
     /// Other ids of the same subject (its name, its members).
     pub also: Vec<String>,
-    /// Permissions given or taken, where the record names them.
+    /// Permissions given or taken, where the record names them; for a grant on a key, whom it is for.
     pub permissions: Vec<String>,
-    /// The hold, for changes of holds.
+    /// The subject's display name.
+    pub name: Option<String>,
+    /// The conversation and the hold, for changes of holds.
+    pub conversation: Option<String>,
+    /// See above.
     pub hold: Option<String>,
     /// Who made the change.
     pub actor: Option<String>,
@@ -69,7 +73,19 @@ impl Change {
     /// A change with nothing but its kind, time and subject.
     #[must_use]
     pub fn new(kind: ChangeKind, time: i64, subject: String, source: &'static str, at: Locator) -> Self {
-        Self { kind, time, subject, also: Vec::new(), permissions: Vec::new(), hold: None, actor: None, source, at }
+        Self {
+            kind,
+            time,
+            subject,
+            also: Vec::new(),
+            permissions: Vec::new(),
+            name: None,
+            conversation: None,
+            hold: None,
+            actor: None,
+            source,
+            at,
+        }
     }
 
     /// Whether this change is of `id`, by its subject or one of its other ids.

@@ -161,14 +161,17 @@ fn note_changes(message: &Message<'_>, event: &Event<'_>, at: Locator, sink: &mu
         also.extend(changed.entity_name.as_deref().map(str::to_owned));
     }
     let actor = message.user.as_ref().and_then(|u| u.name.as_deref().or(u.id.as_deref())).map(str::to_owned);
+    let entity_type = message.entity_type.as_deref().unwrap_or("");
     let mut add = |kind, permissions: Vec<String>| {
         if let Some(change) = sink.change(kind, event.time, subject, at) {
             change.also.clone_from(&also);
             change.permissions = permissions;
             change.actor.clone_from(&actor);
+            change.name = entity.name.as_deref().map(str::to_owned);
+            change.conversation = (entity_type == "Conversation").then(|| subject.to_owned());
         }
     };
-    match (message.entity_type.as_deref().unwrap_or(""), message.action.as_deref().unwrap_or("")) {
+    match (entity_type, message.action.as_deref().unwrap_or("")) {
         ("Recording" | "Conversation" | "ScreenRecording", "ApplyProtection") => {
             add(ChangeKind::HoldPlaced, Vec::new());
         }

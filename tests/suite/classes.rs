@@ -409,3 +409,154 @@ fn closeness_in_time_alone_joins_nothing() {
     let failures = case.analyze();
     assert_eq!(failures.len(), 2, "the refusal of another object is a failure of its own");
 }
+
+// What follows was found by an adversary; each test is one of its finds.
+
+#[test]
+fn an_unrelated_scope_that_all_who_succeed_happen_to_share_is_not_called_missing() {
+    let mut case = Case::new();
+    for n in 0..12 {
+        let scopes = ["recording:export", "recording:metadata:write", "analytics:report:view"];
+        case.healthy(&format!("h{n}"), -90_000 + 600 * n, &scopes, &json!({ "principal": "healthy-caller" }));
+    }
+    case.start("j", 0, &GOOD, json!({}));
+    case.step("j", 10, "metadata_injection", "timeout", timeout());
+    assert_eq!(case.failure()["class"], "inconclusive");
+}
+
+#[test]
+fn widening_the_refused_roles_permissions_is_an_intervention_on_the_identity_side() {
+    let mut case = Case::new();
+    case.step("j", 10, "upload", "failure", forbidden());
+    case.step("j", 500, "upload", "success", json!({ "status": 200 }));
+    let message = "User: arn:aws:sts::111122223333:assumed-role/Export/session is not authorized to perform: s3:PutObject because no identity-based policy allows the s3:PutObject action";
+    let grant = json!({ "eventVersion": "1.10", "eventTime": time(300), "eventSource": "iam.amazonaws.com", "eventName": "AttachRolePolicy",
+        "eventID": "g", "requestParameters": { "roleName": "Export", "policyArn": "arn:aws:iam::111122223333:policy/Write" } });
+    write_cloudtrail(&case, &[put_object("j", 10, Some(message)), grant, put_object("j", 500, None)]);
+    assert_eq!(verdict(&case.failure()), "scope_collision/identity_policy_denied");
+}
+
+#[test]
+fn a_hold_that_never_ends_on_record_does_not_explain_a_failure_months_later() {
+    let mut case = Case::new();
+    write_audits(
+        &case,
+        &[
+            json!({ "id": "a", "eventDate": "2025-11-01T00:00:00Z", "action": "ApplyProtection", "entityType": "Conversation",
+            "entity": { "id": "conversation-j" }, "status": "SUCCESS", "serviceName": "Quality" }),
+        ],
+    );
+    case.step("j", 10, "metadata_injection", "timeout", timeout());
+    assert_eq!(case.failure()["class"], "inconclusive");
+}
+
+#[test]
+fn one_hold_on_two_conversations_delays_each_by_itself() {
+    let mut case = Case::new();
+    for (conversation, placed, synced) in [("conversation-j", -9000, -8900), ("conversation-other", 0, 200)] {
+        for (step, at) in [("legal_hold.placed", placed), ("legal_hold.synced", synced)] {
+            case.trail.push(json!({ "timestamp": time(at), "conversationId": conversation, "holdId": "matter", "step": step, "outcome": "success" }));
+        }
+    }
+    case.step("j", 10, "metadata_injection", "timeout", json!({ "holdId": "matter" }));
+    assert_eq!(case.failure()["class"], "inconclusive");
+}
+
+#[test]
+fn one_record_a_line_inside_a_wrapper_is_a_document_not_lines() {
+    let mut case = Case::new();
+    case.step("j", 10, "upload", "failure", forbidden());
+    let records: Vec<String> = (0..3).map(|n| put_object("j", 10 + n, Some("Access Denied")).to_string()).collect();
+    case.write("cloudtrail.json", format!("{{\"Records\":[\n{}\n]}}", records.join(",\n")));
+    let policy = bucket_policy(&["s3:GetObject"], TENANT)
+        .to_string()
+        .replace("\"Statement\":[", "\"Statement\":[\n")
+        .replace("}]}", "}\n]}");
+    case.write("policy.json", policy);
+    assert_eq!(verdict(&case.failure()), "policy_mismatch/action_not_allowed");
+}
+
+#[test]
+fn eventbridge_lists_resources_as_plain_arns() {
+    let case = Case::new();
+    let detail = put_object("j", 10, Some("Access Denied"));
+    let envelope = json!({ "version": "0", "detail-type": "AWS API Call via CloudTrail", "resources": ["arn:aws:s3:::exports"], "detail": detail });
+    case.write("events.ndjson", envelope.to_string());
+    assert_eq!(case.failure()["bucket"], "exports");
+}
+
+#[test]
+fn a_failed_job_without_a_failing_attempt_on_record_is_a_failure_itself() {
+    let mut case = Case::new();
+    case.start("j", 0, &GOOD, json!({}));
+    case.trail.push(
+        json!({ "timestamp": time(5), "jobId": "j", "principal": "caller", "step": "job.failed", "outcome": "failure",
+        "status": 403, "errorMessage": "Forbidden" }),
+    );
+    let failure = case.failure();
+    assert_eq!(
+        (failure["job_id"].as_str(), failure["recording_id"].as_str(), failure["step"].as_str()),
+        (Some("j"), None, Some("job"))
+    );
+}
+
+#[test]
+fn caller_and_bucket_stated_only_at_the_jobs_start_hold_for_its_records() {
+    let mut case = Case::new();
+    case.contrast();
+    case.write("policy.json", bucket_policy(&["s3:GetObject"], TENANT).to_string());
+    case.start("j", 0, &GOOD, json!({}));
+    case.step(
+        "j",
+        10,
+        "upload",
+        "failure",
+        json!({ "status": 403, "principal": null, "bucket": null, "tenantId": null }),
+    );
+    let failure = case.failure();
+    assert_eq!((failure["principal"].as_str(), failure["bucket"].as_str()), (Some("caller"), Some("exports")));
+    assert_eq!(verdict(&failure), "policy_mismatch/action_not_allowed");
+}
+
+#[test]
+fn the_same_policy_written_again_changes_nothing() {
+    let mut case = Case::new();
+    let put = |at| {
+        json!({ "eventVersion": "1.10", "eventTime": time(at), "eventSource": "s3.amazonaws.com", "eventName": "PutBucketPolicy",
+            "eventID": format!("p{at}"), "requestParameters": { "bucketName": "exports", "bucketPolicy": bucket_policy(&["s3:PutObject"], TENANT) } })
+    };
+    case.step("j", 10, "metadata_injection", "failure", conflict());
+    case.step("j", 200, "metadata_injection", "success", json!({ "status": 204 }));
+    write_cloudtrail(&case, &[put(-500), put(100)]);
+    assert_eq!(verdict(&case.failure()), "sync_race/hold_conflict");
+}
+
+#[test]
+fn a_prefix_before_the_tenant_in_the_object_key_is_no_other_tenant() {
+    let mut case = Case::new();
+    let key =
+        format!("exports/{TENANT}/year=2026/month=3/day=2/hour=1/conversation_id=conversation-j/recording-j.opus");
+    case.step("j", 10, "upload", "failure", json!({ "status": 403, "objectKey": key }));
+    assert_eq!(case.failure()["class"], "inconclusive");
+}
+
+#[test]
+fn a_role_given_to_the_caller_is_a_grant_of_what_the_role_allows() {
+    let mut case = Case::new();
+    case.contrast();
+    case.write(
+        "role.json",
+        json!({ "id": "role-1", "name": "Exporter", "permissionPolicies": [
+        { "domain": "recording", "entityName": "metadata", "actionSet": ["write"] }] })
+        .to_string(),
+    );
+    let mut grant = audit("caller", 900, &[], &["role-1"]);
+    grant["propertyChanges"][0]["property"] = json!("roles");
+    write_audits(&case, &[grant]);
+    case.start("j", 0, &["recording:export"], json!({}));
+    case.step("j", 10, "metadata_injection", "failure", forbidden());
+    case.step("j", 1000, "metadata_injection", "success", json!({ "status": 204 }));
+    let failure = case.failure();
+    assert_eq!(verdict(&failure), "scope_collision/missing_scope");
+    assert_eq!(failure["missing_permissions"], json!(["recording:metadata:write"]));
+}

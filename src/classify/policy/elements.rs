@@ -52,19 +52,22 @@ fn resources(statement: &Value, request: &Request<'_>, other_tenant: &mut Option
         && let (Some(tenant), Some(patterns)) = (request.tenant, statement.get("Resource"))
     {
         let bucket = request.resource.map(|r| r.split('/').next().unwrap_or(r));
-        let segments = texts(patterns).into_iter().filter_map(|pattern| {
+        let mut segments = texts(patterns).into_iter().filter_map(|pattern| {
             let (head, rest) = pattern.split_once('/')?;
             (pattern.starts_with("arn:aws:s3:::") && bucket.is_none_or(|b| wildcard(head, b)))
                 .then(|| rest.split('/').next())?
         });
-        let other = segments.map(str::to_owned).find(|s| looks_like_id(s) && !s.eq_ignore_ascii_case(tenant));
+        let differs = |s: &&str| looks_like_id(s) && !s.eq_ignore_ascii_case(tenant);
+        // The policy may be right and the key's first segment another organization's.
+        let own = request.resource.and_then(|r| r.split('/').nth(1)).filter(differs);
+        let other = segments.find(differs).or(own).map(str::to_owned);
         *other_tenant = other_tenant.take().or(other);
     }
     found
 }
 
 /// A path segment that names a tenant: an id, not a folder name or a wildcard.
-fn looks_like_id(segment: &str) -> bool {
+pub fn looks_like_id(segment: &str) -> bool {
     segment.len() >= 8 && !segment.contains(['*', '?', '$']) && segment.bytes().any(|b| b.is_ascii_digit())
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 mod conditions;
 mod elements;
 
+pub use elements::looks_like_id;
 use elements::{matched, statements};
 
 /// What a policy says of a request.
