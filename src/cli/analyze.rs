@@ -155,6 +155,12 @@ fn report_coverage(analysis: &Analysis, format: Format) {
     for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
         output::message(&format!("holdtrace: {note}"));
     }
+    for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
+        let (source, offset) = (&clock.source, clock.offset_seconds);
+        output::message(&format!(
+            "holdtrace: the clock of {source} is {offset} s off the trail's; its times are put right"
+        ));
+    }
     let s = &analysis.summary;
     if s.zoneless_times > 0 {
         let count = s.zoneless_times;

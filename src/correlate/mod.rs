@@ -1,5 +1,6 @@
 //! Correlate: from events to the failures of export items, by identity and never by closeness in time alone.
 
+mod clocks;
 mod contrast;
 mod duplicates;
 mod failures;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use polars::prelude::DataFrame;
 
+pub use clocks::{ClockOffset, align};
 pub use contrast::{Contrast, Count, ScopeGroup};
 pub use failures::Failure;
 pub use items::Unit;

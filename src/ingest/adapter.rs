@@ -149,7 +149,7 @@ impl Sink<'_> {
 
     /// Adds a document of state: a policy, a client, a role.
     pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
-        self.out.documents.push(Document { kind, subjects, time, body, at, sha256: self.sha256 });
+        self.out.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256: self.sha256 });
     }
 }
 

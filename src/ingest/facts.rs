@@ -115,6 +115,7 @@ pub struct Document {
     /// Since when it is in force, for logged changes; null for snapshots, which say nothing of when they were taken.
     pub time: Option<i64>,
     pub body: Value,
+    pub source: &'static str,
     pub at: Locator,
     /// The record's SHA-256, where it was computed while reading.
     pub sha256: Option<Digest>,

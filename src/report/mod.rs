@@ -24,7 +24,7 @@ pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{Pack, classify};
-use crate::correlate::{Correlated, correlate};
+use crate::correlate::{ClockOffset, Correlated, align, correlate};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial};
 use crate::ingest::{Ingested, Options, ingest};
@@ -71,6 +71,8 @@ pub struct Coverage {
     pub files: Vec<FileEntry>,
     /// What the evidence should hold and does not.
     pub gaps: Vec<Gap>,
+    /// Clocks of the sources against that of the trail, from requests that both record.
+    pub clocks: Vec<ClockOffset>,
     /// Links and special files that were passed over.
     pub skipped: Vec<String>,
     /// Folders that could not be listed.
@@ -114,6 +116,8 @@ pub struct Evidence {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
+    /// Clocks of the sources against that of the trail.
+    pub clocks: Vec<ClockOffset>,
 }
 
 impl Evidence {
@@ -128,6 +132,7 @@ impl Evidence {
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
+        let clocks = align(&mut ingested).map_err(Error::frame("correlate"))?;
         let correlated = correlate(&ingested, &discovery.inputs, &rules.pack.operations)?;
         let repeated: BTreeSet<Locator> =
             correlated.duplicates.iter().map(|row| correlated.table.locator(*row)).collect();
@@ -136,7 +141,7 @@ impl Evidence {
         }
         ingested.changes.retain(|change| !repeated.contains(&change.at));
         ingested.documents.retain(|document| !repeated.contains(&document.at));
-        Ok(Self { discovery, ingested, correlated })
+        Ok(Self { discovery, ingested, correlated, clocks })
     }
 }
 
@@ -177,7 +182,7 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
     let failures = failure::reports(&evidence, &classified)?;
     let gaps = gaps::find(&evidence.ingested.events).map_err(Error::frame("report"))?;
     let summary = Summary::new(&evidence, &failures);
-    let Evidence { discovery, ingested, .. } = evidence;
+    let Evidence { discovery, ingested, clocks, .. } = evidence;
     let manifest = ingested
         .files
         .iter()
@@ -195,6 +200,7 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
         coverage: Coverage {
             files: ingested.files,
             gaps,
+            clocks,
             skipped: discovery.skipped,
             unreadable: discovery.unreadable,
         },

@@ -132,6 +132,13 @@ fn coverage(analysis: &Analysis) -> String {
     if s.redacted > 0 {
         let _ = writeln!(text, "  {} values looked like secrets and were blanked", s.redacted);
     }
+    for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
+        let _ = writeln!(
+            text,
+            "  The clock of {} is {} s off the trail's ({} shared requests); its times are put right",
+            clock.source, clock.offset_seconds, clock.pairs
+        );
+    }
     if !analysis.coverage.gaps.is_empty() {
         let _ = writeln!(text, "  {} jobs start and never end in this evidence", analysis.coverage.gaps.len());
     }

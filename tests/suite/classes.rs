@@ -560,3 +560,36 @@ fn a_role_given_to_the_caller_is_a_grant_of_what_the_role_allows() {
     assert_eq!(verdict(&failure), "scope_collision/missing_scope");
     assert_eq!(failure["missing_permissions"], json!(["recording:metadata:write"]));
 }
+
+#[test]
+fn a_source_whose_clock_is_off_is_recognised_by_shared_requests_and_put_right() {
+    let mut case = Case::new();
+    let mut records = Vec::new();
+    let skew = -2400;
+    for n in 0..4 {
+        let job = format!("h{n}");
+        case.step(&job, -4000 + n, "upload", "success", json!({ "correlationId": format!("request-{n}") }));
+        let mut put = put_object(&job, -4000 + n + skew, None);
+        put["requestID"] = json!(format!("request-{n}"));
+        records.push(put);
+    }
+    // By CloudTrail's own clock the policy was put right before the first refusal.
+    let put = |at: i64, actions: &[&str]| {
+        json!({ "eventVersion": "1.10", "eventTime": time(at + skew), "eventSource": "s3.amazonaws.com", "eventName": "PutBucketPolicy",
+            "eventID": format!("p{at}"), "requestParameters": { "bucketName": "exports", "bucketPolicy": bucket_policy(actions, TENANT) } })
+    };
+    case.step("j", 10, "upload", "failure", forbidden());
+    case.step("j", 700, "upload", "success", json!({ "status": 200 }));
+    records.extend([
+        put(-3000, &["s3:GetObject"]),
+        put(600, &["s3:PutObject"]),
+        put_object("j", 10 + skew, Some("Access Denied")),
+    ]);
+    write_cloudtrail(&case, &records);
+    assert_eq!(verdict(&case.failure()), "policy_mismatch/action_not_allowed");
+    let json: Value =
+        serde_json::from_str(&crate::support::run(case.path(), &["analyze", ".", "--format", "json"]).stdout)
+            .expect("JSON");
+    assert_eq!(json["coverage"]["clocks"][0]["offset_seconds"], -2400.0);
+    assert_eq!(json["coverage"]["clocks"][0]["applied"], true);
+}
