@@ -51,13 +51,12 @@ fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut 
 }
 
 fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
-    let (probes, ok, group) = match archive.probes_of(failure) {
-        own if !own.is_empty() => (own, "probe_ok", "probes"),
-        _ => (archive.probes_elsewhere(failure), "probe_elsewhere_ok", "probes"),
-    };
+    let own = archive.probes_of(failure);
+    let (probes, feature) =
+        if own.is_empty() { (archive.probes_elsewhere(failure), "probe_elsewhere_ok") } else { (own, "probe_ok") };
     let Some(last) = probes.last() else { return };
     let refused = archive.table.status(*last) == Some(403);
-    if ok == "probe_ok" {
+    if feature == "probe_ok" {
         dossier.features.int("probe_status", archive.table.status(*last).map(i64::from));
     }
     let outcome = match archive.table.outcome(*last) {
@@ -65,8 +64,8 @@ fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
         "failure" if refused => Some(false),
         _ => None,
     };
-    dossier.features.flag(ok, outcome);
-    dossier.cite_rows(archive, group, &[*last]);
+    dossier.features.flag(feature, outcome);
+    dossier.cite_rows(archive, "probes", &[*last]);
 }
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.

@@ -1,7 +1,7 @@
 //! `holdtrace analyze`
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -75,6 +75,9 @@ impl ClassName {
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.set_threads()?;
     let (since, until) = (moment("--since", arguments.since.as_ref())?, moment("--until", arguments.until.as_ref())?);
+    if let Some(out) = &arguments.out {
+        keep_out_of_evidence(out, &arguments.reading.paths)?;
+    }
     let rules = arguments.reading.rules()?;
     let bar = Bar::new();
     let analysis = report::analyze(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
@@ -94,6 +97,21 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
     report_coverage(&analysis, format);
     Ok(status(arguments, &analysis))
+}
+
+/// Nothing is ever written into the evidence.
+fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
+    for path in paths {
+        let Ok(evidence) = Path::new(path).canonicalize() else { continue };
+        let overwritten = out.canonicalize().is_ok_and(|out| out == evidence);
+        if overwritten || (evidence.is_dir() && folder.starts_with(&evidence)) {
+            let reason = format!("it lies in the evidence ({path}), into which nothing is written; name another place");
+            return Err(Error::Usage { what: format!("--out {}", out.display()), reason });
+        }
+    }
+    Ok(())
 }
 
 fn format(arguments: &Arguments) -> Format {
@@ -130,12 +148,7 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
 
 /// The terminal's width, or 80 columns where there is none.
 fn width() -> u16 {
-    let (_, columns) = console_size().unwrap_or((0, 80));
-    columns.clamp(60, 240)
-}
-
-fn console_size() -> Option<(u16, u16)> {
-    comfy_table::Table::new().width().map(|columns| (0, columns))
+    comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
 }
 
 /// One line per file that could not be read in full, or whose times had to be interpreted; the table says it itself.

@@ -74,6 +74,20 @@ fn the_evidence_folder_is_left_as_it_was() {
 }
 
 #[test]
+fn an_output_inside_the_evidence_is_refused() {
+    let case = Case::new();
+    hostile(&case);
+    case.write("inner/more.ndjson", "");
+    for out in ["report.json", "./inner/report.json", "trail.ndjson"] {
+        let run = run(case.path(), &["analyze", ".", "--out", out]);
+        assert_eq!((run.status, run.stderr.lines().count()), (2, 1));
+        assert!(run.stderr.contains("into which nothing is written"), "{}", run.stderr);
+    }
+    assert!(fs::read_to_string(case.path().join("trail.ndjson")).expect("read").contains("jobId"));
+    assert_eq!(run(case.path(), &["analyze", "trail.ndjson", "--out", "trail.ndjson"]).status, 2);
+}
+
+#[test]
 fn an_output_that_cannot_be_finished_leaves_the_old_file() {
     let case = Case::new();
     hostile(&case);
