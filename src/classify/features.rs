@@ -80,7 +80,7 @@ pub const FEATURES: &[Feature] = &[
     ("assume_role_refused", Kind::Bool, "a call to assume a role was refused"),
     ("key_refused", Kind::Bool, "a call to a KMS key was refused"),
     ("refused_action", Kind::Text, "the IAM action that was refused, where it is known"),
-    ("aws_caller", Kind::Text, "ARN or service that called AWS, where it is known"),
+    ("aws_caller", Kind::Text, "ARN, service or account that called AWS, where it is known"),
     ("scopes_known", Kind::Bool, "the caller's scopes at the first failing attempt are known"),
     ("need_known", Kind::Bool, "the archive's other jobs show what the failing steps need"),
     ("missing_scopes", Kind::Text, "needed scopes that the caller lacked"),

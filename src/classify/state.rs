@@ -96,10 +96,17 @@ fn fill_revocations(archive: &Archive<'_>, failure: &Failure, dossier: &mut Doss
     dossier.revoked = taken;
 }
 
-/// Who called AWS: the refused call's ARN or service, else the trail's principal where that is an ARN.
+/// Who called AWS: whom the refused call names, else the trail's principal where AWS knows such a name.
+#[must_use]
 pub fn aws_caller(failure: &Failure, dossier: &Dossier) -> Option<String> {
-    let own = failure.principal.clone().filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"));
+    let own = failure.principal.clone().filter(|p| is_aws_name(p));
     dossier.features.str("aws_caller").map(str::to_owned).or(own)
+}
+
+/// An ARN, an AWS service, or the number of an account.
+#[must_use]
+pub fn is_aws_name(name: &str) -> bool {
+    name.starts_with("arn:") || name.ends_with(".amazonaws.com") || policy::is_account(name)
 }
 
 fn fill_bucket_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::archive::Archive;
 use super::dossier::Dossier;
 use super::refusal::{self, Side};
+use super::state;
 use crate::correlate::{Failure, Row};
 use crate::ingest::Text;
 
@@ -157,9 +158,7 @@ fn fill_calls(archive: &Archive<'_>, failure: &Failure, rows: &[Row], dossier: &
     f.flag("storage_refused", (at_store || by_aws) && !assumes && !key);
     f.flag("change_log_seen", archive.has_source(if at_store || by_aws { "cloudtrail" } else { "genesys_audit" }));
     f.text("refused_action", action);
-    let arn = |row: &Row| {
-        table.text(Text::Principal, *row).filter(|p| p.starts_with("arn:") || p.ends_with(".amazonaws.com"))
-    };
+    let arn = |row: &Row| table.text(Text::Principal, *row).filter(|p| state::is_aws_name(p));
     f.text("aws_caller", refused.iter().find_map(arn));
 }
 

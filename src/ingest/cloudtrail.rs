@@ -240,7 +240,8 @@ fn identify<'a>(event: &mut Event<'a>, identity: Option<Identity<'a>>) {
     event.set(Text::Credential, identity.access_key_id.0);
     let service = identity.kind.as_deref() == Some("AWSService");
     let arn = if service { identity.invoked_by.0 } else { identity.arn.0.or(identity.invoked_by.0) };
-    event.set(Text::Principal, arn.or(identity.principal_id.0).or(identity.account_id.0));
+    let account = identity.account_id.0.filter(|_| identity.kind.as_deref() == Some("AWSAccount"));
+    event.set(Text::Principal, arn.or(account).or(identity.principal_id.0));
 }
 
 fn from_resources<'a>(event: &mut Event<'a>, resources: Vec<Resource<'a>>) {

@@ -142,3 +142,17 @@ fn an_external_id_is_compared_with_the_one_given_and_else_with_the_tenant() {
     let other = Request { external_id: Some("another"), ..assume };
     assert_eq!(replay(&trust, &other).decision, Decision::ImplicitDeny);
 }
+
+#[test]
+fn a_caller_of_another_account_is_known_by_its_account_alone() {
+    let foreign = Request { principal: Some("765628985471"), ..request() };
+    for (principal, expected) in [
+        ("arn:aws:iam::765628985471:root", Decision::Allow),
+        ("765628985471", Decision::Allow),
+        ("arn:aws:iam::765628985471:role/Any", Decision::Undetermined),
+        ("arn:aws:iam::111122223333:root", Decision::ImplicitDeny),
+    ] {
+        let allow = statement("Allow", json!({ "Principal": { "AWS": principal } }));
+        assert_eq!(decide(&[allow], &foreign).0, expected, "{principal}");
+    }
+}

@@ -93,6 +93,10 @@ fn principal_matches(kind: &str, name: &str, principal: Option<&str>) -> Tri {
     let Some(principal) = principal else { return Tri::Unknown };
     match kind {
         "Service" => Tri::of(name.eq_ignore_ascii_case(principal)),
+        // Callers of other accounts are logged by their account alone; which of its roles it was is not known.
+        "AWS" if is_account(principal) && account_in(name).is_none() && account_of(name) == Some(principal) => {
+            Tri::Unknown
+        }
         "AWS" => Tri::of(
             name == principal
                 || role_of_session(principal).is_some_and(|role| same_role(name, &role))
@@ -122,13 +126,18 @@ fn same_role(named: &str, role: &str) -> bool {
 }
 
 fn account_in(name: &str) -> Option<&str> {
-    let digits = |s: &str| s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit());
-    if digits(name) {
+    if is_account(name) {
         return Some(name);
     }
-    name.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).filter(|a| digits(a))
+    name.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).filter(|a| is_account(a))
+}
+
+/// Whether `text` is the number of an AWS account.
+#[must_use]
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 pub(super) fn account_of(arn: &str) -> Option<&str> {
-    arn.split(':').nth(4).filter(|a| !a.is_empty())
+    if is_account(arn) { Some(arn) } else { arn.split(':').nth(4).filter(|a| !a.is_empty()) }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 mod conditions;
 mod elements;
 
-pub use elements::looks_like_id;
+pub use elements::{is_account, looks_like_id};
 use elements::{matched, statements};
 
 /// What a policy says of a request.
