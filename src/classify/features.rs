@@ -115,6 +115,16 @@ pub const FEATURES: &[Feature] = &[
         Kind::Bool,
         "this bucket's policy changed in between, in a way that matters to the request",
     ),
+    (
+        "grant_just_before",
+        Kind::Bool,
+        "it recovered, and such a grant came after a failing attempt and at most two minutes before the last",
+    ),
+    (
+        "policy_changed_just_before",
+        Kind::Bool,
+        "it recovered, and such a policy change came after a failing attempt and at most two minutes before the last",
+    ),
     ("trust_changed_between", Kind::Bool, "the role's trust policy changed in between"),
     ("key_changed_between", Kind::Bool, "the key's policy changed in between"),
     ("credential_between", Kind::Bool, "the caller got a new credential in between"),

@@ -14,41 +14,49 @@ use crate::ingest::{Change, ChangeKind, DocumentKind};
 /// Changes to other things that are named in the report; more are only counted.
 const MAX_SET_ASIDE: usize = 5;
 
+/// How long a grant or a policy takes to reach every server at most, microseconds.
+const SPREADING: i64 = 120_000_000;
+
 /// Fills in the features of interventions. Without a recovery there is no "between".
 pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
     let own = Own::of(archive, failure, dossier);
     let mut found = Found::default();
     for change in archive.between(last, recovered) {
-        let relevant = match change.kind {
-            ChangeKind::Grant => own.is_caller(change) && grant_fits(archive, failure, dossier, change),
-            ChangeKind::BucketPolicy => {
-                failure.bucket.as_deref().is_some_and(|b| change.is_of(b)) && matters(archive, failure, dossier, change)
-            }
-            ChangeKind::TrustPolicy => {
-                own.roles.iter().any(|role| change.is_of(role)) && matters(archive, failure, dossier, change)
-            }
-            ChangeKind::KeyPolicy => {
-                own.keys.iter().any(|key| change.is_of(key))
-                    && own.is_grantee(change)
-                    && matters(archive, failure, dossier, change)
-            }
-            ChangeKind::Credential => own.is_caller(change),
-            ChangeKind::HoldSynced | ChangeKind::HoldReleased => own.is_hold(change),
-            ChangeKind::Revoke | ChangeKind::HoldPlaced => false,
-        };
-        if relevant {
+        if is_relevant(archive, failure, dossier, change, &own) {
             found.relevant.push(change);
         } else {
             found.aside.push(change);
         }
     }
+    if let Some(first) = failure.first_failed_at.filter(|first| *first < last) {
+        let spreads = |c: &&Change| matches!(c.kind, ChangeKind::Grant | ChangeKind::BucketPolicy);
+        let before = archive.between((last - SPREADING).max(first + 1), last).filter(spreads);
+        let just_before = before.filter(|c| is_relevant(archive, failure, dossier, c, &own));
+        found.just_before = just_before.collect();
+    }
     record(archive, failure, dossier, &found, &own);
+}
+
+/// Whether a change is of what the failure is about, and can have helped.
+fn is_relevant(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
+    let counts = || matters(archive, failure, dossier, change);
+    match change.kind {
+        ChangeKind::Grant => own.is_caller(change) && grant_fits(archive, failure, dossier, change),
+        ChangeKind::BucketPolicy => failure.bucket.as_deref().is_some_and(|b| change.is_of(b)) && counts(),
+        ChangeKind::TrustPolicy => own.roles.iter().any(|role| change.is_of(role)) && counts(),
+        ChangeKind::KeyPolicy => own.keys.iter().any(|key| change.is_of(key)) && own.is_grantee(change) && counts(),
+        ChangeKind::Credential => own.is_caller(change),
+        ChangeKind::HoldSynced | ChangeKind::HoldReleased => own.is_hold(change),
+        ChangeKind::Revoke | ChangeKind::HoldPlaced => false,
+    }
 }
 
 #[derive(Default)]
 struct Found<'a> {
     relevant: Vec<&'a Change>,
+    /// Grants and policy changes so shortly before the last failing attempt that they may not have reached every server.
+    just_before: Vec<&'a Change>,
     aside: Vec<&'a Change>,
 }
 
@@ -186,10 +194,16 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     f.flag("hold_synced_between", !synced.is_empty());
     f.flag("hold_released_between", !released.is_empty());
     f.flag("ack_between", acknowledged);
-    f.flag("nothing_changed", found.relevant.is_empty() && !acknowledged);
+    let before = |kind| found.just_before.iter().copied().filter(|c| c.kind == kind).collect::<Vec<&Change>>();
+    let (grants_before, policies_before) = (before(ChangeKind::Grant), before(ChangeKind::BucketPolicy));
+    f.flag("grant_just_before", !grants_before.is_empty());
+    f.flag("policy_changed_just_before", !policies_before.is_empty());
+    f.flag("nothing_changed", found.relevant.is_empty() && found.just_before.is_empty() && !acknowledged);
     f.count("set_aside", found.aside.len());
     let aside = found.aside.iter().take(MAX_SET_ASIDE).map(|c| format!("{} of {}", c.kind.name(), c.subject));
     f.text("set_aside_detail", Some(aside.collect::<Vec<_>>().join(", ")));
+    let grants = [grants, grants_before].concat();
+    let policies = [policies, policies_before].concat();
     dossier.granted = grants.iter().flat_map(|c| archive.authority.permissions_of(c).0).collect();
     let granted = dossier.granted.iter().cloned().collect::<Vec<_>>().join(" ");
     dossier.features.text("granted", Some(granted));

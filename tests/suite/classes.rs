@@ -593,3 +593,15 @@ fn a_source_whose_clock_is_off_is_recognised_by_shared_requests_and_put_right() 
     assert_eq!(json["coverage"]["clocks"][0]["offset_seconds"], -2400.0);
     assert_eq!(json["coverage"]["clocks"][0]["applied"], true);
 }
+
+#[test]
+fn a_grant_that_had_not_yet_reached_every_server_still_explains_the_success() {
+    let mut case = Case::new();
+    case.contrast();
+    write_audits(&case, &[audit("caller", 900, &[], &["recording:metadata:write"])]);
+    case.start("j", 0, &["recording:export"], json!({}));
+    case.step("j", 10, "metadata_injection", "failure", forbidden());
+    case.step("j", 905, "metadata_injection", "failure", forbidden());
+    case.step("j", 960, "metadata_injection", "success", json!({ "status": 204 }));
+    assert_eq!(verdict(&case.failure()), "scope_collision/missing_scope");
+}
