@@ -41,6 +41,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("named_permissions", "the refusals that name permissions"),
     ("scopes", "the records that state the caller's scopes, and the changes since"),
     ("successes", "attempts of others that got through"),
+    ("caller_successes", "an attempt of the same caller that got through the step"),
     ("policy", "the bucket policy in force"),
     ("trust", "the trust policy in force"),
     ("key", "the key policy in force"),

@@ -260,15 +260,6 @@ impl FeatureRow {
             _ => None,
         }
     }
-
-    /// A count, 0 where it is unknown.
-    #[must_use]
-    pub fn number_of(&self, name: &str) -> i64 {
-        match self.get(name) {
-            Some(Value::Int(n)) => *n,
-            _ => 0,
-        }
-    }
 }
 
 /// The frame of `rows`, one column per feature.

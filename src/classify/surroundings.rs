@@ -98,6 +98,8 @@ fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     let own_ok = u64::from(failure.recovery.is_some() && failure.job_id.is_some());
     if let Some(principal) = &failure.principal {
         let count = archive.contrast.caller(&failure.last_step, principal);
+        let others = count.example.filter(|row| !failure.attempts.contains(row));
+        dossier.cite_rows(archive, "caller_successes", others.as_slice());
         dossier.features.int("caller_ok_jobs", whole(count.ok_jobs.saturating_sub(own_ok)));
         dossier.features.int("caller_failed_jobs", whole(count.failed_jobs.saturating_sub(own_failed)));
     }

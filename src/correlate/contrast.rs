@@ -15,8 +15,6 @@ pub struct Count {
     /// Jobs with an attempt that got through; attempts of no job count as one.
     pub ok_jobs: u64,
     pub failed_jobs: u64,
-    pub first_ok: Option<i64>,
-    pub last_ok: Option<i64>,
     /// A row that got through, to cite.
     pub example: Option<Row>,
 }
@@ -107,18 +105,9 @@ type Counts = BTreeMap<(String, String), Count>;
 
 fn counts(marks: LazyFrame, by: [Expr; 2]) -> PolarsResult<Counts> {
     let [first, second] = by;
-    let time = col("time").cast(DataType::Int64);
     let jobs = |flag: &str| col("job_id").filter(col(flag)).n_unique();
     let frame = marks
-        .select([
-            first.alias("a"),
-            second.alias("b"),
-            col("ok"),
-            col("failing"),
-            col("job_id"),
-            time.alias("at"),
-            col("row"),
-        ])
+        .select([first.alias("a"), second.alias("b"), col("ok"), col("failing"), col("job_id"), col("row")])
         .drop_nulls(Some(by_name(["a", "b"], true, false)))
         .group_by([col("a"), col("b")])
         .agg([
@@ -126,8 +115,6 @@ fn counts(marks: LazyFrame, by: [Expr; 2]) -> PolarsResult<Counts> {
             col("failing").sum().cast(DataType::UInt64).alias("failed"),
             jobs("ok").cast(DataType::UInt64).alias("ok_jobs"),
             jobs("failing").cast(DataType::UInt64).alias("failed_jobs"),
-            col("at").filter(col("ok")).min().alias("first_ok"),
-            col("at").filter(col("ok")).max().alias("last_ok"),
             col("row").filter(col("ok")).min().alias("example"),
         ])
         .collect()?;
@@ -135,7 +122,6 @@ fn counts(marks: LazyFrame, by: [Expr; 2]) -> PolarsResult<Counts> {
     let number = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.u64()?.clone());
     let (ok, failed) = (number("ok")?, number("failed")?);
     let (ok_jobs, failed_jobs) = (number("ok_jobs")?, number("failed_jobs")?);
-    let (first_ok, last_ok) = (frame.column("first_ok")?.i64()?, frame.column("last_ok")?.i64()?);
     let example = frame.column("example")?.u32()?;
     let mut found = Counts::new();
     for n in 0..frame.height() {
@@ -147,8 +133,6 @@ fn counts(marks: LazyFrame, by: [Expr; 2]) -> PolarsResult<Counts> {
                 failed: failed.get(n).unwrap_or(0),
                 ok_jobs: ok_jobs.get(n).unwrap_or(0),
                 failed_jobs: failed_jobs.get(n).unwrap_or(0),
-                first_ok: first_ok.get(n),
-                last_ok: last_ok.get(n),
                 example: example.get(n),
             },
         );
