@@ -13,6 +13,8 @@ use crate::evidence::Locator;
 pub struct Dossier {
     pub features: FeatureRow,
     pub groups: BTreeMap<&'static str, Vec<Locator>>,
+    /// Failing attempts by symptom: timeouts, forbidden, conflicts, other.
+    pub symptoms: [usize; 4],
     /// Permissions that refusals name.
     pub named: BTreeSet<String>,
     /// Scopes the caller lacked and the step needs, by the archive.

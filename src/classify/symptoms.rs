@@ -11,7 +11,7 @@ use crate::ingest::Text;
 
 /// What one failing attempt is a symptom of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Symptom {
+enum Symptom {
     Timeout,
     Forbidden,
     Unauthorized,
@@ -23,7 +23,7 @@ pub enum Symptom {
 
 /// The symptom of a failing row.
 #[must_use]
-pub fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
+fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
     let table = archive.table;
     if table.outcome(row) == "timeout" {
         return Symptom::Timeout;
@@ -45,6 +45,9 @@ pub fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
 pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let symptoms: Vec<Symptom> = failure.failing.iter().map(|row| symptom(archive, *row)).collect();
     let count = |wanted: Symptom| symptoms.iter().filter(|s| **s == wanted).count();
+    let named = [Symptom::Timeout, Symptom::Forbidden, Symptom::Conflict].map(count);
+    let [timeouts, forbidden, conflicts] = named;
+    dossier.symptoms = [timeouts, forbidden, conflicts, symptoms.len() - named.iter().sum::<usize>()];
     let f = &mut dossier.features;
     f.flag("has_job", failure.job_id.is_some());
     f.text("step", Some(&failure.step));

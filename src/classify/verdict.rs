@@ -101,6 +101,8 @@ pub struct Verdict {
     pub mechanism: Option<String>,
     pub support: Option<Support>,
     pub missing_permissions: Vec<String>,
+    /// Failing attempts by symptom: timeouts, forbidden, conflicts, other.
+    pub symptoms: [usize; 4],
     pub hypotheses: Vec<Hypothesis>,
     pub findings: Vec<Finding>,
     pub reason: Option<String>,
@@ -196,6 +198,7 @@ fn verdict(
         mechanism,
         support,
         missing_permissions: missing,
+        symptoms: dossier.symptoms,
         hypotheses,
         findings,
         reason,

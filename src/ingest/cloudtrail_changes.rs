@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::adapter::Sink;
 use super::event::{Event, Text};
 use super::facts::{Change, ChangeKind, DocumentKind};
+use super::policy_json::{statements, texts};
 use crate::evidence::Locator;
 
 /// Whether a call of this name changes authority.
@@ -102,18 +103,6 @@ pub fn policy_value(value: &Value) -> Option<Value> {
 }
 
 fn allowed_actions(policy: &Value) -> Vec<String> {
-    let statements = match policy.get("Statement") {
-        Some(Value::Array(items)) => items.clone(),
-        Some(other) => vec![other.clone()],
-        None => Vec::new(),
-    };
-    let mut actions = Vec::new();
-    for statement in statements.iter().filter(|s| s.get("Effect").and_then(Value::as_str) == Some("Allow")) {
-        match statement.get("Action") {
-            Some(Value::String(action)) => actions.push(action.clone()),
-            Some(Value::Array(items)) => actions.extend(items.iter().filter_map(Value::as_str).map(str::to_owned)),
-            _ => {}
-        }
-    }
-    actions
+    let allows = statements(policy).into_iter().filter(|s| s.get("Effect").and_then(Value::as_str) == Some("Allow"));
+    allows.filter_map(|s| s.get("Action")).flat_map(texts).map(str::to_owned).collect()
 }

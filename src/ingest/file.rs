@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::adapter::{Adapter, Record, Refusal, Sink, Table, Tally, Yield};
-use super::{ADAPTERS, Change, Document, EventColumns, Options, rfc3339};
+use super::{ADAPTERS, Options, rfc3339};
 use crate::evidence::{
     Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Place, Reject, Sample, Shape, Stream, recognise,
 };
@@ -21,9 +21,7 @@ pub struct Context<'a> {
 /// What came out of a run of files, or of one chunk of a large one.
 #[derive(Default)]
 pub struct Part {
-    pub events: EventColumns,
-    pub changes: Vec<Change>,
-    pub documents: Vec<Document>,
+    pub out: Yield,
     pub files: Vec<FileEntry>,
 }
 
@@ -127,7 +125,7 @@ fn read_stream(
         let chunks: Vec<Chunk> = (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(&mut stream)).collect();
         let Some(last) = parts.last_mut().filter(|_| !chunks.is_empty()) else { break };
         if let [chunk] = &chunks[..] {
-            reader.read_chunk(chunk, last, entry, tally);
+            reader.parse(chunk, &mut last.out, &mut entry.rejects, tally);
             continue;
         }
         let read: Vec<(Part, FileEntryDelta)> = chunks.par_iter().map(|chunk| reader.read_apart(chunk)).collect();
@@ -192,21 +190,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read_apart(&self, chunk: &Chunk) -> (Part, FileEntryDelta) {
         let (mut part, mut delta) = (Part::default(), FileEntryDelta::default());
-        self.parse(chunk, &mut part, &mut delta.rejects, &mut delta.tally);
+        self.parse(chunk, &mut part.out, &mut delta.rejects, &mut delta.tally);
         (part, delta)
     }
 
-    fn read_chunk(&self, chunk: &Chunk, part: &mut Part, entry: &mut FileEntry, tally: &mut Tally) {
-        self.parse(chunk, part, &mut entry.rejects, tally);
-    }
-
-    fn parse(&self, chunk: &Chunk, part: &mut Part, rejects: &mut Vec<Reject>, tally: &mut Tally) {
+    fn parse(&self, chunk: &Chunk, out: &mut Yield, rejects: &mut Vec<Reject>, tally: &mut Tally) {
         rejects.extend(chunk.rejects.iter().cloned());
-        let mut out = Yield {
-            events: std::mem::take(&mut part.events),
-            changes: std::mem::take(&mut part.changes),
-            documents: std::mem::take(&mut part.documents),
-        };
         for span in &chunk.spans {
             let bytes = &chunk.bytes[span.start..span.end];
             let at = Locator {
@@ -215,19 +204,21 @@ impl Reader<'_> {
                 offset: chunk.base + span.start as u64,
                 length: bytes.len() as u64,
             };
-            match self.read(bytes, at, &mut out, tally) {
+            match self.read(bytes, at, out, tally) {
                 Ok(()) => tally.parsed += 1,
                 Err(reason) => rejects.push(Reject { record: at.record, offset: at.offset, reason }),
             }
         }
-        part.events = out.events;
-        part.changes = out.changes;
-        part.documents = out.documents;
     }
 
     fn read(&self, bytes: &[u8], at: Locator, out: &mut Yield, tally: &mut Tally) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
+        if self.table.is_some() && self.adapter.is_none() {
+            return Err(
+                "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
+            );
+        }
         let record = Record { bytes, text, at, table: self.table.as_ref() };
         let mut sink = Sink {
             out,
@@ -237,11 +228,6 @@ impl Reader<'_> {
             sha256: self.hash_now.then(|| Digest::of(bytes)),
             source: "",
         };
-        if record.table.is_some() && self.adapter.is_none() {
-            return Err(
-                "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
-            );
-        }
         let first = self.adapter;
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
         for adapter in first.into_iter().chain(others) {

@@ -10,6 +10,7 @@ mod file;
 mod fold;
 mod genesys_audit;
 mod loose;
+pub mod policy_json;
 mod redact;
 pub mod scopes;
 mod snapshot;
@@ -79,15 +80,15 @@ fn merge(parts: Vec<file::Part>) -> PolarsResult<Ingested> {
     let mut ingested =
         Ingested { events: DataFrame::default(), changes: Vec::new(), documents: Vec::new(), files: Vec::new() };
     for part in parts {
-        let frame = part.events.finish()?;
+        let frame = part.out.events.finish()?;
         match &mut events {
             None => events = Some(frame),
             Some(events) => {
                 events.vstack_mut_owned(frame)?;
             }
         }
-        ingested.changes.extend(part.changes);
-        ingested.documents.extend(part.documents);
+        ingested.changes.extend(part.out.changes);
+        ingested.documents.extend(part.out.documents);
         ingested.files.extend(part.files);
     }
     let mut events = match events {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::adapter::{Adapter, Record, Refusal, Sink};
 use super::cloudtrail_changes::policy_value;
 use super::facts::DocumentKind;
+use super::policy_json::{self, statements};
 use super::redact::redact_value;
 use crate::evidence::Sample;
 
@@ -74,13 +75,10 @@ fn texts(value: &Value, names: &[&str]) -> Vec<String> {
 
 /// Which kind of policy a bare document is, by what its statements speak of.
 fn policy_document(policy: Value) -> Classified {
-    let statements = match policy.get("Statement") {
-        Some(Value::Array(items)) => items.clone(),
-        Some(other) => vec![other.clone()],
-        None => Vec::new(),
+    let statements = statements(&policy);
+    let all = |member: &str| -> Vec<String> {
+        statements.iter().filter_map(|s| s.get(member)).flat_map(policy_json::texts).map(str::to_owned).collect()
     };
-    let all =
-        |member: &str| -> Vec<String> { statements.iter().filter_map(|s| s.get(member)).flat_map(strings).collect() };
     let resources: Vec<String> = all("Resource").into_iter().chain(all("NotResource")).collect();
     let actions = all("Action");
     let has_principal = statements.iter().any(|s| s.get("Principal").is_some() || s.get("NotPrincipal").is_some());
@@ -102,12 +100,4 @@ fn policy_document(policy: Value) -> Classified {
         return (DocumentKind::KeyPolicy, keys, policy);
     }
     (DocumentKind::BucketPolicy, buckets, policy)
-}
-
-fn strings(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Evidence;
 use super::record_ids::digests;
-use crate::classify::{Cause, Class, Classified, Hypothesis, Support, Verdict};
+use crate::classify::{Cause, Class, Hypothesis, Support, Verdict};
 use crate::correlate::Failure;
 use crate::error::Result;
 use crate::evidence::{Cited, Digest, Locator};
@@ -15,12 +15,12 @@ use crate::ingest::rfc3339;
 /// Failing attempts by symptom.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SymptomCounts {
-    pub timeouts: u64,
+    pub timeouts: usize,
     /// 403.
-    pub forbidden: u64,
+    pub forbidden: usize,
     /// 409 and 412.
-    pub conflicts: u64,
-    pub other: u64,
+    pub conflicts: usize,
+    pub other: usize,
 }
 
 /// A rule that applied, with the records it rests on.
@@ -71,16 +71,16 @@ pub struct FailureReport {
 ///
 /// # Errors
 /// A cited record cannot be read again.
-pub fn reports(evidence: &Evidence, classified: &Classified) -> Result<Vec<FailureReport>> {
+pub fn reports(evidence: &Evidence, verdicts: &[Verdict]) -> Result<Vec<FailureReport>> {
     let cited: BTreeSet<Locator> =
-        classified.verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+        verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
     let digests = digests(evidence, cited)?;
-    let failures = evidence.correlated.failures.iter().zip(&classified.verdicts).zip(&classified.symptoms);
-    Ok(failures.map(|((failure, verdict), symptoms)| report(failure, verdict, *symptoms, &digests)).collect())
+    let failures = evidence.correlated.failures.iter().zip(verdicts);
+    Ok(failures.map(|(failure, verdict)| report(failure, verdict, &digests)).collect())
 }
 
-fn report(failure: &Failure, verdict: &Verdict, symptoms: [u64; 4], digests: &Cited) -> FailureReport {
-    let [timeouts, forbidden, conflicts, other] = symptoms;
+fn report(failure: &Failure, verdict: &Verdict, digests: &Cited) -> FailureReport {
+    let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
         .findings
         .iter()

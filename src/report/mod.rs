@@ -178,8 +178,8 @@ fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
 /// A path is wrong, nothing can be read, or a stage fails.
 pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
     let evidence = Evidence::read(paths, options, rules, progress)?;
-    let classified = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-    let failures = failure::reports(&evidence, &classified)?;
+    let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
+    let failures = failure::reports(&evidence, &verdicts)?;
     let gaps = gaps::find(&evidence.ingested.events).map_err(Error::frame("report"))?;
     let summary = Summary::new(&evidence, &failures);
     let Evidence { discovery, ingested, clocks, .. } = evidence;

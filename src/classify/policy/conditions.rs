@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::elements::{account_of, role_of_session};
-use super::{Request, Tri, texts, wildcard};
+use super::{Request, Tri, wildcard};
 use crate::ingest::fold;
+use crate::ingest::policy_json::texts;
 
 /// The value of a condition key.
 enum Actual<'a> {

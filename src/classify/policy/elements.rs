@@ -3,15 +3,8 @@
 use serde_json::Value;
 
 use super::conditions::conditions;
-use super::{Matched, Request, Tri, texts, wildcard};
-
-pub(super) fn statements(policy: &Value) -> Vec<&Value> {
-    match policy.get("Statement") {
-        Some(Value::Array(items)) => items.iter().collect(),
-        Some(statement) => vec![statement],
-        None => Vec::new(),
-    }
-}
+use super::{Matched, Request, Tri, wildcard};
+use crate::ingest::policy_json::texts;
 
 pub(super) fn matched(statement: &Value, number: usize, request: &Request<'_>) -> Matched {
     let mut other_tenant = None;

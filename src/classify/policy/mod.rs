@@ -11,8 +11,10 @@ use serde_json::Value;
 mod conditions;
 mod elements;
 
+use elements::matched;
 pub use elements::{is_account, looks_like_id};
-use elements::{matched, statements};
+
+use crate::ingest::policy_json::statements;
 
 /// What a policy says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,14 +232,6 @@ fn difference(theirs: &str, ours: &str) -> String {
         [at] if theirs.len() == ours.len() => format!("they differ in one character, number {at}"),
         [first, ..] => format!("they differ from character {first} on"),
         [] => "one is longer".to_owned(),
-    }
-}
-
-fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => vec![text],
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
     }
 }
 
