@@ -129,10 +129,16 @@ fn fill_bucket_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Do
     dossier.cite("policy", [document.at]);
 }
 
+/// Whether a step of the trail hands the recording to storage, or looks at it there.
+#[must_use]
+pub fn hands_over(step: &str) -> bool {
+    matches!(step, "export" | "upload" | "verify")
+}
+
 /// When storage refused: the first refusal at a storing step.
 fn refused_at(archive: &Archive<'_>, failure: &Failure) -> Option<i64> {
     let rows = failure.failing.iter().zip(&failure.steps);
-    let stored = rows.filter(|(_, step)| matches!(step.as_str(), "export" | "upload" | "verify"));
+    let stored = rows.filter(|(_, step)| hands_over(step));
     stored.filter_map(|(row, _)| archive.table.time(*row)).min().or(failure.first_failed_at)
 }
 
