@@ -15,6 +15,11 @@ pub enum Error {
     NothingReadable { files: usize, detail: String },
     #[error("{path}: {action} failed: {source}")]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
+    #[error(
+        "{path}: record {record} at offset {offset} is not what it was a moment ago; the file changes while it is being \
+         analysed, work on a copy that nothing writes to"
+    )]
+    Changed { path: String, record: u64, offset: u64 },
     #[error("{origin}: {reason}")]
     RulePack { origin: String, reason: String },
     #[error("{what}: {reason}")]

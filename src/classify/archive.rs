@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polars::prelude::*;
-
 use super::authority::{Authority, Need};
 use super::pack::Pack;
-use crate::correlate::{Contrast, Correlated, EventTable, Failure, Job, Row};
-use crate::error::{Error, Result};
+use crate::correlate::{Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Ingested, Text};
 
@@ -28,13 +25,12 @@ pub struct Hold {
 /// The archive as classification sees it.
 pub struct Archive<'a> {
     pub table: &'a EventTable,
+    pub outline: &'a Outline,
     pub contrast: &'a Contrast,
     pub changes: &'a [Change],
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
-    /// The jobs that failures belong to.
-    pub jobs: &'a BTreeMap<String, Job>,
     needs: BTreeMap<String, Need>,
     /// By conversation id and by hold id.
     holds: BTreeMap<String, Vec<Hold>>,
@@ -49,39 +45,43 @@ pub struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     /// Indexes the archive.
-    ///
-    /// # Errors
-    /// Polars cannot evaluate the selections.
-    pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
-        let stage = Error::frame("classify");
-        let authority = Authority::new(&correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
+    #[must_use]
+    pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Self {
+        let (outline, table) = (&correlated.outline, &correlated.table);
+        let authority = Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
         let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
         let needs = steps.into_iter().map(|step| (step.clone(), authority.need(step))).collect();
         let holds = holds(&ingested.changes);
-        let unacknowledged = unacknowledged(&correlated.table, &holds);
+        let unacknowledged = unacknowledged(outline, &holds);
         let lag = |hold: &Hold| hold.synced.map(|synced| synced - hold.placed);
         let longest_lag = holds.values().flatten().filter_map(lag).max();
-        Ok(Self {
-            table: &correlated.table,
+        Self {
+            table,
+            outline,
             contrast: &correlated.contrast,
             changes: &ingested.changes,
             by_subject: by_subject(&ingested.documents),
             authority,
             pack,
-            jobs: &correlated.jobs_failed,
             needs,
             holds,
-            probes: probes(&correlated.table, &ingested.events).map_err(&stage)?,
+            probes: probes(table),
             unacknowledged,
-            sources: sources(&ingested.events).map_err(&stage)?,
+            sources: sources(outline),
             longest_lag,
-        })
+        }
     }
 
     /// Whether the evidence holds records of a source.
     #[must_use]
     pub fn has_source(&self, source: &str) -> bool {
         self.sources.contains(source)
+    }
+
+    /// The job of a failure, as a whole.
+    #[must_use]
+    pub fn job(&self, failure: &Failure) -> Option<&'a Job> {
+        self.outline.jobs.get(self.outline.hash(failure.job_id.as_deref()?))
     }
 
     /// What a step needs, judged by who gets through it.
@@ -201,9 +201,9 @@ fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Versions
     found
 }
 
-fn sources(events: &DataFrame) -> PolarsResult<BTreeSet<String>> {
-    let unique = events.column("source")?.unique()?;
-    Ok(unique.str()?.iter().flatten().map(str::to_owned).collect())
+fn sources(outline: &Outline) -> BTreeSet<String> {
+    let symbols: BTreeSet<_> = outline.source.iter().collect();
+    symbols.into_iter().filter_map(|symbol| outline.symbols.name(*symbol)).map(str::to_owned).collect()
 }
 
 /// Whether two ids are equal where both are known.
@@ -253,12 +253,9 @@ fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
     found
 }
 
-fn probes(table: &EventTable, events: &DataFrame) -> PolarsResult<BTreeMap<String, Vec<Row>>> {
-    let step = events.column("step")?.str()?;
-    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
-    let rows = step.iter().enumerate().filter(|(_, s)| *s == Some("probe")).map(|(n, _)| n as Row);
+fn probes(table: &EventTable) -> BTreeMap<String, Vec<Row>> {
     let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for row in rows {
+    for row in table.rows().filter(|row| table.text(Text::Step, *row) == Some("probe")) {
         if let Some(principal) = table.text(Text::Principal, row) {
             found.entry(principal.to_owned()).or_default().push(row);
         }
@@ -266,21 +263,23 @@ fn probes(table: &EventTable, events: &DataFrame) -> PolarsResult<BTreeMap<Strin
     for rows in found.values_mut() {
         rows.sort_by_key(|row| (table.time(*row), *row));
     }
-    Ok(found)
+    found
 }
 
 /// Attempts that got through with the hold not acknowledged, on conversations that were under one, by step. That others
 /// pass without acknowledging a hold that they do not have says nothing.
-fn unacknowledged(table: &EventTable, holds: &BTreeMap<String, Vec<Hold>>) -> BTreeMap<String, i64> {
+fn unacknowledged(outline: &Outline, holds: &BTreeMap<String, Vec<Hold>>) -> BTreeMap<String, i64> {
     let mut found = BTreeMap::new();
-    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
-    for row in 0..table.len() as u32 {
-        if table.acknowledged(row) != Some(false) || table.outcome(row) != "success" {
-            continue;
-        }
-        let placed = |id: &str| holds.get(id).is_some_and(|h| h.iter().any(|h| Some(h.placed) <= table.time(row)));
-        let held = table.text(Text::HoldId, row).is_some() || table.text(Text::ConversationId, row).is_some_and(placed);
-        if let Some(step) = table.text(Text::Step, row).filter(|_| held) {
+    let placed: BTreeMap<IdHash, i64> = holds
+        .iter()
+        .filter_map(|(id, holds)| Some((outline.hash(id), holds.iter().map(|hold| hold.placed).min()?)))
+        .collect();
+    let (conversations, ids) = (outline.id(Id::Conversation), outline.id(Id::Hold));
+    for row in outline.rows().filter(|row| outline.is(*row, flag::UNACKNOWLEDGED)) {
+        let n = row as usize;
+        let since = placed.get(&conversations[n]);
+        let held = ids[n] != 0 || since.is_some_and(|placed| Some(*placed) <= outline.time(row));
+        if let Some(step) = outline.symbols.name(outline.step[n]).filter(|_| held) {
             *found.entry(step.to_owned()).or_default() += 1;
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::correlate::Contrast;
+use crate::correlate::{Contrast, IdHash, Outline, Statement};
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, scopes};
 
@@ -12,19 +12,10 @@ use crate::ingest::{Change, ChangeKind, Document, DocumentKind, scopes};
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     pub scopes: BTreeSet<String>,
-    /// The job's statement or the snapshot's record.
-    pub basis: Option<Basis>,
+    /// The record of the job or of the snapshot that states them.
+    pub basis: Option<Locator>,
     /// Grants and revocations applied since.
     pub changes: Vec<Locator>,
-}
-
-/// Where a caller's scopes are stated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// A row of the event frame.
-    Row(u32),
-    /// A snapshot.
-    Record(Locator),
 }
 
 /// What a step needs, as far as the archive tells.
@@ -36,8 +27,8 @@ pub struct Need {
     pub not_needed: BTreeMap<String, u64>,
     /// Jobs that got through with known scopes.
     pub jobs: usize,
-    /// Rows that got through, to cite.
-    pub examples: Vec<u32>,
+    /// Records that got through, to cite.
+    pub examples: Vec<Locator>,
 }
 
 /// Fewer jobs than this say nothing of what a step needs: their callers' scopes may agree by chance.
@@ -48,13 +39,14 @@ const STRAY_SHARE: usize = 50;
 
 /// Answers questions of authority.
 pub struct Authority<'a> {
+    outline: &'a Outline,
     contrast: &'a Contrast,
     /// Grants and revocations by the id they are of, in order of time.
     by_subject: BTreeMap<&'a str, Vec<&'a Change>>,
     clients: BTreeMap<&'a str, &'a Document>,
     roles: BTreeMap<&'a str, &'a Document>,
-    /// Statements of scopes by caller, in order of time: job, index.
-    by_caller: BTreeMap<&'a str, Vec<(Option<i64>, &'a str, usize)>>,
+    /// Statements of scopes by caller, in order of time.
+    by_caller: BTreeMap<&'a str, Vec<&'a Statement>>,
     /// Display names by id, as audit messages give them.
     names: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
@@ -65,6 +57,7 @@ impl<'a> Authority<'a> {
     /// Indexes what is known of callers.
     #[must_use]
     pub fn new(
+        outline: &'a Outline,
         contrast: &'a Contrast,
         changes: &'a [Change],
         documents: &'a [Document],
@@ -88,19 +81,14 @@ impl<'a> Authority<'a> {
             let chosen = documents.iter().filter(move |d| d.kind == kind);
             chosen.flat_map(|d| d.subjects.iter().map(move |s| (s.as_str(), d))).collect::<BTreeMap<_, _>>()
         };
-        let mut by_caller: BTreeMap<&str, Vec<(Option<i64>, &str, usize)>> = BTreeMap::new();
-        for (job, statements) in &contrast.stated {
-            for (n, statement) in statements.iter().enumerate() {
-                if let Some(principal) = &statement.principal {
-                    by_caller.entry(principal).or_default().push((statement.time, job, n));
-                }
+        let mut by_caller: BTreeMap<&str, Vec<&Statement>> = BTreeMap::new();
+        for statement in &contrast.statements {
+            if let Some(principal) = outline.symbols.name(statement.principal) {
+                by_caller.entry(principal).or_default().push(statement);
             }
         }
-        for statements in by_caller.values_mut() {
-            statements.sort_unstable();
-        }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
-        Self { contrast, by_subject, clients, roles, by_caller, names, candidates }
+        Self { outline, contrast, by_subject, clients, roles, by_caller, names, candidates }
     }
 
     /// The ids by which changes may name a caller: itself, its display name, the roles it holds.
@@ -134,10 +122,11 @@ impl<'a> Authority<'a> {
     /// What `principal` held in `job` at `time`: what the job's records state, or the caller's last statement before, or
     /// a snapshot; with the grants and revocations logged since. `None` where nothing states it.
     #[must_use]
-    pub fn held(&self, principal: &str, job: Option<&str>, time: Option<i64>) -> Option<Held> {
+    pub fn held(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<Held> {
         let changes = self.changes_of(principal);
-        if let Some((since, scopes, row)) = self.stated(principal, job, time) {
-            let mut held = Held { scopes, basis: Some(Basis::Row(row)), changes: Vec::new() };
+        if let Some(Statement { time: since, scopes, at, .. }) = self.stated(principal, job, time) {
+            let scopes = self.contrast.scope_sets.get(scopes).cloned().unwrap_or_default();
+            let mut held = Held { scopes, basis: Some(*at), changes: Vec::new() };
             let later =
                 changes.iter().filter(|c| since.is_some_and(|s| c.time > s) && time.is_some_and(|t| c.time <= t));
             for change in later {
@@ -147,7 +136,7 @@ impl<'a> Authority<'a> {
         }
         let client = self.clients.get(principal)?;
         let mut held =
-            Held { scopes: self.snapshot_scopes(client)?, basis: Some(Basis::Record(client.at)), changes: Vec::new() };
+            Held { scopes: self.snapshot_scopes(client)?, basis: Some(client.at), changes: Vec::new() };
         // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
         // what was changed after it is undone.
         for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {
@@ -159,24 +148,14 @@ impl<'a> Authority<'a> {
         Some(held)
     }
 
-    fn stated(
-        &self,
-        principal: &str,
-        job: Option<&str>,
-        time: Option<i64>,
-    ) -> Option<(Option<i64>, BTreeSet<String>, u32)> {
-        let of_job = job.and_then(|job| self.contrast.stated.get(job)).and_then(|statements| {
-            let own = statements.iter().filter(|s| s.principal.as_deref().is_none_or(|p| p == principal));
-            own.clone().rfind(|s| s.time <= time).or_else(|| own.clone().next())
-        });
-        let statement = if let Some(statement) = of_job {
-            statement
-        } else {
+    fn stated(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<&'a Statement> {
+        let by = |s: &&Statement| self.outline.symbols.name(s.principal).is_none_or(|p| p == principal);
+        let of_job = self.contrast.stated(job).filter(by);
+        of_job.clone().rfind(|s| s.time <= time).or_else(|| of_job.clone().next()).or_else(|| {
             let statements = self.by_caller.get(principal)?;
-            let (_, job, n) = statements.iter().rfind(|(at, ..)| at.is_some() && *at <= time)?;
-            &self.contrast.stated[*job][*n]
-        };
-        Some((statement.time, statement.scopes.clone(), statement.row))
+            let before = statements.partition_point(|s| s.time <= time);
+            statements[..before].last().copied().filter(|s| s.time.is_some())
+        })
     }
 
     fn snapshot_scopes(&self, client: &Document) -> Option<BTreeSet<String>> {
@@ -201,27 +180,28 @@ impl<'a> Authority<'a> {
     #[must_use]
     pub fn need(&self, step: &str) -> Need {
         let mut need = Need::default();
-        let mut with: BTreeMap<String, usize> = BTreeMap::new();
         let mut universe: BTreeSet<String> = self.candidates.get(step).into_iter().flatten().cloned().collect();
-        let mut groups: Vec<(BTreeSet<String>, u64)> = Vec::new();
-        for group in self.contrast.through.get(step).into_iter().flatten() {
-            let Some(held) = self.held(&group.principal, group.job.as_deref(), group.time) else { continue };
+        // What was held, with the jobs that held it and their attempts: most jobs hold the same.
+        let mut groups: BTreeMap<BTreeSet<String>, (usize, u64)> = BTreeMap::new();
+        for group in self.contrast.through(step) {
+            let principal = self.outline.symbols.name(group.principal).unwrap_or_default();
+            let Some(held) = self.held(principal, group.job, group.time) else { continue };
             need.jobs += 1;
             if need.examples.len() < 3 {
                 need.examples.push(group.example);
             }
-            universe.extend(held.scopes.iter().cloned());
-            for scope in &held.scopes {
-                *with.entry(scope.clone()).or_default() += 1;
-            }
-            groups.push((held.scopes, group.ok));
+            let (jobs, attempts) = groups.entry(held.scopes).or_default();
+            *jobs += 1;
+            *attempts += group.ok;
         }
+        let with: BTreeSet<&String> = groups.keys().flatten().collect();
+        universe.extend(with.iter().copied().cloned());
         for scope in universe {
-            let without = groups.iter().filter(|(held, _)| !holds(held, &scope));
-            let (jobs_without, attempts): (usize, u64) = without.fold((0, 0), |(jobs, n), (_, ok)| (jobs + 1, n + ok));
+            let without = groups.iter().filter(|(held, _)| !holds(held, &scope)).map(|(_, counts)| *counts);
+            let (jobs_without, attempts) = without.fold((0, 0), |(jobs, n), (more, ok)| (jobs + more, n + ok));
             if jobs_without * STRAY_SHARE > need.jobs {
                 need.not_needed.insert(scope, attempts);
-            } else if with.contains_key(&scope) && need.jobs >= ENOUGH_JOBS {
+            } else if with.contains(&scope) && need.jobs >= ENOUGH_JOBS {
                 need.needed.insert(scope);
             }
         }

@@ -30,7 +30,7 @@ use crate::ingest::Ingested;
 /// # Errors
 /// Polars cannot evaluate a rule.
 pub fn classify(ingested: &Ingested, correlated: &Correlated, pack: &Pack) -> Result<Vec<Verdict>> {
-    let archive = archive::Archive::new(ingested, correlated, pack)?;
+    let archive = archive::Archive::new(ingested, correlated, pack);
     let dossiers: Vec<Dossier> =
         correlated.failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
     verdict::weigh(pack, &correlated.failures, &dossiers).map_err(Error::frame("classify"))

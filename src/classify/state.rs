@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::archive::Archive;
-use super::authority::{Basis, Held, holds};
+use super::authority::{Held, holds};
 use super::dossier::Dossier;
 use super::policy::{self, Decision, Replay, Request};
 use crate::correlate::{Failure, Row};
@@ -28,21 +28,21 @@ fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) 
     let f = &mut dossier.features;
     f.flag("need_known", !needed.is_empty());
     f.count("successes_seen", needs.iter().map(|n| n.jobs).max().unwrap_or(0));
-    let examples: Vec<Row> = needs.iter().flat_map(|n| n.examples.clone()).collect();
-    dossier.cite_rows(archive, "successes", &examples);
+    dossier.cite("successes", needs.iter().flat_map(|n| n.examples.iter().copied()));
     let not_needed = |scope: &String| needs.iter().any(|n| n.not_needed.contains_key(scope)) && !needed.contains(scope);
     if !dossier.named.is_empty() {
         let all = dossier.named.iter().all(not_needed);
         dossier.features.flag("named_not_needed", all);
     }
+    let job = failure.job_id.as_deref().map_or(0, |job| archive.outline.hash(job));
     let held = failure
         .principal
         .as_deref()
-        .and_then(|principal| archive.authority.held(principal, failure.job_id.as_deref(), failure.first_failed_at));
+        .and_then(|principal| archive.authority.held(principal, job, failure.first_failed_at));
     dossier.features.flag("scopes_known", held.is_some());
     fill_revocations(archive, failure, dossier);
     let Some(held) = held else { return };
-    cite_held(archive, &held, dossier);
+    cite_held(&held, dossier);
     let missing: BTreeSet<String> = needed.into_iter().filter(|scope| !holds(&held.scopes, scope)).cloned().collect();
     if !dossier.named.is_empty() {
         let lacked = dossier.named.iter().any(|scope| !holds(&held.scopes, scope));
@@ -62,12 +62,8 @@ fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) 
     dossier.missing = missing;
 }
 
-fn cite_held(archive: &Archive<'_>, held: &Held, dossier: &mut Dossier) {
-    match held.basis {
-        Some(Basis::Row(row)) => dossier.cite_rows(archive, "scopes", &[row]),
-        Some(Basis::Record(at)) => dossier.cite("scopes", [at]),
-        None => {}
-    }
+fn cite_held(held: &Held, dossier: &mut Dossier) {
+    dossier.cite("scopes", held.basis);
     dossier.cite("scopes", held.changes.iter().copied());
 }
 

@@ -4,6 +4,7 @@ use super::archive::Archive;
 use super::dossier::Dossier;
 use super::symptoms::seconds;
 use crate::correlate::{Count, Failure, Row};
+use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text};
 
 /// Fills in the features of the surroundings.
@@ -71,9 +72,10 @@ fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
 fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
-    let statements = failure.job_id.as_ref().and_then(|job| archive.contrast.stated.get(job)).into_iter().flatten();
+    let job = failure.job_id.as_ref().map(|job| archive.outline.hash(job));
+    let statements = job.into_iter().flat_map(|job| archive.contrast.stated(job));
     let started = statements.filter_map(|s| s.time);
-    let began = failure.job_id.as_ref().and_then(|job| archive.jobs.get(job)?.began);
+    let began = archive.job(failure).and_then(|job| job.began);
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
     let Some(first) = started.chain(attempted).chain(began).min() else { return };
     let names = archive.authority.names_of(principal);
@@ -97,14 +99,14 @@ fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     let own_failed = u64::from(failure.job_id.is_some());
     let own_ok = u64::from(failure.recovery.is_some() && failure.job_id.is_some());
     if let Some(principal) = &failure.principal {
-        let count = archive.contrast.caller(&failure.last_step, principal);
-        let others = count.example.filter(|row| !failure.attempts.contains(row));
-        dossier.cite_rows(archive, "caller_successes", others.as_slice());
+        let count = archive.contrast.caller(archive.outline, &failure.last_step, principal);
+        let own = |at: &Locator| failure.attempts.iter().any(|row| archive.table.locator(*row) == *at);
+        dossier.cite("caller_successes", count.example.filter(|at| !own(at)));
         dossier.features.int("caller_ok_jobs", whole(count.ok_jobs.saturating_sub(own_ok)));
         dossier.features.int("caller_failed_jobs", whole(count.failed_jobs.saturating_sub(own_failed)));
     }
     if let Some(bucket) = &failure.bucket {
-        let Count { ok, failed_jobs, .. } = archive.contrast.by_bucket.get(bucket).copied().unwrap_or_default();
+        let Count { ok, failed_jobs, .. } = archive.contrast.bucket(archive.outline, bucket);
         let own_writes = failure.attempts.iter().filter(|row| archive.table.outcome(**row) == "success");
         let stored = own_writes.filter(|row| matches!(step_of(archive, **row), "export" | "upload")).count() as u64;
         let stored_failing = failure.steps.iter().any(|s| matches!(s.as_str(), "export" | "upload"));
@@ -113,7 +115,7 @@ fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
         dossier.features.int("bucket_failed_jobs", whole(failed_jobs.saturating_sub(own)));
     }
     if let (Some(region), Some(time)) = (&failure.region, failure.first_failed_at) {
-        dossier.features.int("region_hour_failed", whole(archive.contrast.hour(region, time).failed));
+        dossier.features.int("region_hour_failed", whole(archive.contrast.failed_in_hour(archive.outline, region, time)));
     }
 }
 

@@ -1,11 +1,11 @@
 //! Sources whose clocks disagree, recognised from requests that both record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::*;
 use serde::Serialize;
 
-use crate::ingest::Ingested;
+use super::outline::{Id, IdHash, NO_TIME, Outline, flag};
+use crate::ingest::{Change, Document};
 
 /// How far the clock of a source is from that of the export trail.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,68 +26,80 @@ const TOLERATED: i64 = 60_000_000;
 /// The middle half of the differences must lie within this, microseconds; else it is no matter of the clock.
 const MAX_SPREAD: i64 = 60_000_000;
 
+/// The clocks of an archive.
+#[derive(Default)]
+pub struct Clocks {
+    pub offsets: Vec<ClockOffset>,
+    /// Microseconds to add to the times of sources that are off.
+    pub shifts: BTreeMap<String, i64>,
+}
+
 /// Estimates the offset of every source against the export trail and puts the times of those that are off right.
-///
-/// # Errors
-/// Polars cannot evaluate the joins.
-pub fn align(ingested: &mut Ingested) -> PolarsResult<Vec<ClockOffset>> {
-    let mut offsets = Vec::new();
-    for (source, mut differences) in differences(&ingested.events)? {
+pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) -> Clocks {
+    let mut clocks = Clocks::default();
+    for (source, mut differences) in differences(outline) {
         differences.sort_unstable();
         let at = |share: usize| differences[(differences.len() - 1) * share / 4];
         let median = at(2);
         let steady = differences.len() >= ENOUGH_PAIRS && at(3) - at(1) <= MAX_SPREAD;
         let applied = steady && median.abs() > TOLERATED;
         if applied {
-            shift(ingested, &source, -median)?;
+            clocks.shifts.insert(source.clone(), -median);
         }
         #[expect(clippy::cast_precision_loss, reason = "offsets of clocks stay far below 2^53 microseconds")]
         let offset_seconds = (median as f64 / 1e5).round() / 10.0;
-        offsets.push(ClockOffset { source, offset_seconds, pairs: differences.len(), applied });
+        clocks.offsets.push(ClockOffset { source, offset_seconds, pairs: differences.len(), applied });
     }
-    Ok(offsets)
+    shift(&clocks.shifts, outline, changes, documents);
+    clocks
 }
 
 /// By source: time in it less time in the trail, for each request that both record.
-fn differences(events: &DataFrame) -> PolarsResult<BTreeMap<String, Vec<i64>>> {
+fn differences(outline: &Outline) -> BTreeMap<String, Vec<i64>> {
     let mut found: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    let trail = || col("source").eq(lit("export_trail"));
     for (own, other) in
-        [("correlation_id", "request_id"), ("request_id", "request_id"), ("correlation_id", "correlation_id")]
+        [(Id::Correlation, Id::Request), (Id::Request, Id::Request), (Id::Correlation, Id::Correlation)]
     {
-        let side = |rows: Expr, id: &str, time: &str| {
-            let columns = [col(id).alias("id"), col("time").cast(DataType::Int64).alias(time), col("source")];
-            events.clone().lazy().filter(rows.and(col(id).is_not_null())).select(columns).drop_nulls(None)
+        let rows = |of_trail: bool, id: Id| {
+            let ids = outline.id(id).iter().zip(&outline.time).zip(&outline.flags).enumerate();
+            let known = ids.filter(|(_, ((id, time), _))| **id != 0 && **time != NO_TIME);
+            let of_side = known.filter(move |(_, (_, flags))| (**flags & flag::TRAIL != 0) == of_trail);
+            of_side.map(|(row, ((id, time), _))| (row, *id, *time))
         };
-        let theirs = side(trail().not(), other, "theirs").collect()?;
-        if theirs.height() == 0 {
+        let mut theirs: HashMap<IdHash, Vec<(usize, i64)>, foldhash::fast::RandomState> = HashMap::default();
+        for (row, id, time) in rows(false, other) {
+            theirs.entry(id).or_default().push((row, time));
+        }
+        if theirs.is_empty() {
             continue;
         }
-        let ours = side(trail(), own, "ours").select([col("id"), col("ours")]);
-        let pairs = theirs.lazy().join(ours, [col("id")], [col("id")], JoinArgs::new(JoinType::Inner)).collect()?;
-        let (source, theirs, ours) =
-            (pairs.column("source")?.str()?, pairs.column("theirs")?.i64()?, pairs.column("ours")?.i64()?);
-        for ((source, theirs), ours) in source.iter().zip(theirs.iter()).zip(ours.iter()) {
-            if let (Some(source), Some(theirs), Some(ours)) = (source, theirs, ours) {
-                found.entry(source.to_owned()).or_default().push(theirs - ours);
+        for (_, id, ours) in rows(true, own) {
+            for (row, theirs) in theirs.get(&id).into_iter().flatten() {
+                let source = outline.symbols.name(outline.source[*row]).unwrap_or_default();
+                match found.get_mut(source) {
+                    Some(differences) => differences.push(theirs - ours),
+                    None => drop(found.insert(source.to_owned(), vec![theirs - ours])),
+                }
             }
         }
     }
-    Ok(found)
+    found
 }
 
-fn shift(ingested: &mut Ingested, source: &str, by: i64) -> PolarsResult<()> {
-    let type_of_time = ingested.events.column("time")?.dtype().clone();
-    let moved = (col("time").cast(DataType::Int64) + lit(by)).cast(type_of_time);
-    let time = when(col("source").eq(lit(source))).then(moved).otherwise(col("time")).alias("time");
-    ingested.events = std::mem::take(&mut ingested.events).lazy().with_column(time).collect()?;
-    ingested.events.rechunk_mut_par();
-    for change in ingested.changes.iter_mut().filter(|c| c.source == source) {
-        change.time += by;
+fn shift(shifts: &BTreeMap<String, i64>, outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) {
+    for (source, by) in shifts {
+        let symbol = outline.symbols.find(source);
+        for (time, of) in outline.time.iter_mut().zip(&outline.source) {
+            if Some(*of) == symbol && *time != NO_TIME {
+                *time += by;
+            }
+        }
+        for change in changes.iter_mut().filter(|c| c.source == source) {
+            change.time += by;
+        }
+        for document in documents.iter_mut().filter(|d| d.source == source) {
+            document.time = document.time.map(|time| time + by);
+        }
     }
-    ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
-    for document in ingested.documents.iter_mut().filter(|d| d.source == source) {
-        document.time = document.time.map(|time| time + by);
-    }
-    Ok(())
+    changes.sort_by_key(|change| (change.time, change.at, change.kind));
 }

@@ -1,11 +1,13 @@
 //! What the rest of the archive did: who got through which step, with which scopes, into which bucket.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
-use polars::prelude::*;
-
-use super::failures::Failure;
+use super::outline::{Id, IdHash, NO_TIME, Outline, flag};
+use super::symbols::Symbol;
 use super::table::Row;
+use crate::evidence::Locator;
+use crate::ingest::Text;
 
 /// Attempts that got through and that did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,190 +17,204 @@ pub struct Count {
     /// Jobs with an attempt that got through; attempts of no job count as one.
     pub ok_jobs: u64,
     pub failed_jobs: u64,
-    /// A row that got through, to cite.
-    pub example: Option<Row>,
+    /// The first record that got through, to cite.
+    pub example: Option<Locator>,
 }
 
 /// Attempts of one job that got through a step without having failed at it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ScopeGroup {
-    pub job: Option<String>,
-    pub principal: String,
+    /// 0 for attempts of no job.
+    pub job: IdHash,
+    pub principal: Symbol,
     /// When the first of them got through.
     pub time: Option<i64>,
     pub ok: u64,
-    pub example: Row,
+    pub example: Locator,
 }
 
 /// A statement of what a caller held, from a record of its job.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Statement {
     pub time: Option<i64>,
-    pub scopes: BTreeSet<String>,
-    pub row: Row,
-    pub principal: Option<String>,
+    /// Index into [`Contrast::scope_sets`].
+    pub scopes: Symbol,
+    pub at: Locator,
+    /// 0 where the record does not say who called.
+    pub principal: Symbol,
 }
 
-/// The archive's other jobs, as far as verdicts need them.
+/// The archive's other jobs, as far as verdicts need them. Steps, callers, buckets and regions by their numbers in the
+/// outline.
 #[derive(Default)]
 pub struct Contrast {
     /// By step and principal.
-    pub by_caller: BTreeMap<(String, String), Count>,
+    by_caller: Counts<(Symbol, Symbol)>,
     /// By bucket, of the steps that write there.
-    pub by_bucket: BTreeMap<String, Count>,
-    /// By region and hour since 1970: attempts that failed.
-    pub by_hour: BTreeMap<(String, i64), Count>,
-    /// Who got through the steps at which something failed.
-    pub through: BTreeMap<String, Vec<ScopeGroup>>,
-    /// What callers held, by job, in order of time.
-    pub stated: BTreeMap<String, Vec<Statement>>,
+    by_bucket: Counts<Symbol>,
+    /// Attempts that failed, by region and hour since 1970.
+    by_hour: HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>,
+    /// Who got through the steps at which something failed, in the order of the archive.
+    through: BTreeMap<String, Vec<ScopeGroup>>,
+    /// What callers held, in order of time, then of the archive.
+    pub statements: Vec<Statement>,
+    by_job: HashMap<IdHash, Vec<u32>, foldhash::fast::RandomState>,
+    pub scope_sets: BTreeMap<Symbol, BTreeSet<String>>,
     /// Time of the first and last event of the archive.
     pub span: Option<(i64, i64)>,
+}
+
+type Counts<K> = HashMap<K, Count, foldhash::fast::RandomState>;
+type Groups<K> = HashMap<(K, IdHash), Group, foldhash::fast::RandomState>;
+
+/// Attempts of one job.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    ok: u64,
+    failed: u64,
+    first_ok: Option<Locator>,
+    ok_at: Option<i64>,
 }
 
 const HOUR: i64 = 3_600_000_000;
 
 impl Contrast {
-    /// Counts the attempts in `marks` and gathers what `events` state of scopes.
-    ///
-    /// # Errors
-    /// Polars cannot evaluate the groups.
-    pub fn new(events: &DataFrame, marks: &DataFrame, failures: &[Failure]) -> PolarsResult<Self> {
-        let stores = col("phase").eq(lit("upload")).or(col("phase").eq(lit("export")));
-        let hour = col("time").cast(DataType::Int64).floor_div(lit(HOUR));
-        let by_caller = counts(marks.clone().lazy(), [col("phase"), col("principal")])?;
-        let by_bucket = counts(marks.clone().lazy().filter(stores), [col("bucket"), lit("").alias("none")])?;
-        let by_hour = counts(marks.clone().lazy(), [col("region"), hour.cast(DataType::String).alias("hour")])?;
-        let steps: BTreeSet<&str> = failures.iter().flat_map(|f| f.steps.iter().map(String::as_str)).collect();
-        Ok(Self {
-            by_caller,
-            by_bucket: by_bucket.into_iter().map(|((bucket, _), count)| (bucket, count)).collect(),
-            by_hour: by_hour
-                .into_iter()
-                .filter_map(|((region, hour), count)| Some(((region, hour.parse().ok()?), count)))
-                .collect(),
-            through: through(marks, &steps)?,
-            stated: stated(events)?,
-            span: span(events)?,
-        })
+    /// Counts the `attempts` (ascending rows) of an archive; `steps` are those at which something failed.
+    #[must_use]
+    pub fn new(outline: &Outline, attempts: &[Row], steps: &BTreeSet<&str>) -> Self {
+        let mut contrast = Self { span: span(outline), ..Self::default() };
+        let (by_caller, by_bucket) = contrast.group(outline, attempts);
+        contrast.by_caller = counts(&by_caller);
+        contrast.by_bucket = counts(&by_bucket);
+        contrast.through = through(outline, &by_caller, steps);
+        contrast.gather_statements(outline);
+        contrast
+    }
+
+    /// Groups the attempts by job, and counts the failing ones by the hour.
+    fn group(&mut self, outline: &Outline, attempts: &[Row]) -> (Groups<(Symbol, Symbol)>, Groups<Symbol>) {
+        let (mut by_caller, mut by_bucket) = (Groups::default(), Groups::default());
+        let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
+        for row in attempts {
+            let n = *row as usize;
+            let job = outline.id(Id::Job)[n];
+            let of_job = |own: Symbol, column: Text| match own {
+                0 => outline.jobs.get(job).map_or(0, |job| job.stated(column)),
+                own => own,
+            };
+            let phase = outline.phase[n];
+            let principal = of_job(outline.principal[n], Text::Principal);
+            if principal != 0 {
+                by_caller.entry(((phase, principal), job)).or_default().add(outline, *row);
+            }
+            if stores.contains(&Some(phase)) {
+                let bucket = of_job(outline.bucket[n], Text::Bucket);
+                if bucket != 0 {
+                    by_bucket.entry((bucket, job)).or_default().add(outline, *row);
+                }
+            }
+            if outline.is(*row, flag::FAILING)
+                && let Some(time) = outline.time(*row)
+            {
+                let region = of_job(outline.region[n], Text::Region);
+                *self.by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
+            }
+        }
+        (by_caller, by_bucket)
+    }
+
+    fn gather_statements(&mut self, outline: &Outline) {
+        for ((job, principal, scopes), time, at) in outline.statements.sorted() {
+            let number = u32::try_from(self.statements.len()).unwrap_or(u32::MAX);
+            self.by_job.entry(job).or_default().push(number);
+            self.statements.push(Statement { time, scopes, at, principal });
+            self.scope_sets.entry(scopes).or_insert_with(|| {
+                outline.symbols.name(scopes).unwrap_or_default().split(' ').map(str::to_owned).collect()
+            });
+        }
     }
 
     /// The count of a step by a caller.
     #[must_use]
-    pub fn caller(&self, step: &str, principal: &str) -> Count {
-        self.by_caller.get(&(step.to_owned(), principal.to_owned())).copied().unwrap_or_default()
+    pub fn caller(&self, outline: &Outline, step: &str, principal: &str) -> Count {
+        let key = outline.symbols.find(step).zip(outline.symbols.find(principal));
+        key.and_then(|key| self.by_caller.get(&key)).copied().unwrap_or_default()
     }
 
-    /// The count of failing attempts in a region in the hour of `time`.
+    /// The count of writes to a bucket.
     #[must_use]
-    pub fn hour(&self, region: &str, time: i64) -> Count {
-        self.by_hour.get(&(region.to_owned(), time.div_euclid(HOUR))).copied().unwrap_or_default()
+    pub fn bucket(&self, outline: &Outline, bucket: &str) -> Count {
+        outline.symbols.find(bucket).and_then(|key| self.by_bucket.get(&key)).copied().unwrap_or_default()
+    }
+
+    /// How many attempts failed in a region in the hour of `time`.
+    #[must_use]
+    pub fn failed_in_hour(&self, outline: &Outline, region: &str, time: i64) -> u64 {
+        let key = outline.symbols.find(region).map(|region| (region, time.div_euclid(HOUR)));
+        key.and_then(|key| self.by_hour.get(&key)).copied().unwrap_or(0)
+    }
+
+    /// Who got through a step.
+    #[must_use]
+    pub fn through(&self, step: &str) -> &[ScopeGroup] {
+        self.through.get(step).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the records of a job state of scopes, in order of time.
+    pub fn stated(&self, job: IdHash) -> impl DoubleEndedIterator<Item = &Statement> + Clone {
+        self.by_job.get(&job).into_iter().flatten().map(|n| &self.statements[*n as usize])
     }
 }
 
-fn span(events: &DataFrame) -> PolarsResult<Option<(i64, i64)>> {
-    let time = events.column("time")?.datetime()?.physical();
-    Ok(time.min().zip(time.max()))
-}
-
-type Counts = BTreeMap<(String, String), Count>;
-
-fn counts(marks: LazyFrame, by: [Expr; 2]) -> PolarsResult<Counts> {
-    let [first, second] = by;
-    let jobs = |flag: &str| col("job_id").filter(col(flag)).n_unique();
-    let frame = marks
-        .select([first.alias("a"), second.alias("b"), col("ok"), col("failing"), col("job_id"), col("row")])
-        .drop_nulls(Some(by_name(["a", "b"], true, false)))
-        .group_by([col("a"), col("b")])
-        .agg([
-            col("ok").sum().cast(DataType::UInt64),
-            col("failing").sum().cast(DataType::UInt64).alias("failed"),
-            jobs("ok").cast(DataType::UInt64).alias("ok_jobs"),
-            jobs("failing").cast(DataType::UInt64).alias("failed_jobs"),
-            col("row").filter(col("ok")).min().alias("example"),
-        ])
-        .collect()?;
-    let (a, b) = (frame.column("a")?.str()?, frame.column("b")?.str()?);
-    let number = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.u64()?.clone());
-    let (ok, failed) = (number("ok")?, number("failed")?);
-    let (ok_jobs, failed_jobs) = (number("ok_jobs")?, number("failed_jobs")?);
-    let example = frame.column("example")?.u32()?;
-    let mut found = Counts::new();
-    for n in 0..frame.height() {
-        let key = (a.get(n).unwrap_or_default().to_owned(), b.get(n).unwrap_or_default().to_owned());
-        found.insert(
-            key,
-            Count {
-                ok: ok.get(n).unwrap_or(0),
-                failed: failed.get(n).unwrap_or(0),
-                ok_jobs: ok_jobs.get(n).unwrap_or(0),
-                failed_jobs: failed_jobs.get(n).unwrap_or(0),
-                example: example.get(n),
-            },
-        );
+impl Group {
+    fn add(&mut self, outline: &Outline, row: Row) {
+        self.failed += u64::from(outline.is(row, flag::FAILING));
+        if outline.is(row, flag::OK) {
+            self.ok += 1;
+            self.first_ok = self.first_ok.or(Some(outline.at[row as usize]));
+            self.ok_at = [self.ok_at, outline.time(row)].into_iter().flatten().min();
+        }
     }
-    Ok(found)
 }
 
-fn through(marks: &DataFrame, steps: &BTreeSet<&str>) -> PolarsResult<BTreeMap<String, Vec<ScopeGroup>>> {
-    let wanted = steps.iter().map(|step| col("phase").eq(lit(*step))).reduce(Expr::or);
-    let Some(wanted) = wanted else { return Ok(BTreeMap::new()) };
-    let frame = marks
-        .clone()
-        .lazy()
-        .filter(wanted.and(col("principal").is_not_null()))
-        .group_by([col("phase"), col("job_id"), col("principal")])
-        .agg([
-            col("time").cast(DataType::Int64).filter(col("ok")).min(),
-            col("row").filter(col("ok")).min().alias("example"),
-            col("ok").sum().cast(DataType::UInt64),
-            col("failing").any(true),
-        ])
-        // A job that failed at the step and got through later may have been helped by a change that no log shows.
-        .filter(col("ok").gt(lit(0u64)).and(col("failing").not().or(col("job_id").is_null())))
-        .sort(["example"], SortMultipleOptions::default())
-        .collect()?;
-    let (phase, job) = (frame.column("phase")?.str()?, frame.column("job_id")?.str()?);
-    let (principal, time) = (frame.column("principal")?.str()?, frame.column("time")?.i64()?);
-    let (example, ok) = (frame.column("example")?.u32()?, frame.column("ok")?.u64()?);
+fn span(outline: &Outline) -> Option<(i64, i64)> {
+    let known = || outline.time.iter().copied().filter(|time| *time != NO_TIME);
+    known().min().zip(known().max())
+}
+
+fn counts<K: Copy + Eq + Hash>(groups: &Groups<K>) -> Counts<K> {
+    let mut found = Counts::default();
+    #[expect(clippy::iter_over_hash_type, reason = "sums and least values do not depend on the order")]
+    for ((key, _), group) in groups {
+        let count: &mut Count = found.entry(*key).or_default();
+        count.ok += group.ok;
+        count.failed += group.failed;
+        count.ok_jobs += u64::from(group.ok > 0);
+        count.failed_jobs += u64::from(group.failed > 0);
+        count.example = [count.example, group.first_ok].into_iter().flatten().min();
+    }
+    found
+}
+
+fn through(
+    outline: &Outline,
+    groups: &Groups<(Symbol, Symbol)>,
+    steps: &BTreeSet<&str>,
+) -> BTreeMap<String, Vec<ScopeGroup>> {
+    let symbols: BTreeMap<Symbol, &str> =
+        steps.iter().filter_map(|step| Some((outline.symbols.find(step)?, *step))).collect();
     let mut found: BTreeMap<String, Vec<ScopeGroup>> = BTreeMap::new();
-    for n in 0..frame.height() {
-        let group = ScopeGroup {
-            job: job.get(n).map(str::to_owned),
-            principal: principal.get(n).unwrap_or_default().to_owned(),
-            time: time.get(n),
-            ok: ok.get(n).unwrap_or(0),
-            example: example.get(n).unwrap_or(0),
-        };
-        found.entry(phase.get(n).unwrap_or_default().to_owned()).or_default().push(group);
+    #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
+    for (((phase, principal), job), group) in groups {
+        let (Some(step), Some(example)) = (symbols.get(phase), group.first_ok) else { continue };
+        // A job that failed at the step and got through later may have been helped by a change that no log shows.
+        if group.failed == 0 || *job == 0 {
+            let group = ScopeGroup { job: *job, principal: *principal, time: group.ok_at, ok: group.ok, example };
+            found.entry((*step).to_owned()).or_default().push(group);
+        }
     }
-    Ok(found)
-}
-
-fn stated(events: &DataFrame) -> PolarsResult<BTreeMap<String, Vec<Statement>>> {
-    let mut frame = events.select(["job_id", "principal", "scopes", "time"])?;
-    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
-    frame.with_column(Column::new("row".into(), (0..frame.height() as u32).collect::<Vec<u32>>()))?;
-    let frame = frame
-        .lazy()
-        .filter(col("scopes").is_not_null().and(col("job_id").is_not_null()))
-        .group_by([col("job_id"), col("principal"), col("scopes")])
-        .agg([col("time").cast(DataType::Int64).min(), col("row").min()])
-        .sort(["time", "row"], SortMultipleOptions::default())
-        .collect()?;
-    let (job, principal) = (frame.column("job_id")?.str()?, frame.column("principal")?.str()?);
-    let (scopes, time) = (frame.column("scopes")?.str()?, frame.column("time")?.i64()?);
-    let row = frame.column("row")?.u32()?;
-    let mut found: BTreeMap<String, Vec<Statement>> = BTreeMap::new();
-    for n in 0..frame.height() {
-        let row = row.get(n).unwrap_or(0);
-        let statement = Statement {
-            time: time.get(n),
-            scopes: scopes.get(n).unwrap_or_default().split(' ').map(str::to_owned).collect(),
-            row,
-            principal: principal.get(n).map(str::to_owned),
-        };
-        found.entry(job.get(n).unwrap_or_default().to_owned()).or_default().push(statement);
+    for groups in found.values_mut() {
+        groups.sort_unstable_by_key(|group| group.example);
     }
-    Ok(found)
+    found
 }

@@ -1,13 +1,14 @@
 //! Failures: the run of attempts on an item from its first failing one to its recovery or the end of the evidence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::items::{Item, ItemKey, Unit};
 use super::jobs::Job;
+use super::outline::Outline;
 use super::related::{Attempt, Related};
 use super::table::{EventTable, Row};
 use crate::evidence::Digest;
-use crate::ingest::{TEXT_COLUMNS, Text};
+use crate::ingest::Text;
 
 /// One failed thing, with the rows that tell of it. Times are microseconds since 1970, UTC.
 #[derive(Clone, Debug)]
@@ -47,16 +48,17 @@ const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", 
 
 /// Finds the failures of `items`, ordered by first failing time, then job, then item.
 #[must_use]
-pub fn find(table: &EventTable, related: &Related, items: &[Item], jobs: &BTreeMap<String, Job>) -> Vec<Failure> {
+pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Outline) -> Vec<Failure> {
     let mut failures = Vec::new();
     for item in items {
-        let job = item.key.job.as_ref().and_then(|id| jobs.get(id));
+        let job = item.key.job.as_ref().and_then(|id| outline.jobs.get(outline.hash(id)));
         let runs = match item.key.job {
             Some(_) => vec![item.attempts.clone()],
             None => split_at_recoveries(table, related, &item.attempts),
         };
+        let stated = |column| job.and_then(|job: &Job| job.stated_text(column, &outline.symbols));
         for run in runs {
-            failures.extend(failure(table, related, &item.key, job, &run));
+            failures.extend(failure(table, related, &item.key, &run, &stated));
         }
     }
     failures.sort_by(|a, b| {
@@ -91,8 +93,8 @@ fn failure(
     table: &EventTable,
     related: &Related,
     key: &ItemKey,
-    job: Option<&Job>,
     attempts: &[Attempt],
+    stated: &dyn Fn(Text) -> Option<String>,
 ) -> Option<Failure> {
     let (failing, witnesses) = counted(table, related, attempts);
     let (first, last) = (failing.first()?, failing.last()?);
@@ -102,7 +104,7 @@ fn failure(
     let rows: Vec<Row> = failing.iter().chain(&witnesses).chain(attempts).map(|a| a.row).collect();
     let text = |column| {
         let said = rows.iter().find_map(|row| table.text(column, *row)).map(str::to_owned);
-        said.or_else(|| job?.stated(TEXT_COLUMNS[column as usize]))
+        said.or_else(|| stated(column))
     };
     let first_failed_at = times().min();
     let recording_id = match &key.unit {

@@ -1,83 +1,134 @@
 //! What is known of jobs as wholes: exporters may state caller, bucket and tenant once, at the start.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use polars::prelude::*;
-
-/// What a job's records say of it, first come first served.
-#[derive(Clone, Debug, Default)]
-pub struct Job {
-    /// Time of the job's first record, microseconds since 1970, UTC.
-    pub began: Option<i64>,
-    /// The values of [`STATED`].
-    stated: [Option<String>; STATED.len()],
-}
+use super::outline::IdHash;
+use super::symbols::{Symbol, Symbols};
+use crate::evidence::Locator;
+use crate::ingest::{Event, Text};
 
 /// Columns that hold for the whole of a job.
-const STATED: [&str; 5] = ["principal", "bucket", "tenant_id", "region", "media_type"];
+const STATED: [Text; 5] = [Text::Principal, Text::Bucket, Text::TenantId, Text::Region, Text::MediaType];
+
+/// What a job's records say of it, first come first served.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub id: Box<str>,
+    /// Time of the job's first and last record, microseconds since 1970, UTC.
+    pub began: Option<i64>,
+    pub last: Option<i64>,
+    pub started: bool,
+    pub ended: bool,
+    /// The values of [`STATED`] in the trail.
+    stated: [Symbol; STATED.len()],
+}
 
 impl Job {
     /// What the job's records say of `column`.
     #[must_use]
-    pub fn stated(&self, column: &str) -> Option<String> {
-        STATED.iter().position(|name| *name == column).and_then(|n| self.stated[n].clone())
+    pub fn stated(&self, column: Text) -> Symbol {
+        STATED.iter().position(|known| *known == column).map_or(0, |n| self.stated[n])
     }
-}
 
-/// One row per job of the trail: `job_id`, `began`, and the columns of [`STATED`].
-///
-/// # Errors
-/// Polars cannot evaluate the groups.
-pub fn frame(events: &DataFrame) -> PolarsResult<DataFrame> {
-    let mut columns = vec![col("time").cast(DataType::Int64).min().alias("began")];
-    columns.extend(STATED.iter().map(|name| col(*name).drop_nulls().first()));
-    events
-        .select(["job_id", "time", "source"].into_iter().chain(STATED))?
-        .lazy()
-        .filter(col("job_id").is_not_null().and(col("source").eq(lit("export_trail"))))
-        .group_by([col("job_id")])
-        .agg(columns)
-        .collect()
-}
-
-/// Fills in what `marks` leave out of caller, bucket and region from the job's other records.
-///
-/// # Errors
-/// Polars cannot evaluate the join.
-pub fn inherit(marks: DataFrame, jobs: &DataFrame) -> PolarsResult<DataFrame> {
-    let filled = ["principal", "bucket", "region"];
-    let complete = filled.iter().all(|name| marks.column(name).is_ok_and(|column| column.null_count() == 0));
-    if complete || marks.height() == 0 {
-        return Ok(marks);
+    /// What the job's records say of `column`, as text.
+    #[must_use]
+    pub fn stated_text(&self, column: Text, symbols: &Symbols) -> Option<String> {
+        symbols.name(self.stated(column)).map(str::to_owned)
     }
-    let from_job = |name: &str| coalesce(&[col(name), col(format!("{name}_of_job"))]).alias(name);
-    let columns: Vec<Expr> = marks.get_column_names().into_iter().map(|name| col(name.as_str())).collect();
-    let renamed: Vec<Expr> = filled.iter().map(|name| col(*name).alias(format!("{name}_of_job"))).collect();
-    let jobs = jobs.clone().lazy().select([vec![col("job_id")], renamed].concat());
-    let mut how = JoinArgs::new(JoinType::Left);
-    how.maintain_order = MaintainOrderJoin::Left;
-    marks
-        .lazy()
-        .join(jobs, [col("job_id")], [col("job_id")], how)
-        .with_columns(filled.map(from_job))
-        .select(columns)
-        .collect()
-}
 
-/// The jobs of `wanted`.
-///
-/// # Errors
-/// A column is missing.
-pub fn of(jobs: &DataFrame, wanted: &dyn Fn(&str) -> bool) -> PolarsResult<BTreeMap<String, Job>> {
-    let (id, began) = (jobs.column("job_id")?.str()?, jobs.column("began")?.i64()?);
-    let stated: Vec<&StringChunked> =
-        STATED.iter().map(|name| jobs.column(name)?.str()).collect::<PolarsResult<_>>()?;
-    let mut found = BTreeMap::new();
-    for n in 0..jobs.height() {
-        if let Some(id) = id.get(n).filter(|id| wanted(id)) {
-            let stated = std::array::from_fn(|column| stated[column].get(n).map(str::to_owned));
-            found.insert(id.to_owned(), Job { began: began.get(n), stated });
+    /// Adds what later records say.
+    fn add(&mut self, later: &Self) {
+        self.began = [self.began, later.began].into_iter().flatten().min();
+        self.last = self.last.max(later.last);
+        self.started |= later.started;
+        self.ended |= later.ended;
+        for (held, more) in self.stated.iter_mut().zip(later.stated) {
+            if *held == 0 {
+                *held = more;
+            }
         }
     }
-    Ok(found)
+}
+
+/// The jobs by the hash of their ids.
+#[derive(Default)]
+pub struct Jobs(HashMap<IdHash, Job, foldhash::fast::RandomState>);
+
+impl Jobs {
+    /// Takes in one event of a job; `stated` are the values of [`STATED`], for events of the trail.
+    pub fn note(&mut self, job: IdHash, id: &str, event: &Event<'_>, stated: Option<[Symbol; STATED.len()]>) {
+        let step = event.get(Text::Step);
+        let began = event.time.filter(|_| stated.is_some());
+        let ended = matches!(step, Some("job.completed" | "job.failed"));
+        let (started, stated) = (step == Some("job.started"), stated.unwrap_or_default());
+        match self.0.entry(job) {
+            Entry::Occupied(mut held) => {
+                held.get_mut().add(&Job { id: Box::default(), began, last: event.time, started, ended, stated });
+            }
+            Entry::Vacant(free) => {
+                free.insert(Job { id: id.into(), began, last: event.time, started, ended, stated });
+            }
+        }
+    }
+
+    /// Takes in the jobs of a later part of the archive; `numbers` gives its symbols as symbols here.
+    pub fn merge(&mut self, later: Self, numbers: &[Symbol]) {
+        #[expect(clippy::iter_over_hash_type, reason = "each entry goes to its own place")]
+        for (hash, mut job) in later.0 {
+            job.stated = job.stated.map(|symbol| numbers[symbol as usize]);
+            match self.0.entry(hash) {
+                Entry::Occupied(mut held) => held.get_mut().add(&job),
+                Entry::Vacant(free) => {
+                    free.insert(job);
+                }
+            }
+        }
+    }
+
+    /// A job.
+    #[must_use]
+    pub fn get(&self, job: IdHash) -> Option<&Job> {
+        self.0.get(&job)
+    }
+
+    /// Jobs that start and neither complete nor fail, by their last record, then their id.
+    #[must_use]
+    pub fn without_end(&self) -> Vec<&Job> {
+        let mut found: Vec<&Job> = self.0.values().filter(|job| job.started && !job.ended).collect();
+        found.sort_by(|a, b| (a.last, &a.id).cmp(&(b.last, &b.id)));
+        found
+    }
+}
+
+/// Job, caller and scopes of a statement.
+type Said = (IdHash, Symbol, Symbol);
+
+/// What jobs' records state of their callers' scopes: when it was first said, and the first record that says it.
+#[derive(Default)]
+pub struct Statements(HashMap<Said, (Option<i64>, Locator), foldhash::fast::RandomState>);
+
+impl Statements {
+    /// Takes in one statement; later ones come later in the archive.
+    pub fn note(&mut self, said: Said, time: Option<i64>, at: Locator) {
+        let held = self.0.entry(said).or_insert((time, at));
+        held.0 = [held.0, time].into_iter().flatten().min();
+    }
+
+    /// Takes in the statements of a later part of the archive; `numbers` gives its symbols as symbols here.
+    pub fn merge(&mut self, later: Self, numbers: &[Symbol]) {
+        #[expect(clippy::iter_over_hash_type, reason = "each entry goes to its own place")]
+        for ((job, principal, scopes), (time, at)) in later.0 {
+            self.note((job, numbers[principal as usize], numbers[scopes as usize]), time, at);
+        }
+    }
+
+    /// All statements, in order of time, then of the archive.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(Said, Option<i64>, Locator)> {
+        let mut all: Vec<(Said, Option<i64>, Locator)> =
+            self.0.iter().map(|(said, (time, at))| (*said, *time, *at)).collect();
+        all.sort_unstable_by_key(|(_, time, at)| (*time, *at));
+        all
+    }
 }

@@ -7,63 +7,117 @@ mod failures;
 mod items;
 mod jobs;
 mod links;
-mod marks;
+mod outline;
 mod related;
+mod steps;
+mod symbols;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use polars::prelude::DataFrame;
 
-pub use clocks::{ClockOffset, align};
-pub use contrast::{Contrast, Count, ScopeGroup};
+pub use clocks::{ClockOffset, Clocks};
+pub use contrast::{Contrast, Count, ScopeGroup, Statement};
 pub use failures::Failure;
 pub use items::Unit;
-pub use jobs::Job;
-pub use marks::Operation;
+pub use jobs::{Job, Jobs};
+pub use outline::{Id, IdHash, Outline, flag};
+pub use steps::{Operation, Steps};
+pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 
 use crate::error::{Error, Result};
 use crate::evidence::Input;
-use crate::ingest::Ingested;
+use crate::ingest::{Ingested, Options, Reread, ingest};
+use related::Related;
 
 /// What correlation finds.
 pub struct Correlated {
+    /// All events, in outline.
+    pub outline: Outline,
+    /// The events that have to do with failures, and all probes.
     pub table: EventTable,
     /// In the order of the report: first failing time, then job, then item.
     pub failures: Vec<Failure>,
     /// What the rest of the archive did.
     pub contrast: Contrast,
-    /// Rows that repeat an earlier one, ascending.
+    pub clocks: Clocks,
+    /// Rows of the outline that repeat an earlier one, ascending.
     pub duplicates: Vec<Row>,
-    /// The jobs that failures belong to.
-    pub jobs_failed: BTreeMap<String, Job>,
     /// Attempts and jobs seen, for the summary.
     pub attempts: usize,
     pub jobs: usize,
+}
+
+/// Reads `inputs` in outline.
+#[must_use]
+pub fn read(
+    inputs: &[Input],
+    options: Options,
+    operations: &[Operation],
+    progress: &(dyn Fn(u64) + Sync),
+) -> (Outline, Ingested) {
+    let (keys, steps) = (RandomState::default(), Arc::new(Steps::new(operations)));
+    let collector = || Outline::new(keys.clone(), Arc::clone(&steps));
+    let (parts, ingested) = ingest(inputs, options, &keys, &collector, progress);
+    (Outline::joined(keys, steps, parts), ingested)
 }
 
 /// Finds the failures among the events.
 ///
 /// # Errors
 /// A file cannot be read again, or a frame cannot be computed.
-pub fn correlate(ingested: &Ingested, inputs: &[Input], operations: &[Operation]) -> Result<Correlated> {
-    let stage = Error::frame("correlate");
-    let table = EventTable::new(&ingested.events).map_err(&stage)?;
-    let duplicates = duplicates::find(&table, inputs)?;
-    let mut marks = marks::Marks::new(&ingested.events, operations, &duplicates).map_err(&stage)?;
-    let all_jobs = jobs::frame(&ingested.events).map_err(&stage)?;
-    marks.frame = jobs::inherit(marks.frame, &all_jobs).map_err(&stage)?;
-    let related = related::Related::new(&ingested.events, &marks).map_err(&stage)?;
+pub fn correlate(
+    mut outline: Outline,
+    ingested: &mut Ingested,
+    inputs: &[Input],
+    options: Options,
+) -> Result<Correlated> {
+    let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents);
+    let duplicates = duplicates::mark(&mut outline, inputs)?;
+    let attempts = related::attempts(&outline);
+    let related = related::related(&outline, &attempts);
+    let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE)).collect();
+    let held: Vec<Row> = related.iter().chain(&probes).copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let reread = reread(&outline, ingested, inputs, options, &clocks);
+    let table = table(&outline, &held, &reread)?;
+    let related = Related::new(&outline, &related, &held);
     let items = items::group(&table, &related);
-    let failed: BTreeSet<&String> = items.iter().filter_map(|item| item.key.job.as_ref()).collect();
-    let jobs_failed = jobs::of(&all_jobs, &|id| failed.contains(&id.to_owned())).map_err(&stage)?;
-    let failures = failures::find(&table, &related, &items, &jobs_failed);
-    let contrast = Contrast::new(&ingested.events, &marks.frame, &failures).map_err(&stage)?;
-    let jobs = count_jobs(&marks.frame).map_err(&stage)?;
-    Ok(Correlated { table, failures, contrast, duplicates, attempts: marks.frame.height(), jobs, jobs_failed })
+    let failures = failures::find(&table, &related, &items, &outline);
+    let steps: BTreeSet<&str> = failures.iter().flat_map(|f| f.steps.iter().map(String::as_str)).collect();
+    let contrast = Contrast::new(&outline, &attempts, &steps);
+    let jobs = count_jobs(&outline, &attempts);
+    Ok(Correlated { table, failures, contrast, clocks, duplicates, attempts: attempts.len(), jobs, outline })
 }
 
-fn count_jobs(marks: &DataFrame) -> polars::prelude::PolarsResult<usize> {
-    marks.column("job_id")?.drop_nulls().n_unique()
+/// How records of an archive are read again.
+#[must_use]
+pub fn reread<'a>(
+    outline: &'a Outline,
+    ingested: &'a Ingested,
+    inputs: &'a [Input],
+    options: Options,
+    clocks: &'a Clocks,
+) -> Reread<'a> {
+    Reread { inputs, manners: &ingested.manners, options, keys: &outline.keys, shifts: &clocks.shifts }
+}
+
+/// The table of the events at `rows` (ascending) of an outline.
+///
+/// # Errors
+/// A file cannot be read again, or is not what it was.
+pub fn table(outline: &Outline, rows: &[Row], reread: &Reread<'_>) -> Result<EventTable> {
+    let wanted: Vec<_> = rows.iter().map(|row| outline.wanted(*row)).collect();
+    let frame: DataFrame = reread.frame(&wanted)?;
+    EventTable::new(&frame).map_err(Error::frame("correlate"))
+}
+
+fn count_jobs(outline: &Outline, attempts: &[Row]) -> usize {
+    let jobs = outline.id(Id::Job);
+    let ids: HashSet<IdHash, foldhash::fast::RandomState> =
+        attempts.iter().map(|row| jobs[*row as usize]).filter(|job| *job != 0).collect();
+    ids.len()
 }

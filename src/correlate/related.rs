@@ -1,10 +1,12 @@
 //! The attempts that have to do with a failing one: those that share its job, recording, object, request or role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use polars::prelude::*;
+use rayon::prelude::*;
 
-use super::marks::Marks;
+use super::outline::{Id, IdHash, Outline, flag};
+use super::steps::WHOLE_JOB;
+use super::symbols::Symbol;
 use super::table::Row;
 
 /// An attempt at a step of an export.
@@ -17,68 +19,105 @@ pub struct Attempt {
     pub ok: bool,
 }
 
-/// Attempts that may belong to a failure, ascending by row.
+/// Attempts that may belong to a failure, ascending by row of the table that holds them.
 pub struct Related {
     pub attempts: Vec<Attempt>,
     /// Names of the steps.
     pub phases: Vec<String>,
 }
 
-/// The ids by which records belong together; each with the column of a failing row that may name the same thing. Thing
-/// and thing are compared, never time.
-const SHARED: [(&str, &str); 9] = [
-    ("job_id", "job_id"),
-    ("job_id", "session_name"),
-    ("session_name", "job_id"),
-    ("recording_id", "recording_id"),
-    ("conversation_id", "conversation_id"),
-    ("object_key", "object_key"),
-    ("role_arn", "role_arn"),
-    ("key_arn", "key_arn"),
-    ("request_id", "request_id"),
+/// The ids by which records belong together; each with the id of a failing record that may name the same thing. Thing
+/// and thing are compared, never time. A correlation id of the trail is the request id of the service, where the
+/// exporter passes it on.
+const SHARED: [(Id, Id); 11] = [
+    (Id::Job, Id::Job),
+    (Id::Job, Id::Session),
+    (Id::Session, Id::Job),
+    (Id::Recording, Id::Recording),
+    (Id::Conversation, Id::Conversation),
+    (Id::Object, Id::Object),
+    (Id::Role, Id::Role),
+    (Id::Key, Id::Key),
+    (Id::Request, Id::Request),
+    (Id::Correlation, Id::Request),
+    (Id::Request, Id::Correlation),
 ];
 
-impl Related {
-    /// Picks the related attempts out of all.
-    ///
-    /// # Errors
-    /// Polars cannot evaluate the joins.
-    pub fn new(events: &DataFrame, marks: &Marks) -> PolarsResult<Self> {
-        let seeds = marks.frame.clone().lazy().filter(col("failing")).collect()?;
-        let mut wanted = vec![false; events.height()];
-        for row in rows(&seeds)? {
-            wanted[row as usize] = true;
-        }
-        for (left, right) in SHARED {
-            mark_sharing(&marks.frame, &seeds, left, right, &mut wanted)?;
-        }
-        // A correlation id of the trail is the request id of the service, where the exporter passes it on.
-        mark_sharing(&marks.frame, &seeds, "correlation_id", "request_id", &mut wanted)?;
-        mark_sharing(&marks.frame, &seeds, "request_id", "correlation_id", &mut wanted)?;
-        mark_whole_buckets(&marks.frame, &seeds, &mut wanted)?;
-        Self::take(&marks.frame, &wanted)
-    }
+/// Rows looked at by one thread in one go.
+const RUN: usize = 64 * 1024;
 
-    fn take(marks: &DataFrame, wanted: &[bool]) -> PolarsResult<Self> {
-        let (row, phase) = (marks.column("row")?.u32()?, marks.column("phase")?.str()?);
-        let (failing, ok) = (marks.column("failing")?.bool()?, marks.column("ok")?.bool()?);
-        let mut numbers: BTreeMap<String, u16> = BTreeMap::new();
-        let mut attempts = Vec::new();
-        for (((row, phase), failing), ok) in row.iter().zip(phase.iter()).zip(failing.iter()).zip(ok.iter()) {
-            let (Some(row), Some(phase)) = (row, phase) else { continue };
-            if !wanted[row as usize] {
-                continue;
-            }
-            let next = u16::try_from(numbers.len()).unwrap_or(u16::MAX);
-            let phase = *numbers.entry(phase.to_owned()).or_insert(next);
-            attempts.push(Attempt { row, phase, failing: failing.unwrap_or(false), ok: ok.unwrap_or(false) });
-        }
-        attempts.sort_unstable_by_key(|attempt| attempt.row);
-        let mut phases = vec![String::new(); numbers.len()];
-        for (name, number) in numbers {
-            phases[number as usize] = name;
-        }
-        Ok(Self { attempts, phases })
+/// Rows of the outline that are attempts, in its order. A failed job repeats what made one of its attempts fail; only
+/// where no failing attempt is on record is it an attempt itself.
+#[must_use]
+pub fn attempts(outline: &Outline) -> Vec<Row> {
+    let whole = outline.symbols.find(WHOLE_JOB);
+    let is_whole = |row: Row| Some(outline.phase[row as usize]) == whole;
+    let jobs = outline.id(Id::Job);
+    let failing = outline.rows().filter(|row| outline.is_attempt(*row) && outline.is(*row, flag::FAILING));
+    let failed: HashSet<IdHash, foldhash::fast::RandomState> = if whole.is_some() {
+        failing.filter(|row| !is_whole(*row)).map(|row| jobs[row as usize]).collect()
+    } else {
+        HashSet::default()
+    };
+    let echo = |row: Row| is_whole(row) && jobs[row as usize] != 0 && failed.contains(&jobs[row as usize]);
+    outline.rows().filter(|row| outline.is_attempt(*row) && !echo(*row)).collect()
+}
+
+/// Those of `attempts` that share an id with a failing one.
+#[must_use]
+pub fn related(outline: &Outline, attempts: &[Row]) -> Vec<Row> {
+    let seeds: Vec<Row> = attempts.iter().copied().filter(|row| outline.is(*row, flag::FAILING)).collect();
+    let sets: Vec<(Id, Ids)> = SHARED.iter().map(|(own, of_seed)| (*own, ids(outline, *of_seed, &seeds))).collect();
+    let sets: Vec<(&[IdHash], Ids)> =
+        sets.into_iter().filter(|(_, set)| !set.is_empty()).map(|(own, set)| (outline.id(own), set)).collect();
+    let buckets = whole_buckets(outline, &seeds);
+    let belongs = |row: &Row| {
+        let n = *row as usize;
+        outline.is(*row, flag::FAILING)
+            || sets.iter().any(|(own, set)| own[n] != 0 && set.contains(&own[n]))
+            || (names_bucket_only(outline, *row) && buckets.contains(&outline.bucket[n]))
+    };
+    attempts
+        .par_chunks(RUN)
+        .flat_map_iter(|rows| rows.iter().copied().filter(belongs).collect::<Vec<Row>>())
+        .collect()
+}
+
+type Ids = HashSet<IdHash, foldhash::fast::RandomState>;
+
+fn ids(outline: &Outline, id: Id, rows: &[Row]) -> Ids {
+    let column = outline.id(id);
+    rows.iter().map(|row| column[*row as usize]).filter(|id| *id != 0).collect()
+}
+
+/// Calls that name a bucket and nothing in it stand by the bucket.
+fn names_bucket_only(outline: &Outline, row: Row) -> bool {
+    let n = row as usize;
+    outline.bucket[n] != 0 && [Id::Object, Id::Job, Id::Role, Id::Key].iter().all(|id| outline.id(*id)[n] == 0)
+}
+
+fn whole_buckets(outline: &Outline, seeds: &[Row]) -> BTreeSet<Symbol> {
+    seeds.iter().filter(|row| names_bucket_only(outline, **row)).map(|row| outline.bucket[*row as usize]).collect()
+}
+
+impl Related {
+    /// The attempts at `rows` of the outline, numbered as they are in a table that holds the rows `held`.
+    #[must_use]
+    pub fn new(outline: &Outline, rows: &[Row], held: &[Row]) -> Self {
+        let mut numbers: BTreeMap<Symbol, u16> = BTreeMap::new();
+        let mut phases = Vec::new();
+        let attempts = rows.iter().filter_map(|row| {
+            let place = held.binary_search(row).ok().and_then(|n| Row::try_from(n).ok())?;
+            let symbol = outline.phase[*row as usize];
+            let phase = *numbers.entry(symbol).or_insert_with(|| {
+                phases.push(outline.symbols.name(symbol).unwrap_or_default().to_owned());
+                u16::try_from(phases.len() - 1).unwrap_or(u16::MAX)
+            });
+            let (failing, ok) = (outline.is(*row, flag::FAILING), outline.is(*row, flag::OK));
+            Some(Attempt { row: place, phase, failing, ok })
+        });
+        let attempts = attempts.collect();
+        Self { attempts, phases }
     }
 
     /// The name of an attempt's step.
@@ -86,46 +125,4 @@ impl Related {
     pub fn phase(&self, attempt: &Attempt) -> &str {
         &self.phases[attempt.phase as usize]
     }
-}
-
-fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
-    Ok(frame.column("row")?.u32()?.iter().flatten().collect())
-}
-
-fn mark_sharing(
-    marks: &DataFrame,
-    seeds: &DataFrame,
-    left: &str,
-    right: &str,
-    wanted: &mut [bool],
-) -> PolarsResult<()> {
-    let ids = seeds.column(right)?.drop_nulls().unique()?.with_name("id".into());
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let ids = DataFrame::new(ids.len(), vec![ids])?;
-    let found = marks
-        .clone()
-        .lazy()
-        .select([col("row"), col(left)])
-        .join(ids.lazy(), [col(left)], [col("id")], JoinArgs::new(JoinType::Semi))
-        .collect()?;
-    for row in rows(&found)? {
-        wanted[row as usize] = true;
-    }
-    Ok(())
-}
-
-/// Calls that name a bucket and nothing in it stand by the bucket.
-fn mark_whole_buckets(marks: &DataFrame, seeds: &DataFrame, wanted: &mut [bool]) -> PolarsResult<()> {
-    let names_bucket_only = || {
-        col("object_key")
-            .is_null()
-            .and(col("job_id").is_null())
-            .and(col("role_arn").is_null())
-            .and(col("key_arn").is_null())
-    };
-    let seeds = seeds.clone().lazy().filter(names_bucket_only()).collect()?;
-    let marks = marks.clone().lazy().filter(names_bucket_only()).collect()?;
-    mark_sharing(&marks, &seeds, "bucket", "bucket", wanted)
 }

@@ -21,7 +21,6 @@ pub struct EventTable {
     record: UInt64Chunked,
     offset: UInt64Chunked,
     length: UInt64Chunked,
-    fingerprint: UInt64Chunked,
     sha256: BinaryChunked,
 }
 
@@ -44,7 +43,6 @@ impl EventTable {
             record: events.column("record")?.u64()?.clone(),
             offset: events.column("offset")?.u64()?.clone(),
             length: events.column("length")?.u64()?.clone(),
-            fingerprint: events.column("fingerprint")?.u64()?.clone(),
             sha256: events.column("sha256")?.binary()?.clone(),
         })
     }
@@ -53,6 +51,11 @@ impl EventTable {
     #[must_use]
     pub fn len(&self) -> usize {
         self.file.len()
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> std::ops::Range<Row> {
+        0..Row::try_from(self.len()).unwrap_or(Row::MAX)
     }
 
     /// Whether there are none.
@@ -101,12 +104,6 @@ impl EventTable {
     #[must_use]
     pub fn acknowledged(&self, row: Row) -> Option<bool> {
         self.acknowledged.get(row as usize)
-    }
-
-    /// A keyed hash of the raw bytes.
-    #[must_use]
-    pub fn fingerprint(&self, row: Row) -> u64 {
-        self.fingerprint.get(row as usize).unwrap_or(0)
     }
 
     /// The record's SHA-256, where it was computed while reading.

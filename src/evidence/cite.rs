@@ -1,4 +1,4 @@
-//! Going back to the bytes: the SHA-256 of the records a report cites, and the raw bytes of one.
+//! Going back to the bytes: records of a file again, and the SHA-256 of those that a report cites.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use rayon::prelude::*;
 
-use super::{Digest, Encoding, Input, Locator, Place, Stream};
+use super::{Digest, Encoding, Input, Locator, Stream};
 use crate::error::{Error, Result};
 
 /// The hashes of cited records.
@@ -36,55 +36,70 @@ pub fn cite(inputs: &[Input], wanted: impl IntoIterator<Item = Locator>) -> Resu
 
 fn digests(input: &Input, locators: &[Locator]) -> io::Result<Vec<(Locator, Digest)>> {
     let mut reader = RecordReader::open(input)?;
-    locators.iter().map(|locator| Ok((*locator, Digest::of(&reader.read(locator)?)))).collect()
-}
-
-/// The raw bytes of the record at `locator`.
-///
-/// # Errors
-/// The file cannot be read, or is shorter than when it was analysed.
-pub fn read_raw(input: &Input, locator: &Locator) -> Result<Vec<u8>> {
-    RecordReader::open(input)
-        .and_then(|mut reader| reader.read(locator))
-        .map_err(|e| Error::io(&input.label, "reading the record", e))
+    locators.iter().map(|locator| Ok((*locator, Digest::of(reader.read(locator)?)))).collect()
 }
 
 /// Reads records of one file in ascending order: by seeking where the file is plain, by decompressing where it is not.
-enum RecordReader {
-    Plain(File),
-    Packed { stream: Stream, at: u64 },
+pub struct RecordReader {
+    source: Source,
+    /// Bytes of the decompressed stream from `base` on.
+    window: Vec<u8>,
+    base: u64,
 }
+
+enum Source {
+    Plain(File),
+    Packed(Box<Stream>),
+}
+
+/// Bytes of a plain file that are read at a time: records that lie near each other cost one call.
+const WINDOW: u64 = 32 * 1024;
 
 impl RecordReader {
-    fn open(input: &Input) -> io::Result<Self> {
-        let Place::File(path) = &input.place else {
-            return Err(io::Error::other("standard input cannot be read twice"));
-        };
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(input: &Input) -> io::Result<Self> {
         let stream = Stream::open(&input.place)?;
-        Ok(match stream.encoding() {
-            Encoding::Plain => Self::Plain(File::open(path)?),
-            Encoding::Gzip | Encoding::Zstd => Self::Packed { stream, at: 0 },
-        })
+        let source = match stream.encoding() {
+            Encoding::Plain => Source::Plain(File::open(input.place.path())?),
+            Encoding::Gzip | Encoding::Zstd => Source::Packed(Box::new(stream)),
+        };
+        Ok(Self { source, window: Vec::new(), base: 0 })
     }
 
-    fn read(&mut self, locator: &Locator) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Plain(file) => {
+    /// The bytes of the record at `locator`, which must not lie before the one read last.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is shorter than it was.
+    pub fn read(&mut self, locator: &Locator) -> io::Result<&[u8]> {
+        let end = locator.offset + locator.length;
+        if locator.offset < self.base || end > self.base + self.window.len() as u64 {
+            self.fill(locator)?;
+        }
+        let range = locator.offset.checked_sub(self.base).zip(end.checked_sub(self.base));
+        let (start, end) = range.ok_or_else(|| io::Error::other("records out of order"))?;
+        let bytes = usize::try_from(start).ok().zip(usize::try_from(end).ok()).and_then(|(s, e)| self.window.get(s..e));
+        bytes.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn fill(&mut self, locator: &Locator) -> io::Result<()> {
+        match &mut self.source {
+            Source::Plain(file) => {
                 file.seek(SeekFrom::Start(locator.offset))?;
-                exactly(file, locator.length)
+                self.window.clear();
+                file.take(locator.length.max(WINDOW)).read_to_end(&mut self.window)?;
             }
-            Self::Packed { stream, at } => {
-                let gap = locator.offset.checked_sub(*at).ok_or_else(|| io::Error::other("records out of order"))?;
-                io::copy(&mut stream.by_ref().take(gap), &mut io::sink())?;
-                *at = locator.offset + locator.length;
-                exactly(stream, locator.length)
+            Source::Packed(stream) => {
+                let at = self.base + self.window.len() as u64;
+                let gap = locator.offset.checked_sub(at).ok_or_else(|| io::Error::other("records out of order"))?;
+                io::copy(&mut stream.take(gap), &mut io::sink())?;
+                self.window.clear();
+                stream.take(locator.length).read_to_end(&mut self.window)?;
             }
         }
+        self.base = locator.offset;
+        Ok(())
     }
-}
-
-fn exactly(reader: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

@@ -1,7 +1,9 @@
 //! From the paths on the command line to a sorted list of files.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::WalkDir;
 
@@ -11,7 +13,41 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     File(PathBuf),
-    Stdin,
+    /// A private copy of standard input, deleted when the last of its names is dropped: records are read more than once.
+    Stdin(Arc<Spool>),
+}
+
+impl Place {
+    /// The file to open.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Stdin(spool) => &spool.0,
+        }
+    }
+}
+
+/// The copy of standard input.
+#[derive(Debug)]
+pub struct Spool(tempfile::TempPath);
+
+impl PartialEq for Spool {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl Eq for Spool {}
+
+fn spool_stdin() -> Result<Input> {
+    let copy = || -> io::Result<(tempfile::TempPath, u64)> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        let bytes = io::copy(&mut io::stdin().lock(), &mut file)?;
+        Ok((file.into_temp_path(), bytes))
+    };
+    let (path, bytes) = copy().map_err(|e| Error::io("standard input", "copying it to a temporary file", e))?;
+    Ok(Input { label: "-".to_owned(), place: Place::Stdin(Arc::new(Spool(path))), bytes })
 }
 
 /// One input with the name it has in the manifest.
@@ -19,7 +55,7 @@ pub enum Place {
 pub struct Input {
     pub label: String,
     pub place: Place,
-    /// Size as found; 0 for standard input.
+    /// Size as found.
     pub bytes: u64,
 }
 
@@ -42,7 +78,9 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
     let mut by_label = BTreeMap::new();
     for path in paths {
         if path == "-" {
-            by_label.insert("-".to_owned(), Input { label: "-".to_owned(), place: Place::Stdin, bytes: 0 });
+            if !by_label.contains_key("-") {
+                by_label.insert("-".to_owned(), spool_stdin()?);
+            }
         } else if Path::new(path).exists() {
             add_path(Path::new(path), &mut by_label, &mut found)?;
         } else {
@@ -111,7 +149,7 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
     by_length.sort_by_key(|input| (input.label.len(), input.label.clone()));
     let mut seen = std::collections::BTreeSet::new();
     by_length.retain(|input| match &input.place {
-        Place::Stdin => true,
+        Place::Stdin(_) => true,
         Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
     });
     by_length.sort_by(|a, b| a.label.cmp(&b.label));

@@ -43,3 +43,26 @@ pub struct FileEntry {
     pub redacted: u64,
     pub rejects: Vec<Reject>,
 }
+
+impl FileEntry {
+    /// The entry of a file of which nothing has been read yet.
+    #[must_use]
+    pub fn unread(path: &str, bytes: u64) -> Self {
+        Self {
+            path: path.to_owned(),
+            sha256: None,
+            bytes,
+            format: "unreadable".to_owned(),
+            records: 0,
+            parsed: 0,
+            rejected: 0,
+            duplicates: 0,
+            first_time: None,
+            last_time: None,
+            zoneless_times: 0,
+            implausible_times: 0,
+            redacted: 0,
+            rejects: Vec::new(),
+        }
+    }
+}

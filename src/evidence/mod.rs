@@ -13,7 +13,7 @@ mod lines;
 mod shape;
 mod stream;
 
-pub use cite::{Cited, cite, read_raw};
+pub use cite::{Cited, RecordReader, cite};
 pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};

@@ -36,7 +36,7 @@ enum Decoder {
 }
 
 struct Hashing {
-    inner: Box<dyn Read + Send>,
+    inner: File,
     hasher: Sha256,
     bytes: u64,
 }
@@ -56,11 +56,7 @@ impl Stream {
     /// # Errors
     /// The file cannot be opened or its first bytes cannot be read.
     pub fn open(place: &Place) -> io::Result<Self> {
-        let inner: Box<dyn Read + Send> = match place {
-            Place::File(path) => Box::new(File::open(path)?),
-            Place::Stdin => Box::new(io::stdin()),
-        };
-        let hashing = Hashing { inner, hasher: Sha256::new(), bytes: 0 };
+        let hashing = Hashing { inner: File::open(place.path())?, hasher: Sha256::new(), bytes: 0 };
         let mut reader = BufReader::with_capacity(BUFFER, hashing);
         let decoder = match encoding(reader.fill_buf()?) {
             Encoding::Plain => Decoder::Plain(reader),

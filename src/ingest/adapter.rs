@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::event::{Event, EventColumns, Outcome, Text};
+use super::event::{Event, Outcome, Text};
 use super::facts::{Change, ChangeKind, Document, DocumentKind};
 use super::redact::redact;
 use super::time::{AssumedZone, Instant, epoch};
@@ -58,10 +58,15 @@ impl Refusal {
     }
 }
 
-/// What reading produces besides events.
+/// What gathers events: all their columns, or only what one pass over an archive must remember of each.
+pub trait Collect {
+    /// Takes one event of `source`. `fingerprint` is a keyed hash of its raw bytes, only ever compared for equality.
+    fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, fingerprint: u64, sha256: Option<Digest>);
+}
+
+/// What records say besides being events.
 #[derive(Default)]
-pub struct Yield {
-    pub events: EventColumns,
+pub struct Facts {
     pub changes: Vec<Change>,
     pub documents: Vec<Document>,
 }
@@ -79,11 +84,15 @@ pub struct Tally {
 
 /// Where an adapter puts what it reads.
 pub struct Sink<'a> {
-    pub(super) out: &'a mut Yield,
+    pub(super) events: &'a mut dyn Collect,
+    pub(super) facts: &'a mut Facts,
     pub(super) tally: &'a mut Tally,
     pub(super) zone: AssumedZone,
     pub(super) fingerprint: u64,
-    pub(super) sha256: Option<Digest>,
+    /// The record's bytes, where hashing them now is cheaper than going back to them: in packed files.
+    pub(super) packed: Option<&'a [u8]>,
+    /// Whether every event is hashed, not only what is sure to be looked at again.
+    pub(super) hash_events: bool,
     pub(super) source: &'static str,
 }
 
@@ -131,7 +140,8 @@ impl Sink<'_> {
 
     /// Adds an event.
     pub fn event(&mut self, event: &Event<'_>, at: Locator) {
-        self.out.events.push(self.source, event, at, self.fingerprint, self.sha256);
+        let sha256 = self.packed.filter(|_| self.hash_events).map(Digest::of);
+        self.events.event(self.source, event, at, self.fingerprint, sha256);
     }
 
     /// Adds a change that took effect; without a time it cannot be placed before or after anything and is left out.
@@ -143,13 +153,16 @@ impl Sink<'_> {
         at: Locator,
     ) -> Option<&mut Change> {
         let time = time?;
-        self.out.changes.push(Change::new(kind, time, subject.into(), self.source, at));
-        self.out.changes.last_mut()
+        let mut change = Change::new(kind, time, subject.into(), self.source, at);
+        change.sha256 = self.packed.map(Digest::of);
+        self.facts.changes.push(change);
+        self.facts.changes.last_mut()
     }
 
     /// Adds a document of state: a policy, a client, a role.
     pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
-        self.out.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256: self.sha256 });
+        let sha256 = self.packed.map(Digest::of);
+        self.facts.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256 });
     }
 }
 

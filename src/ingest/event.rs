@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use polars::prelude::*;
 
+use super::adapter::Collect;
 use crate::evidence::{Digest, Locator};
 
 /// What became of a call.
@@ -110,7 +111,6 @@ pub struct EventColumns {
     record: Vec<u64>,
     offset: Vec<u64>,
     length: Vec<u64>,
-    fingerprint: Vec<u64>,
     sha256: BinaryChunkedBuilder,
 }
 
@@ -129,23 +129,13 @@ impl Default for EventColumns {
             record: Vec::new(),
             offset: Vec::new(),
             length: Vec::new(),
-            fingerprint: Vec::new(),
             sha256: BinaryChunkedBuilder::new("sha256".into(), 0),
         }
     }
 }
 
-impl EventColumns {
-    /// Appends one event. `fingerprint` is a keyed hash of the raw bytes, only ever compared for equality; `sha256` is
-    /// given where going back to the bytes later would cost more than hashing them now.
-    pub fn push(
-        &mut self,
-        source: &'static str,
-        event: &Event<'_>,
-        at: Locator,
-        fingerprint: u64,
-        sha256: Option<Digest>,
-    ) {
+impl Collect for EventColumns {
+    fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, _: u64, sha256: Option<Digest>) {
         self.time.append_option(event.time);
         self.source.append_value(source);
         self.outcome.append_value(event.outcome.name());
@@ -160,10 +150,11 @@ impl EventColumns {
         self.record.push(at.record);
         self.offset.push(at.offset);
         self.length.push(at.length);
-        self.fingerprint.push(fingerprint);
         self.sha256.append_option(sha256.as_ref().map(|d| &d.0[..]));
     }
+}
 
+impl EventColumns {
     /// Rows so far.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -197,7 +188,6 @@ impl EventColumns {
         columns.push(Column::new("record".into(), self.record));
         columns.push(Column::new("offset".into(), self.offset));
         columns.push(Column::new("length".into(), self.length));
-        columns.push(Column::new("fingerprint".into(), self.fingerprint));
         columns.push(self.sha256.finish().into_series().into());
         DataFrame::new(height, columns)
     }

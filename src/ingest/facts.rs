@@ -67,6 +67,8 @@ pub struct Change {
     pub actor: Option<String>,
     pub source: &'static str,
     pub at: Locator,
+    /// The record's SHA-256, where it was computed while reading.
+    pub sha256: Option<Digest>,
 }
 
 impl Change {
@@ -85,6 +87,7 @@ impl Change {
             actor: None,
             source,
             at,
+            sha256: None,
         }
     }
 

@@ -5,29 +5,41 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::adapter::{Adapter, Record, Refusal, Sink, Table, Tally, Yield};
+use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::{ADAPTERS, Options, rfc3339};
 use crate::evidence::{
-    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Place, Reject, Sample, Shape, Stream, recognise,
+    Chunk, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
 };
 
 /// What all files of a run share.
-pub struct Context<'a> {
+pub struct Context<'a, C> {
     pub options: Options,
     /// Keys of the fingerprints, fresh in each run: nobody can prepare two records that collide.
     pub keys: &'a foldhash::quality::RandomState,
+    /// Makes an empty collector of events.
+    pub collector: &'a (dyn Fn() -> C + Sync),
 }
 
-/// What came out of a run of files, or of one chunk of a large one.
-#[derive(Default)]
-pub struct Part {
-    pub out: Yield,
-    pub files: Vec<FileEntry>,
+/// What came out of a run of files, or of a run of chunks of a large one.
+pub struct Part<C> {
+    pub events: C,
+    pub facts: Facts,
+    pub files: Vec<(FileEntry, Manner)>,
 }
 
-/// Small files are read together, so that thousands of them make few frames.
+/// How the records of a file are read, once it has been recognised.
+#[derive(Clone)]
+pub struct Manner {
+    /// The adapter that recognised the file, asked first for each record.
+    pub adapter: Option<&'static dyn Adapter>,
+    pub table: Option<Table>,
+    /// Whether the file is compressed.
+    pub packed: bool,
+}
+
+/// Small files are read together, so that thousands of them make few parts.
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
-/// Chunks of one file that are parsed at the same time.
+/// Chunks of one file that are parsed at the same time, while as many more are being read.
 const CHUNKS_AT_ONCE: usize = 4;
 
 /// Divides the inputs into runs of about equal size, in order.
@@ -50,8 +62,8 @@ pub fn batches(inputs: &[Input]) -> Vec<Range<usize>> {
 
 /// Reads a run of files.
 #[must_use]
-pub fn read_batch(inputs: &[Input], batch: Range<usize>, context: &Context<'_>) -> Vec<Part> {
-    let mut parts = vec![Part::default()];
+pub fn read_batch<C: Collect + Send>(inputs: &[Input], batch: Range<usize>, context: &Context<'_, C>) -> Vec<Part<C>> {
+    let mut parts = vec![part(context)];
     for n in batch {
         #[expect(clippy::cast_possible_truncation, reason = "four thousand million files would not fit a run")]
         read_file(&inputs[n], n as u32, context, &mut parts);
@@ -59,30 +71,21 @@ pub fn read_batch(inputs: &[Input], batch: Range<usize>, context: &Context<'_>) 
     parts
 }
 
-fn read_file(input: &Input, file: u32, context: &Context<'_>, parts: &mut Vec<Part>) {
-    let mut entry = FileEntry {
-        path: input.label.clone(),
-        sha256: None,
-        bytes: input.bytes,
-        format: "unreadable".to_owned(),
-        records: 0,
-        parsed: 0,
-        rejected: 0,
-        duplicates: 0,
-        first_time: None,
-        last_time: None,
-        zoneless_times: 0,
-        implausible_times: 0,
-        redacted: 0,
-        rejects: Vec::new(),
-    };
+fn part<C>(context: &Context<'_, C>) -> Part<C> {
+    Part { events: (context.collector)(), facts: Facts::default(), files: Vec::new() }
+}
+
+fn read_file<C: Collect + Send>(input: &Input, file: u32, context: &Context<'_, C>, parts: &mut Vec<Part<C>>) {
+    let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
-    let outcome = Stream::open(&input.place)
-        .map(|stream| read_stream(input, file, stream, context, parts, &mut entry, &mut tally));
-    if let Err(error) = outcome {
-        let reason = format!("the file cannot be opened: {error}; check its permissions");
-        entry.rejects.push(Reject { record: 0, offset: 0, reason });
-    }
+    let manner = match Stream::open(&input.place) {
+        Ok(stream) => read_stream(file, stream, context, parts, &mut entry, &mut tally),
+        Err(error) => {
+            let reason = format!("the file cannot be opened: {error}; check its permissions");
+            entry.rejects.push(Reject { record: 0, offset: 0, reason });
+            Manner { adapter: None, table: None, packed: false }
+        }
+    };
     entry.rejects.sort_by_key(|reject| reject.record);
     entry.parsed = tally.parsed;
     entry.rejected = entry.rejects.len() as u64;
@@ -92,21 +95,17 @@ fn read_file(input: &Input, file: u32, context: &Context<'_>, parts: &mut Vec<Pa
     entry.zoneless_times = tally.zoneless;
     entry.implausible_times = tally.implausible;
     entry.redacted = tally.redacted;
-    parts.last_mut().expect("there is always a part").files.push(entry);
+    parts.last_mut().expect("there is always a part").files.push((entry, manner));
 }
 
-fn read_stream(
-    input: &Input,
+fn read_stream<C: Collect + Send>(
     file: u32,
     mut stream: Stream,
-    context: &Context<'_>,
-    parts: &mut Vec<Part>,
+    context: &Context<'_, C>,
+    parts: &mut Vec<Part<C>>,
     entry: &mut FileEntry,
     tally: &mut Tally,
-) {
-    // Packed files and standard input are hashed record by record now: going back to them later costs more, or is
-    // impossible. Plain files are read again where a record is cited.
-    let hash_now = stream.encoding() != Encoding::Plain || input.place == Place::Stdin;
+) -> Manner {
     let mut framer = Framer::new(&mut stream, context.options.limits);
     let (head, whole) = framer.head();
     let (shape, sample) = recognise(head, whole);
@@ -120,20 +119,27 @@ fn read_stream(
         Shape::Csv { delimiter, header } => Some(Table { delimiter, header }),
         _ => None,
     };
-    let reader = Reader { file, adapter, table, hash_now, context };
-    loop {
-        let chunks: Vec<Chunk> = (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(&mut stream)).collect();
-        let Some(last) = parts.last_mut().filter(|_| !chunks.is_empty()) else { break };
+    let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
+    let reader = Reader { file, manner: &manner, options: context.options, keys: context.keys, hash_events: false };
+    let mut next = |stream: &mut Stream| -> Vec<Chunk> {
+        (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
+    };
+    let mut chunks = next(&mut stream);
+    while let Some(last) = parts.last_mut().filter(|_| !chunks.is_empty()) {
         if let [chunk] = &chunks[..] {
-            reader.parse(chunk, &mut last.out, &mut entry.rejects, tally);
+            reader.parse(chunk, last, &mut entry.rejects, tally);
+            chunks = next(&mut stream);
             continue;
         }
-        let read: Vec<(Part, FileEntryDelta)> = chunks.par_iter().map(|chunk| reader.read_apart(chunk)).collect();
-        for (part, delta) in read {
+        // One core reads and hashes ahead while the others parse.
+        let apart = || chunks.par_iter().map(|chunk| reader.read_apart(chunk, context)).collect::<Vec<_>>();
+        let (ahead, read) = rayon::join(|| next(&mut stream), apart);
+        for (part, rejects, more) in read {
             parts.push(part);
-            entry.rejects.extend(delta.rejects);
-            add(tally, &delta.tally);
+            entry.rejects.extend(rejects);
+            add(tally, &more);
         }
+        chunks = ahead;
     }
     match stream.finish() {
         Ok((digest, bytes)) => {
@@ -146,6 +152,7 @@ fn read_stream(
             entry.rejects.push(Reject { record, offset: 0, reason });
         }
     }
+    manner
 }
 
 fn format_name(shape: &Shape) -> String {
@@ -171,30 +178,24 @@ fn add(tally: &mut Tally, more: &Tally) {
     tally.redacted += more.redacted;
 }
 
-#[derive(Default)]
-struct FileEntryDelta {
-    rejects: Vec<Reject>,
-    tally: Tally,
-}
-
 /// Parses the records of one file.
-struct Reader<'a> {
-    file: u32,
-    /// The adapter that recognised the file, asked first for each record.
-    adapter: Option<&'static dyn Adapter>,
-    table: Option<Table>,
-    hash_now: bool,
-    context: &'a Context<'a>,
+pub struct Reader<'a> {
+    pub file: u32,
+    pub manner: &'a Manner,
+    pub options: Options,
+    pub keys: &'a foldhash::quality::RandomState,
+    /// Whether the events of packed files are hashed on the way.
+    pub hash_events: bool,
 }
 
 impl Reader<'_> {
-    fn read_apart(&self, chunk: &Chunk) -> (Part, FileEntryDelta) {
-        let (mut part, mut delta) = (Part::default(), FileEntryDelta::default());
-        self.parse(chunk, &mut part.out, &mut delta.rejects, &mut delta.tally);
-        (part, delta)
+    fn read_apart<C: Collect>(&self, chunk: &Chunk, context: &Context<'_, C>) -> (Part<C>, Vec<Reject>, Tally) {
+        let (mut part, mut rejects, mut tally) = (part(context), Vec::new(), Tally::default());
+        self.parse(chunk, &mut part, &mut rejects, &mut tally);
+        (part, rejects, tally)
     }
 
-    fn parse(&self, chunk: &Chunk, out: &mut Yield, rejects: &mut Vec<Reject>, tally: &mut Tally) {
+    fn parse<C: Collect>(&self, chunk: &Chunk, part: &mut Part<C>, rejects: &mut Vec<Reject>, tally: &mut Tally) {
         rejects.extend(chunk.rejects.iter().cloned());
         for span in &chunk.spans {
             let bytes = &chunk.bytes[span.start..span.end];
@@ -204,31 +205,45 @@ impl Reader<'_> {
                 offset: chunk.base + span.start as u64,
                 length: bytes.len() as u64,
             };
-            match self.read(bytes, at, out, tally) {
+            match self.read(bytes, at, &mut part.events, &mut part.facts, tally) {
                 Ok(()) => tally.parsed += 1,
                 Err(reason) => rejects.push(Reject { record: at.record, offset: at.offset, reason }),
             }
         }
     }
 
-    fn read(&self, bytes: &[u8], at: Locator, out: &mut Yield, tally: &mut Tally) -> Result<(), String> {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read(
+        &self,
+        bytes: &[u8],
+        at: Locator,
+        events: &mut dyn Collect,
+        facts: &mut Facts,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
-        if self.table.is_some() && self.adapter.is_none() {
+        let Manner { adapter: first, table, packed } = self.manner;
+        let first = *first;
+        if table.is_some() && first.is_none() {
             return Err(
                 "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
             );
         }
-        let record = Record { bytes, text, at, table: self.table.as_ref() };
+        let record = Record { bytes, text, at, table: table.as_ref() };
         let mut sink = Sink {
-            out,
+            events,
+            facts,
             tally,
-            zone: self.context.options.zone,
-            fingerprint: self.context.keys.hash_one(bytes),
-            sha256: self.hash_now.then(|| Digest::of(bytes)),
+            zone: self.options.zone,
+            fingerprint: self.keys.hash_one(bytes),
+            packed: packed.then_some(bytes),
+            hash_events: self.hash_events,
             source: "",
         };
-        let first = self.adapter;
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
         for adapter in first.into_iter().chain(others) {
             sink.source = adapter.name();

@@ -12,6 +12,7 @@ mod genesys_audit;
 mod loose;
 pub mod policy_json;
 mod redact;
+mod reread;
 pub mod scopes;
 mod snapshot;
 mod status;
@@ -20,16 +21,17 @@ mod trail_fields;
 mod trail_record;
 mod vault_audit;
 
-use polars::prelude::*;
+use foldhash::quality::RandomState;
 use rayon::prelude::*;
 
-pub use adapter::{Adapter, Record, Refusal, Sink};
+pub use adapter::{Adapter, Collect, Record, Refusal, Sink};
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
+pub use file::Manner;
 pub use fold::fold;
+pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, rfc3339};
 
-use crate::error::{Error, Result};
 use crate::evidence::{FileEntry, Input, Limits};
 
 /// The sources, in the order in which they are asked whether a file is theirs.
@@ -48,23 +50,29 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// Everything that was read.
+/// What was read of an archive besides its events.
+#[derive(Default)]
 pub struct Ingested {
-    /// One row per event, in the order of the files and of the records in them.
-    pub events: DataFrame,
     pub changes: Vec<Change>,
     pub documents: Vec<Document>,
     pub files: Vec<FileEntry>,
+    /// How to read records of each file again.
+    pub manners: Vec<Manner>,
 }
 
-/// Reads all inputs. `progress` is told the size as found of every file that is done with.
-///
-/// # Errors
-/// Only if the columns do not fit together, which would be a defect; what cannot be read is in `files`.
-pub fn ingest(inputs: &[Input], options: Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ingested> {
-    let keys = foldhash::quality::RandomState::default();
-    let context = file::Context { options, keys: &keys };
-    let parts: Vec<file::Part> = file::batches(inputs)
+/// Reads all inputs, their events into collectors that `collector` makes; these come back in the order of the files and
+/// of the records in them. `progress` is told the size as found of every file that is done with. What cannot be read is
+/// in `files`.
+#[must_use]
+pub fn ingest<C: Collect + Send>(
+    inputs: &[Input],
+    options: Options,
+    keys: &RandomState,
+    collector: &(dyn Fn() -> C + Sync),
+    progress: &(dyn Fn(u64) + Sync),
+) -> (Vec<C>, Ingested) {
+    let context = file::Context { options, keys, collector };
+    let parts: Vec<file::Part<C>> = file::batches(inputs)
         .into_par_iter()
         .flat_map_iter(|batch| {
             let part = file::read_batch(inputs, batch.clone(), &context);
@@ -72,31 +80,16 @@ pub fn ingest(inputs: &[Input], options: Options, progress: &(dyn Fn(u64) + Sync
             part
         })
         .collect();
-    merge(parts).map_err(Error::frame("ingest"))
-}
-
-fn merge(parts: Vec<file::Part>) -> PolarsResult<Ingested> {
-    let mut events: Option<DataFrame> = None;
-    let mut ingested =
-        Ingested { events: DataFrame::default(), changes: Vec::new(), documents: Vec::new(), files: Vec::new() };
+    let (mut events, mut ingested) = (Vec::with_capacity(parts.len()), Ingested::default());
     for part in parts {
-        let frame = part.out.events.finish()?;
-        match &mut events {
-            None => events = Some(frame),
-            Some(events) => {
-                events.vstack_mut_owned(frame)?;
-            }
+        events.push(part.events);
+        ingested.changes.extend(part.facts.changes);
+        ingested.documents.extend(part.facts.documents);
+        for (entry, manner) in part.files {
+            ingested.files.push(entry);
+            ingested.manners.push(manner);
         }
-        ingested.changes.extend(part.out.changes);
-        ingested.documents.extend(part.out.documents);
-        ingested.files.extend(part.files);
     }
-    let mut events = match events {
-        Some(events) => events,
-        None => EventColumns::default().finish()?,
-    };
-    events.rechunk_mut_par();
-    ingested.events = events;
     ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
-    Ok(ingested)
+    (events, ingested)
 }

@@ -74,7 +74,7 @@ pub struct FailureReport {
 pub fn reports(evidence: &Evidence, verdicts: &[Verdict]) -> Result<Vec<FailureReport>> {
     let cited: BTreeSet<Locator> =
         verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-    let digests = digests(evidence, cited)?;
+    let digests = digests(evidence, &evidence.correlated.table, &cited)?;
     let failures = evidence.correlated.failures.iter().zip(verdicts);
     Ok(failures.map(|(failure, verdict)| report(failure, verdict, &digests)).collect())
 }

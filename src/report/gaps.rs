@@ -1,8 +1,8 @@
 //! What the evidence should hold and does not.
 
-use polars::prelude::*;
 use serde::Serialize;
 
+use crate::correlate::{Job, Jobs};
 use crate::ingest::rfc3339;
 
 /// Something that is missing.
@@ -16,32 +16,14 @@ pub struct Gap {
     pub detail: String,
 }
 
-/// Finds the gaps in the events, in order of time.
-///
-/// # Errors
-/// Polars cannot evaluate the selection.
-pub fn find(events: &DataFrame) -> PolarsResult<Vec<Gap>> {
-    let is = |step: &str| col("step").eq(lit(step));
-    let ended = is("job.completed").or(is("job.failed"));
-    let frame = events
-        .select(["job_id", "step", "time"])?
-        .lazy()
-        .filter(col("job_id").is_not_null())
-        .group_by([col("job_id")])
-        .agg([
-            is("job.started").any(true).alias("started"),
-            ended.any(true).alias("ended"),
-            col("time").cast(DataType::Int64).max().alias("last"),
-        ])
-        .filter(col("started").and(col("ended").not()))
-        .sort(["last", "job_id"], SortMultipleOptions::default())
-        .collect()?;
-    let (job, last) = (frame.column("job_id")?.str()?, frame.column("last")?.i64()?);
-    let gap = |(job, last): (Option<&str>, Option<i64>)| Gap {
+/// Finds the gaps, in order of time.
+#[must_use]
+pub fn find(jobs: &Jobs) -> Vec<Gap> {
+    let gap = |job: &Job| Gap {
         kind: "job_without_end",
-        job_id: job.map(str::to_owned),
-        after: last.map(rfc3339),
+        job_id: Some(job.id.to_string()),
+        after: job.last.map(rfc3339),
         detail: "the job starts, and neither its completion nor its failure is on record".to_owned(),
     };
-    Ok(job.iter().zip(last.iter()).map(gap).collect())
+    jobs.without_end().into_iter().map(gap).collect()
 }

@@ -24,10 +24,10 @@ pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{Pack, classify};
-use crate::correlate::{ClockOffset, Correlated, align, correlate};
+use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial};
-use crate::ingest::{Ingested, Options, ingest};
+use crate::ingest::{Ingested, Options};
 
 /// The whole result.
 #[derive(Debug, Serialize)]
@@ -116,8 +116,8 @@ pub struct Evidence {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
-    /// Clocks of the sources against that of the trail.
-    pub clocks: Vec<ClockOffset>,
+    /// How it was read.
+    pub options: Options,
 }
 
 impl Evidence {
@@ -128,20 +128,32 @@ impl Evidence {
     pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
         let discovery = discover(paths)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
-        let mut ingested = ingest(&discovery.inputs, options, &|bytes| progress.done(bytes))?;
+        let (outline, mut ingested) =
+            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes));
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
-        let clocks = align(&mut ingested).map_err(Error::frame("correlate"))?;
-        let correlated = correlate(&ingested, &discovery.inputs, &rules.pack.operations)?;
+        let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
         let repeated: BTreeSet<Locator> =
-            correlated.duplicates.iter().map(|row| correlated.table.locator(*row)).collect();
+            correlated.duplicates.iter().map(|row| correlated.outline.at[*row as usize]).collect();
         for at in &repeated {
             ingested.files[at.file as usize].duplicates += 1;
         }
         ingested.changes.retain(|change| !repeated.contains(&change.at));
         ingested.documents.retain(|document| !repeated.contains(&document.at));
-        Ok(Self { discovery, ingested, correlated, clocks })
+        Ok(Self { discovery, ingested, correlated, options })
+    }
+}
+
+impl Evidence {
+    /// All columns of the events at `rows` (ascending) of the outline.
+    ///
+    /// # Errors
+    /// A file cannot be read again, or is not what it was.
+    pub fn table(&self, rows: &[Row]) -> Result<EventTable> {
+        let Correlated { outline, clocks, .. } = &self.correlated;
+        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options, clocks);
+        correlate::table(outline, rows, &reread)
     }
 }
 
@@ -180,9 +192,9 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
     let evidence = Evidence::read(paths, options, rules, progress)?;
     let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
     let failures = failure::reports(&evidence, &verdicts)?;
-    let gaps = gaps::find(&evidence.ingested.events).map_err(Error::frame("report"))?;
+    let gaps = gaps::find(&evidence.correlated.outline.jobs);
     let summary = Summary::new(&evidence, &failures);
-    let Evidence { discovery, ingested, clocks, .. } = evidence;
+    let Evidence { discovery, ingested, correlated, .. } = evidence;
     let manifest = ingested
         .files
         .iter()
@@ -200,7 +212,7 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
         coverage: Coverage {
             files: ingested.files,
             gaps,
-            clocks,
+            clocks: correlated.clocks.offsets,
             skipped: discovery.skipped,
             unreadable: discovery.unreadable,
         },

@@ -1,30 +1,26 @@
 //! Record ids of cited records.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::Evidence;
+use crate::correlate::EventTable;
 use crate::error::Result;
-use crate::evidence::{Cited, Digest, Locator, cite};
+use crate::evidence::{Cited, Locator, cite};
+use crate::ingest::Ingested;
 
-/// Finds the SHA-256 of every record in `wanted`: computed while reading where the file is packed, else by going back.
+/// Finds the SHA-256 of every record in `wanted`, those of `table` among them: computed while reading where the file is
+/// packed, else by going back.
 ///
 /// # Errors
 /// A file cannot be read again.
-pub fn digests(evidence: &Evidence, wanted: BTreeSet<Locator>) -> Result<Cited> {
-    let table = &evidence.correlated.table;
-    let mut known: HashMap<Locator, Digest> = HashMap::new();
-    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
-    for row in 0..table.len() as u32 {
-        if let Some(digest) = table.sha256(row) {
-            let at = table.locator(row);
-            if wanted.contains(&at) {
-                known.insert(at, digest);
-            }
-        }
-    }
-    known.extend(evidence.ingested.documents.iter().filter_map(|d| Some((d.at, d.sha256?))));
-    let missing = wanted.into_iter().filter(|at| !known.contains_key(at));
-    let read = cite(&evidence.discovery.inputs, missing)?;
+pub fn digests(evidence: &Evidence, table: &EventTable, wanted: &BTreeSet<Locator>) -> Result<Cited> {
+    let Ingested { changes, documents, .. } = &evidence.ingested;
+    let of_rows = table.rows().filter_map(|row| Some((table.locator(row), table.sha256(row)?)));
+    let of_changes = changes.iter().filter_map(|change| Some((change.at, change.sha256?)));
+    let of_documents = documents.iter().filter_map(|document| Some((document.at, document.sha256?)));
+    let all = of_rows.chain(of_changes).chain(of_documents);
+    let mut known: Cited = all.filter(|(at, _)| wanted.contains(at)).collect();
+    let read = cite(&evidence.discovery.inputs, wanted.iter().copied().filter(|at| !known.contains_key(at)))?;
     known.extend(read);
     Ok(known)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Evidence;
 use super::record_ids::digests;
-use crate::correlate::Row;
+use crate::correlate::{EventTable, Id, IdHash, Row, Symbol, flag};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
@@ -41,60 +41,80 @@ pub struct Timeline {
 }
 
 /// Ids by which a record without the job's id belongs to it.
-const SHARED: [Text; 6] =
-    [Text::RecordingId, Text::ObjectKey, Text::RequestId, Text::CorrelationId, Text::HoldId, Text::ConversationId];
+const SHARED: [(Id, Text); 6] = [
+    (Id::Recording, Text::RecordingId),
+    (Id::Object, Text::ObjectKey),
+    (Id::Request, Text::RequestId),
+    (Id::Correlation, Text::CorrelationId),
+    (Id::Hold, Text::HoldId),
+    (Id::Conversation, Text::ConversationId),
+];
 
 /// Builds the timeline of `job`.
 ///
 /// # Errors
-/// No record names the job, or a cited record cannot be read again.
+/// No record names the job, or a record cannot be read again.
 pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
-    let table = &evidence.correlated.table;
-    #[expect(clippy::cast_possible_truncation, reason = "polars frames hold fewer than 2^32 rows")]
-    let all = 0..table.len() as u32;
-    let own: Vec<Row> = all.clone().filter(|row| table.text(Text::JobId, *row) == Some(job)).collect();
-    if own.is_empty() {
+    let outline = &evidence.correlated.outline;
+    let job_hash = outline.hash(job);
+    if !outline.id(Id::Job).contains(&job_hash) {
         let reason = "no record names this job; `holdtrace analyze --format csv` lists those that failed".to_owned();
         return Err(Error::Usage { what: format!("--job {job}"), reason });
     }
-    let ids = |column| -> BTreeSet<&str> { own.iter().filter_map(|row| table.text(column, *row)).collect() };
-    let shared: Vec<(Text, BTreeSet<&str>)> = SHARED.into_iter().map(|column| (column, ids(column))).collect();
-    let failures = evidence.correlated.failures.iter().filter(|f| f.job_id.as_deref() == Some(job));
-    let linked: BTreeSet<Row> = failures.flat_map(|f| f.attempts.iter().copied()).collect();
-    let changed = changes(evidence, &own);
-    let mut rows: Vec<(Row, String)> = Vec::new();
-    for row in all.filter(|row| evidence.correlated.duplicates.binary_search(row).is_err()) {
-        let by = || {
-            if table.text(Text::JobId, row).is_some() {
-                return (table.text(Text::JobId, row) == Some(job)).then(|| "job_id".to_owned());
-            }
-            let by_id = shared.iter().find(|(column, ids)| table.text(*column, row).is_some_and(|id| ids.contains(id)));
-            by_id
-                .map(|(column, _)| crate::ingest::TEXT_COLUMNS[*column as usize].to_owned())
-                .or_else(|| (table.text(Text::SessionName, row) == Some(job)).then(|| "session_name".to_owned()))
-                .or_else(|| linked.contains(&row).then(|| "the failure it is about".to_owned()))
-                .or_else(|| changed.iter().find(|(at, _)| *at == table.locator(row)).map(|(_, what)| what.clone()))
-        };
-        rows.extend(by().map(|by| (row, by)));
-    }
-    rows.sort_by_key(|(row, _)| (table.time(*row).is_none(), table.time(*row), table.locator(*row)));
-    let digests = digests(evidence, rows.iter().map(|(row, _)| table.locator(*row)).collect())?;
-    let entries = rows.into_iter().map(|(row, by)| {
-        let at = table.locator(row);
-        entry(evidence, row, by, digests.get(&at).map(Digest::record_id))
+    let changed = changes(evidence, job);
+    let joined = joined(evidence, job, &changed);
+    let (held, by): (Vec<Row>, Vec<String>) = joined.into_iter().unzip();
+    let table = evidence.table(&held)?;
+    let mut rows: Vec<Row> = table.rows().collect();
+    rows.sort_by_key(|row| (table.time(*row).is_none(), table.time(*row), table.locator(*row)));
+    let digests = digests(evidence, &table, &rows.iter().map(|row| table.locator(*row)).collect())?;
+    let entries = rows.into_iter().map(|row| {
+        let id = digests.get(&table.locator(row)).map(Digest::record_id);
+        entry(evidence, &table, row, by[row as usize].clone(), id)
     });
     Ok(Timeline { job_id: job.to_owned(), entries: entries.collect() })
 }
 
+/// The rows of the outline that belong to `job`, ascending, and by what.
+fn joined(evidence: &Evidence, job: &str, changed: &[(Locator, String)]) -> Vec<(Row, String)> {
+    let (outline, table) = (&evidence.correlated.outline, &evidence.correlated.table);
+    let job_hash = outline.hash(job);
+    let jobs = outline.id(Id::Job);
+    let own = || outline.rows().filter(|row| jobs[*row as usize] == job_hash);
+    let ids = |id: Id| -> BTreeSet<IdHash> { own().map(|row| outline.id(id)[row as usize]).filter(|h| *h != 0).collect() };
+    let shared = SHARED.map(|(id, column)| (id, column, ids(id)));
+    let failures = evidence.correlated.failures.iter().filter(|f| f.job_id.as_deref() == Some(job));
+    let linked: BTreeSet<Locator> =
+        failures.flat_map(|f| f.attempts.iter().map(|row| table.locator(*row))).collect();
+    let by = |row: Row| {
+        let (n, at) = (row as usize, outline.at[row as usize]);
+        if jobs[n] != 0 {
+            return (jobs[n] == job_hash).then(|| "job_id".to_owned());
+        }
+        let by_id = shared.iter().find(|(id, _, ids)| ids.contains(&outline.id(*id)[n]));
+        by_id
+            .map(|(_, column, _)| crate::ingest::TEXT_COLUMNS[*column as usize].to_owned())
+            .or_else(|| (outline.id(Id::Session)[n] == job_hash).then(|| "session_name".to_owned()))
+            .or_else(|| linked.contains(&at).then(|| "the failure it is about".to_owned()))
+            .or_else(|| changed.iter().find(|(change, _)| *change == at).map(|(_, what)| what.clone()))
+    };
+    outline.rows().filter(|row| !outline.is(*row, flag::DUPLICATE)).filter_map(|row| Some((row, by(row)?))).collect()
+}
+
 /// Changes to the job's caller and bucket from its first to its last record.
-fn changes(evidence: &Evidence, own: &[Row]) -> Vec<(Locator, String)> {
-    let table = &evidence.correlated.table;
-    let times: Vec<i64> = own.iter().filter_map(|row| table.time(*row)).collect();
-    let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Vec::new() };
-    let of = |column| -> BTreeSet<&str> { own.iter().filter_map(|row| table.text(column, *row)).collect() };
-    let (callers, buckets) = (of(Text::Principal), of(Text::Bucket));
+fn changes(evidence: &Evidence, job: &str) -> Vec<(Locator, String)> {
+    let outline = &evidence.correlated.outline;
+    let hash = outline.hash(job);
+    let own = || outline.rows().filter(|row| outline.id(Id::Job)[*row as usize] == hash);
+    let times = || own().filter_map(|row| outline.time(row));
+    let (Some(first), Some(last)) = (times().min(), times().max()) else { return Vec::new() };
+    let of = |column: &[Symbol]| -> BTreeSet<&str> {
+        let symbols: BTreeSet<Symbol> = own().map(|row| column[row as usize]).collect();
+        symbols.into_iter().filter_map(|symbol| outline.symbols.name(symbol)).collect()
+    };
+    let (callers, buckets) = (of(&outline.principal), of(&outline.bucket));
     let is_of = |change: &Change, ids: &BTreeSet<&str>| ids.iter().any(|id| change.is_of(id));
-    let within = evidence.ingested.changes.iter().filter(|c| (*first..=*last).contains(&c.time));
+    let within = evidence.ingested.changes.iter().filter(|c| (first..=last).contains(&c.time));
     within
         .filter_map(|change| {
             let what = match change.kind {
@@ -109,8 +129,13 @@ fn changes(evidence: &Evidence, own: &[Row]) -> Vec<(Locator, String)> {
         .collect()
 }
 
-fn entry(evidence: &Evidence, row: Row, joined_by: String, record_id: Option<String>) -> TimelineEntry {
-    let table = &evidence.correlated.table;
+fn entry(
+    evidence: &Evidence,
+    table: &EventTable,
+    row: Row,
+    joined_by: String,
+    record_id: Option<String>,
+) -> TimelineEntry {
     let text = |column| table.text(column, row).map(str::to_owned);
     let at = table.locator(row);
     TimelineEntry {

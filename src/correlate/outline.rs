@@ -1,0 +1,278 @@
+//! The outline of an archive: what one pass over it keeps of every event, some 170 bytes, however long the record is.
+//!
+//! Ids are kept as keyed 64-bit hashes and recurring names as numbers; whatever a report says is read again from the
+//! records themselves. The keys are fresh in each run: nobody can prepare two ids that are taken for one, and by chance
+//! it happens once in some hundred million archives of a million records.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+
+use super::jobs::{Jobs, Statements};
+use super::steps::{self, Steps, TRAIL};
+use super::symbols::{Symbol, Symbols};
+use super::table::Row;
+use crate::evidence::{Digest, Locator};
+use crate::ingest::{Collect, Event, Outcome, Text, Wanted};
+
+/// The columns whose values tie records together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Id {
+    Job,
+    Session,
+    Recording,
+    Conversation,
+    Object,
+    Role,
+    Key,
+    Request,
+    Correlation,
+    Hold,
+}
+
+const IDS: [(Id, Text); 10] = [
+    (Id::Job, Text::JobId),
+    (Id::Session, Text::SessionName),
+    (Id::Recording, Text::RecordingId),
+    (Id::Conversation, Text::ConversationId),
+    (Id::Object, Text::ObjectKey),
+    (Id::Role, Text::RoleArn),
+    (Id::Key, Text::KeyArn),
+    (Id::Request, Text::RequestId),
+    (Id::Correlation, Text::CorrelationId),
+    (Id::Hold, Text::HoldId),
+];
+
+/// An id's keyed hash; 0 where the record has none.
+pub type IdHash = u64;
+
+/// What else is to be known of an event, bit by bit.
+pub mod flag {
+    pub const FAILING: u8 = 1;
+    pub const OK: u8 = 2;
+    pub const TRAIL: u8 = 4;
+    pub const PROBE: u8 = 8;
+    /// It got through with the hold not acknowledged.
+    pub const UNACKNOWLEDGED: u8 = 16;
+    /// It repeats an earlier one.
+    pub const DUPLICATE: u8 = 32;
+}
+
+/// Stands for an unknown time.
+pub const NO_TIME: i64 = i64::MIN;
+
+/// One entry an event, column by column, in the order of the archive.
+pub struct Outline {
+    pub keys: RandomState,
+    steps: Arc<Steps>,
+    pub symbols: Symbols,
+    /// Microseconds since 1970, UTC.
+    pub time: Vec<i64>,
+    pub flags: Vec<u8>,
+    pub source: Vec<Symbol>,
+    /// The step it is an attempt at; 0 for events that are none.
+    pub phase: Vec<Symbol>,
+    /// The step as the source names it.
+    pub step: Vec<Symbol>,
+    pub principal: Vec<Symbol>,
+    pub bucket: Vec<Symbol>,
+    pub region: Vec<Symbol>,
+    ids: [Vec<IdHash>; IDS.len()],
+    /// Hash of the source's own id of the record.
+    pub uid: Vec<IdHash>,
+    pub fingerprint: Vec<u64>,
+    pub at: Vec<Locator>,
+    pub jobs: Jobs,
+    pub statements: Statements,
+}
+
+impl Outline {
+    /// An empty one.
+    #[must_use]
+    pub fn new(keys: RandomState, steps: Arc<Steps>) -> Self {
+        Self {
+            keys,
+            steps,
+            symbols: Symbols::default(),
+            time: Vec::new(),
+            flags: Vec::new(),
+            source: Vec::new(),
+            phase: Vec::new(),
+            step: Vec::new(),
+            principal: Vec::new(),
+            bucket: Vec::new(),
+            region: Vec::new(),
+            ids: Default::default(),
+            uid: Vec::new(),
+            fingerprint: Vec::new(),
+            at: Vec::new(),
+            jobs: Jobs::default(),
+            statements: Statements::default(),
+        }
+    }
+
+    /// Number of events.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> std::ops::Range<Row> {
+        0..Row::try_from(self.len()).unwrap_or(Row::MAX)
+    }
+
+    /// The hashes in an id column.
+    #[must_use]
+    pub fn id(&self, id: Id) -> &[IdHash] {
+        &self.ids[id as usize]
+    }
+
+    /// The hash of an id.
+    #[must_use]
+    pub fn hash(&self, text: &str) -> IdHash {
+        hash(&self.keys, text)
+    }
+
+    /// Whether an event has a flag.
+    #[must_use]
+    pub fn is(&self, row: Row, flag: u8) -> bool {
+        self.flags[row as usize] & flag != 0
+    }
+
+    /// An event's time, if it is known.
+    #[must_use]
+    pub fn time(&self, row: Row) -> Option<i64> {
+        Some(self.time[row as usize]).filter(|time| *time != NO_TIME)
+    }
+
+    /// Whether an event is an attempt at a step, and the only record of it in its source.
+    #[must_use]
+    pub fn is_attempt(&self, row: Row) -> bool {
+        self.phase[row as usize] != 0 && !self.is(row, flag::DUPLICATE)
+    }
+
+    /// What is needed to read an event again.
+    #[must_use]
+    pub fn wanted(&self, row: Row) -> Wanted {
+        Wanted { at: self.at[row as usize], fingerprint: self.fingerprint[row as usize] }
+    }
+
+    /// Appends the outlines of the parts of an archive in their order.
+    #[must_use]
+    pub fn joined(keys: RandomState, steps: Arc<Steps>, parts: Vec<Self>) -> Self {
+        let mut all = Self::new(keys, steps);
+        for part in parts {
+            all.append(part);
+        }
+        all
+    }
+
+    fn append(&mut self, mut part: Self) {
+        let numbers = self.symbols.merge(&part.symbols);
+        let columns = |outline: &mut Self| {
+            [
+                std::mem::take(&mut outline.source),
+                std::mem::take(&mut outline.phase),
+                std::mem::take(&mut outline.step),
+                std::mem::take(&mut outline.principal),
+                std::mem::take(&mut outline.bucket),
+                std::mem::take(&mut outline.region),
+            ]
+        };
+        let (mut held, more) = (columns(self), columns(&mut part));
+        for (column, more) in held.iter_mut().zip(more) {
+            column.extend(more.into_iter().map(|symbol| numbers[symbol as usize]));
+        }
+        [self.source, self.phase, self.step, self.principal, self.bucket, self.region] = held;
+        self.time.append(&mut part.time);
+        self.flags.append(&mut part.flags);
+        for (column, mut more) in self.ids.iter_mut().zip(part.ids) {
+            column.append(&mut more);
+        }
+        self.uid.append(&mut part.uid);
+        self.fingerprint.append(&mut part.fingerprint);
+        self.at.append(&mut part.at);
+        self.jobs.merge(part.jobs, &numbers);
+        self.statements.merge(part.statements, &numbers);
+    }
+
+    /// The number of a text that is likely to be the same as in the record before.
+    fn symbol(&mut self, text: Option<&str>, before: Option<Symbol>) -> Symbol {
+        let Some(text) = text else { return 0 };
+        match before.filter(|symbol| self.symbols.name(*symbol) == Some(text)) {
+            Some(symbol) => symbol,
+            None => self.symbols.of(text),
+        }
+    }
+}
+
+fn hash(keys: &RandomState, text: &str) -> IdHash {
+    keys.hash_one(text).max(1)
+}
+
+impl Collect for Outline {
+    fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, fingerprint: u64, _: Option<Digest>) {
+        let steps = Arc::clone(&self.steps);
+        let phase = steps.of(source, event);
+        let step = event.get(Text::Step);
+        let mut flags = 0;
+        if phase.is_some() && steps::failed(source, event) {
+            flags |= flag::FAILING;
+        }
+        let ok = event.outcome == Outcome::Success;
+        for (set, bit) in [
+            (ok, flag::OK),
+            (source == TRAIL, flag::TRAIL),
+            (step == Some("probe"), flag::PROBE),
+            (ok && event.hold_acknowledged == Some(false), flag::UNACKNOWLEDGED),
+        ] {
+            flags |= if set { bit } else { 0 };
+        }
+        for (column, (_, text)) in self.ids.iter_mut().zip(IDS) {
+            column.push(event.get(text).map_or(0, |text| hash(&self.keys, text)));
+        }
+        let source = self.symbol(Some(source), self.source.last().copied());
+        let phase = self.symbol(phase, None);
+        let step = self.symbol(step, None);
+        let principal = self.symbol(event.get(Text::Principal), self.principal.last().copied());
+        let bucket = self.symbol(event.get(Text::Bucket), self.bucket.last().copied());
+        let region = self.symbol(event.get(Text::Region), self.region.last().copied());
+        self.source.push(source);
+        self.phase.push(phase);
+        self.step.push(step);
+        self.principal.push(principal);
+        self.bucket.push(bucket);
+        self.region.push(region);
+        self.time.push(event.time.unwrap_or(NO_TIME));
+        self.flags.push(flags);
+        self.uid.push(event.get(Text::Uid).map_or(0, |uid| hash(&self.keys, uid)));
+        self.fingerprint.push(fingerprint);
+        self.at.push(at);
+        self.note_job(event, at, [principal, bucket, region]);
+    }
+}
+
+impl Outline {
+    /// What the event says of its job as a whole.
+    fn note_job(&mut self, event: &Event<'_>, at: Locator, [principal, bucket, region]: [Symbol; 3]) {
+        let Some(name) = event.get(Text::JobId) else { return };
+        let job = self.ids[Id::Job as usize].last().copied().unwrap_or(0);
+        let tenant = self.symbol(event.get(Text::TenantId), None);
+        let media = self.symbol(event.get(Text::MediaType), None);
+        let stated = [principal, bucket, tenant, region, media];
+        let of_trail = self.flags.last().is_some_and(|flags| flags & flag::TRAIL != 0);
+        self.jobs.note(job, name, event, of_trail.then_some(stated));
+        if let Some(scopes) = event.get(Text::Scopes) {
+            let scopes = self.symbol(Some(scopes), None);
+            self.statements.note((job, principal, scopes), event.time, at);
+        }
+    }
+}
