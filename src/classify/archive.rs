@@ -48,7 +48,8 @@ impl<'a> Archive<'a> {
     #[must_use]
     pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Self {
         let (outline, table) = (&correlated.outline, &correlated.table);
-        let authority = Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
+        let authority =
+            Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
         let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
         let needs = steps.into_iter().map(|step| (step.clone(), authority.need(step))).collect();
         let holds = holds(&ingested.changes);

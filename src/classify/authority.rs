@@ -135,8 +135,7 @@ impl<'a> Authority<'a> {
             return Some(held);
         }
         let client = self.clients.get(principal)?;
-        let mut held =
-            Held { scopes: self.snapshot_scopes(client)?, basis: Some(client.at), changes: Vec::new() };
+        let mut held = Held { scopes: self.snapshot_scopes(client)?, basis: Some(client.at), changes: Vec::new() };
         // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
         // what was changed after it is undone.
         for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {

@@ -1,6 +1,7 @@
 //! The columns that rules are written over: one row per failure, every column with its type and meaning.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use polars::prelude::*;
 
@@ -205,14 +206,22 @@ impl std::fmt::Display for Value {
 
 /// One failure's features.
 #[derive(Clone, Debug, Default)]
-pub struct FeatureRow(BTreeMap<&'static str, Value>);
+pub struct FeatureRow(Vec<Option<Value>>);
+
+/// Places of the features in a row, by name.
+static PLACES: LazyLock<HashMap<&'static str, usize, foldhash::fast::FixedState>> =
+    LazyLock::new(|| FEATURES.iter().enumerate().map(|(place, (name, ..))| (*name, place)).collect());
 
 impl FeatureRow {
     fn put(&mut self, name: &'static str, value: Option<Value>) {
-        debug_assert!(FEATURES.iter().any(|(known, ..)| *known == name), "{name} is documented");
-        if let Some(value) = value {
-            self.0.insert(name, value);
+        let (Some(value), Some(place)) = (value, PLACES.get(name)) else {
+            debug_assert!(PLACES.contains_key(name), "{name} is documented");
+            return;
+        };
+        if self.0.is_empty() {
+            self.0.resize(FEATURES.len(), None);
         }
+        self.0[*place] = Some(value);
     }
 
     /// Sets a count.
@@ -243,7 +252,7 @@ impl FeatureRow {
     /// A feature's value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.0.get(*PLACES.get(name)?)?.as_ref()
     }
 
     /// Whether a boolean feature is true.

@@ -1,6 +1,7 @@
 //! What changed between the last failing attempt and the one that succeeded: the strongest evidence there is.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -9,7 +10,8 @@ use super::dossier::Dossier;
 use super::policy::{self, Decision};
 use super::state;
 use crate::correlate::Failure;
-use crate::ingest::{Change, ChangeKind, DocumentKind};
+use crate::evidence::Locator;
+use crate::ingest::{Change, ChangeKind, Document, DocumentKind};
 
 /// Changes to other things that are named in the report; more are only counted.
 const MAX_SET_ASIDE: usize = 5;
@@ -40,7 +42,7 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
 
 /// Whether a change is of what the failure is about, and can have helped.
 fn is_relevant(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
-    let counts = || matters(archive, failure, dossier, change);
+    let counts = || matters(archive, failure, dossier, change, own);
     match change.kind {
         ChangeKind::Grant => own.is_caller(change) && grant_fits(archive, failure, dossier, change),
         ChangeKind::BucketPolicy => failure.bucket.as_deref().is_some_and(|b| change.is_of(b)) && counts(),
@@ -69,6 +71,8 @@ struct Own<'a> {
     roles: Vec<String>,
     keys: Vec<String>,
     holds: BTreeSet<String>,
+    /// What the documents already replayed answered, by their records: one is in force before and after many changes.
+    replayed: RefCell<BTreeMap<(ChangeKind, Locator), Decision>>,
 }
 
 impl<'a> Own<'a> {
@@ -90,6 +94,7 @@ impl<'a> Own<'a> {
             roles: state::refused_role(archive, failure).map(|(arn, _)| with_name(arn)).into_iter().flatten().collect(),
             keys: state::refused_key(archive, failure).map(with_name).into_iter().flatten().collect(),
             holds: holds.chain(ids).collect(),
+            replayed: RefCell::default(),
         }
     }
 
@@ -138,25 +143,28 @@ fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant
 
 /// Whether a policy change matters to the refused request: replayed before and after it, the policy answers differently,
 /// and afterwards no longer refuses. Where nothing shows what it was before, it may have mattered.
-fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change) -> bool {
+fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
     let names: Vec<&str> = std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
+    let (kind, role, key) = match change.kind {
+        ChangeKind::BucketPolicy => (DocumentKind::BucketPolicy, None, None),
+        ChangeKind::TrustPolicy => (DocumentKind::TrustPolicy, state::refused_role(archive, failure), None),
+        _ => (DocumentKind::KeyPolicy, None, state::refused_key(archive, failure)),
+    };
+    let replay = |document: &Document| -> Option<Decision> {
+        let replay = match kind {
+            DocumentKind::BucketPolicy => state::replay_bucket(archive, failure, dossier, document),
+            DocumentKind::TrustPolicy => state::replay_trust(archive, failure, dossier, document, role.as_ref()?),
+            _ => state::replay_key(failure, dossier, document, key.as_ref()?),
+        };
+        Some(replay.decision)
+    };
     let replayed = |time| -> Option<(Decision, &Value)> {
-        match change.kind {
-            ChangeKind::BucketPolicy => {
-                let document = archive.in_force(DocumentKind::BucketPolicy, &names, time)?;
-                Some((state::replay_bucket(archive, failure, dossier, document).decision, &document.body))
-            }
-            ChangeKind::TrustPolicy => {
-                let document = archive.in_force(DocumentKind::TrustPolicy, &names, time)?;
-                let role = state::refused_role(archive, failure)?;
-                Some((state::replay_trust(archive, failure, dossier, document, &role).decision, &document.body))
-            }
-            _ => {
-                let document = archive.in_force(DocumentKind::KeyPolicy, &names, time)?;
-                let key = state::refused_key(archive, failure)?;
-                Some((state::replay_key(failure, dossier, document, &key).decision, &document.body))
-            }
-        }
+        let document = archive.in_force(kind, &names, time)?;
+        let place = (change.kind, document.at);
+        let known = own.replayed.borrow().get(&place).copied();
+        let decision = known.or_else(|| replay(document))?;
+        own.replayed.borrow_mut().insert(place, decision);
+        Some((decision, &document.body))
     };
     let grant_on_key = change.kind == ChangeKind::KeyPolicy && !change.permissions.is_empty();
     let f = &dossier.features;

@@ -115,7 +115,9 @@ fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
         dossier.features.int("bucket_failed_jobs", whole(failed_jobs.saturating_sub(own)));
     }
     if let (Some(region), Some(time)) = (&failure.region, failure.first_failed_at) {
-        dossier.features.int("region_hour_failed", whole(archive.contrast.failed_in_hour(archive.outline, region, time)));
+        dossier
+            .features
+            .int("region_hour_failed", whole(archive.contrast.failed_in_hour(archive.outline, region, time)));
     }
 }
 

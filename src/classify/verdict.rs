@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polars::prelude::*;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::dossier::Dossier;
@@ -108,8 +109,6 @@ pub struct Verdict {
     pub reason: Option<String>,
     pub next_evidence: Vec<String>,
     pub remedy: Vec<String>,
-    /// Values of the features that the verdict was made from.
-    pub features: FeatureRow,
 }
 
 /// Placeholders that statements and advice may use besides the feature columns.
@@ -129,7 +128,7 @@ pub fn weigh(pack: &Pack, failures: &[Failure], dossiers: &[Dossier]) -> PolarsR
     let met = evaluate(&frame, rules.iter().map(|rule| Some(rule.when.as_str())))?;
     let remedies = evaluate(&frame, pack.remedies.iter().map(|a| a.when.as_deref()))?;
     let next = evaluate(&frame, pack.next_evidence.iter().map(|a| a.when.as_deref()))?;
-    let verdicts = failures.iter().zip(dossiers).enumerate().map(|(n, (failure, dossier))| {
+    let verdicts = failures.par_iter().zip(dossiers).enumerate().map(|(n, (failure, dossier))| {
         let applied: Vec<&Rule> = rules.iter().zip(&met).filter(|(_, met)| met[n]).map(|(rule, _)| *rule).collect();
         let chosen = |advice: &[Advice], met: &[Vec<bool>]| -> Vec<Advice> {
             advice.iter().zip(met).filter(|(_, met)| met[n]).map(|(advice, _)| advice.clone()).collect()
@@ -204,7 +203,6 @@ fn verdict(
         reason,
         next_evidence,
         remedy,
-        features: dossier.features.clone(),
     }
 }
 

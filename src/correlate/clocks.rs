@@ -57,8 +57,7 @@ pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Doc
 /// By source: time in it less time in the trail, for each request that both record.
 fn differences(outline: &Outline) -> BTreeMap<String, Vec<i64>> {
     let mut found: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for (own, other) in
-        [(Id::Correlation, Id::Request), (Id::Request, Id::Request), (Id::Correlation, Id::Correlation)]
+    for (own, other) in [(Id::Correlation, Id::Request), (Id::Request, Id::Request), (Id::Correlation, Id::Correlation)]
     {
         let rows = |of_trail: bool, id: Id| {
             let ids = outline.id(id).iter().zip(&outline.time).zip(&outline.flags).enumerate();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::items::{Item, ItemKey, Unit};
 use super::jobs::Job;
 use super::outline::Outline;
@@ -49,21 +51,23 @@ const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", 
 /// Finds the failures of `items`, ordered by first failing time, then job, then item.
 #[must_use]
 pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Outline) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    for item in items {
+    let of_item = |item: &Item| {
         let job = item.key.job.as_ref().and_then(|id| outline.jobs.get(outline.hash(id)));
         let runs = match item.key.job {
             Some(_) => vec![item.attempts.clone()],
             None => split_at_recoveries(table, related, &item.attempts),
         };
         let stated = |column| job.and_then(|job: &Job| job.stated_text(column, &outline.symbols));
-        for run in runs {
-            failures.extend(failure(table, related, &item.key, &run, &stated));
-        }
-    }
+        let found = runs.iter().filter_map(|run| failure(table, related, &item.key, run, &stated));
+        found.collect::<Vec<Failure>>()
+    };
+    let mut failures: Vec<Failure> = items.par_iter().flat_map_iter(of_item).collect();
     failures.sort_by(|a, b| {
-        let key = |f: &Failure| (f.first_failed_at.is_none(), f.first_failed_at, f.job_id.clone(), f.unit.clone());
-        key(a).cmp(&key(b)).then_with(|| a.failing.cmp(&b.failing))
+        let key = |f: &Failure| (f.first_failed_at.is_none(), f.first_failed_at);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| (&a.job_id, &a.unit).cmp(&(&b.job_id, &b.unit)))
+            .then_with(|| a.failing.cmp(&b.failing))
     });
     failures
 }

@@ -1,6 +1,9 @@
 //! Items: the finest things an export names, with every attempt at them from every source.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::prelude::*;
 
 use super::links::Links;
 use super::related::{Attempt, Related};
@@ -9,23 +12,41 @@ use crate::ingest::Text;
 
 /// What an item is. Ordered as the finest is preferred.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unit {
-    Recording(String),
-    Conversation(String),
-    Object(String),
-    Role(String),
-    Key(String),
-    Bucket(String),
+pub enum Unit<S = String> {
+    Recording(S),
+    Conversation(S),
+    Object(S),
+    Role(S),
+    Key(S),
+    Bucket(S),
     /// The job itself: its records name nothing finer.
     Job,
 }
 
 /// An item of a job, or one that stands by itself; then `caller` keeps apart what different callers tried.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemKey {
-    pub job: Option<String>,
-    pub unit: Unit,
-    pub caller: Option<String>,
+pub struct ItemKey<S = String> {
+    pub job: Option<S>,
+    pub unit: Unit<S>,
+    pub caller: Option<S>,
+}
+
+/// A key that borrows from the table, while attempts are being grouped.
+pub type BorrowedKey<'a> = ItemKey<Cow<'a, str>>;
+
+impl BorrowedKey<'_> {
+    fn into_owned(self) -> ItemKey {
+        let unit = match self.unit {
+            Unit::Recording(id) => Unit::Recording(id.into_owned()),
+            Unit::Conversation(id) => Unit::Conversation(id.into_owned()),
+            Unit::Object(key) => Unit::Object(key.into_owned()),
+            Unit::Role(arn) => Unit::Role(arn.into_owned()),
+            Unit::Key(arn) => Unit::Key(arn.into_owned()),
+            Unit::Bucket(name) => Unit::Bucket(name.into_owned()),
+            Unit::Job => Unit::Job,
+        };
+        ItemKey { job: self.job.map(Cow::into_owned), unit, caller: self.caller.map(Cow::into_owned) }
+    }
 }
 
 /// An item with its attempts, in order of time; at the same instant the failing come first, because sources that count
@@ -41,7 +62,7 @@ pub fn group(table: &EventTable, related: &Related) -> Vec<Item> {
     let (owned, jobless): (Vec<Attempt>, Vec<Attempt>) =
         related.attempts.iter().partition(|attempt| table.text(Text::JobId, attempt.row).is_some());
     let recordings = recordings_by_conversation(table, &owned);
-    let mut items: BTreeMap<ItemKey, Vec<Attempt>> = BTreeMap::new();
+    let mut items: BTreeMap<BorrowedKey<'_>, Vec<Attempt>> = BTreeMap::new();
     for attempt in &owned {
         items.entry(owned_key(table, attempt.row, &recordings)).or_default().push(*attempt);
     }
@@ -51,21 +72,24 @@ pub fn group(table: &EventTable, related: &Related) -> Vec<Item> {
         items.entry(key).or_default().push(attempt);
     }
     let failed = items.into_iter().filter(|(_, attempts)| attempts.iter().any(|a| a.failing));
+    let failed: Vec<_> = failed.collect();
     failed
+        .into_par_iter()
         .map(|(key, mut attempts)| {
             attempts
                 .sort_by_key(|a| (table.time(a.row).is_none(), table.time(a.row), !a.failing, table.locator(a.row)));
-            Item { key, attempts }
+            Item { key: key.into_owned(), attempts }
         })
         .collect()
 }
 
-type Recordings = BTreeMap<(String, String), BTreeSet<String>>;
+/// By job and conversation.
+type Recordings<'a> = HashMap<(&'a str, &'a str), BTreeSet<&'a str>, foldhash::fast::RandomState>;
 
-fn recordings_by_conversation(table: &EventTable, attempts: &[Attempt]) -> Recordings {
-    let mut found = Recordings::new();
+fn recordings_by_conversation<'a>(table: &'a EventTable, attempts: &[Attempt]) -> Recordings<'a> {
+    let mut found = Recordings::default();
     for attempt in attempts {
-        let text = |column| table.text(column, attempt.row).map(str::to_owned);
+        let text = |column| table.text(column, attempt.row);
         if let (Some(job), Some(conversation), Some(recording)) =
             (text(Text::JobId), text(Text::ConversationId), text(Text::RecordingId))
         {
@@ -75,13 +99,13 @@ fn recordings_by_conversation(table: &EventTable, attempts: &[Attempt]) -> Recor
     found
 }
 
-fn owned_key(table: &EventTable, row: Row, recordings: &Recordings) -> ItemKey {
-    let text = |column| table.text(column, row).map(str::to_owned);
-    let job = text(Text::JobId);
+fn owned_key<'a>(table: &'a EventTable, row: Row, recordings: &Recordings<'a>) -> BorrowedKey<'a> {
+    let text = |column| table.text(column, row).map(Cow::Borrowed);
+    let job = table.text(Text::JobId, row);
     // A record that names only the conversation is of its recording, where the job has just one of that conversation.
     let only_recording = || {
-        let of = recordings.get(&(job.clone()?, text(Text::ConversationId)?))?;
-        if of.len() == 1 { of.first().cloned() } else { None }
+        let of = recordings.get(&(job?, table.text(Text::ConversationId, row)?))?;
+        if of.len() == 1 { of.first().copied().map(Cow::Borrowed) } else { None }
     };
     let unit = text(Text::RecordingId)
         .or_else(only_recording)
@@ -89,13 +113,13 @@ fn owned_key(table: &EventTable, row: Row, recordings: &Recordings) -> ItemKey {
         .or_else(|| text(Text::ConversationId).map(Unit::Conversation))
         .or_else(|| text(Text::ObjectKey).map(Unit::Object))
         .unwrap_or(Unit::Job);
-    ItemKey { job, unit, caller: None }
+    ItemKey { job: job.map(Cow::Borrowed), unit, caller: None }
 }
 
-fn lone_key(table: &EventTable, row: Row) -> ItemKey {
-    let text = |column| table.text(column, row).map(str::to_owned);
+fn lone_key(table: &EventTable, row: Row) -> BorrowedKey<'_> {
+    let text = |column| table.text(column, row).map(Cow::Borrowed);
     let unit = text(Text::ObjectKey)
-        .map(|key| Unit::Object(format!("{}/{key}", text(Text::Bucket).unwrap_or_default())))
+        .map(|key| Unit::Object(format!("{}/{key}", text(Text::Bucket).unwrap_or_default()).into()))
         .or_else(|| text(Text::RecordingId).map(Unit::Recording))
         .or_else(|| text(Text::ConversationId).map(Unit::Conversation))
         .or_else(|| text(Text::RoleArn).map(Unit::Role))

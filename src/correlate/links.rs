@@ -1,21 +1,21 @@
 //! Finding the job's item that a record without a job id is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::items::ItemKey;
+use super::items::BorrowedKey;
 use super::related::Attempt;
 use super::table::{EventTable, Row};
 use crate::ingest::Text;
 
 /// The items of jobs by the ids their records name.
-pub struct Links {
-    keys: Vec<ItemKey>,
+pub struct Links<'a> {
+    keys: Vec<BorrowedKey<'a>>,
     spans: Vec<(i64, i64)>,
-    by_id: BTreeMap<(Id, String), Vec<usize>>,
+    by_id: HashMap<(Id, &'a str), Vec<usize>, foldhash::fast::RandomState>,
 }
 
 /// Kinds of id, in the order in which they are tried: the more exactly an id names one item, the earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Id {
     Request,
     Recording,
@@ -26,11 +26,11 @@ enum Id {
     Role,
 }
 
-impl Links {
+impl<'a> Links<'a> {
     /// Indexes the items of jobs.
     #[must_use]
-    pub fn new(table: &EventTable, items: &BTreeMap<ItemKey, Vec<Attempt>>) -> Self {
-        let mut links = Self { keys: Vec::new(), spans: Vec::new(), by_id: BTreeMap::new() };
+    pub fn new(table: &'a EventTable, items: &BTreeMap<BorrowedKey<'a>, Vec<Attempt>>) -> Self {
+        let mut links = Self { keys: Vec::new(), spans: Vec::new(), by_id: HashMap::default() };
         for (number, (key, attempts)) in items.iter().enumerate() {
             let times = attempts.iter().filter_map(|a| table.time(a.row));
             links.spans.push(times.fold((i64::MAX, i64::MIN), |(a, b), t| (a.min(t), b.max(t))));
@@ -42,7 +42,7 @@ impl Links {
         links
     }
 
-    fn index(&mut self, table: &EventTable, attempt: &Attempt, item: usize) {
+    fn index(&mut self, table: &'a EventTable, attempt: &Attempt, item: usize) {
         let ids = [
             (Id::Request, Text::RequestId),
             (Id::Request, Text::CorrelationId),
@@ -58,7 +58,7 @@ impl Links {
                 continue;
             }
             if let Some(text) = table.text(column, attempt.row) {
-                let items = self.by_id.entry((id, text.to_owned())).or_default();
+                let items = self.by_id.entry((id, text)).or_default();
                 if items.last() != Some(&item) {
                     items.push(item);
                 }
@@ -69,7 +69,7 @@ impl Links {
     /// The item that `row` is about; `None` where no id of its is known, or it stands for something else by the finest
     /// id it names.
     #[must_use]
-    pub fn resolve(&self, table: &EventTable, row: Row) -> Option<ItemKey> {
+    pub fn resolve(&self, table: &EventTable, row: Row) -> Option<BorrowedKey<'a>> {
         let text = |column| table.text(column, row);
         let names_object = text(Text::RecordingId).is_some() || text(Text::ObjectKey).is_some();
         let tries = [
@@ -81,7 +81,7 @@ impl Links {
             (Id::Session, text(Text::SessionName).filter(|_| !names_object)),
             (Id::Role, text(Text::RoleArn).filter(|_| !names_object)),
         ];
-        let candidates = tries.into_iter().find_map(|(id, text)| self.by_id.get(&(id, text?.to_owned())))?;
+        let candidates = tries.into_iter().find_map(|(id, text)| self.by_id.get(&(id, text?)))?;
         let time = table.time(row);
         // The same thing may be named by several jobs; among those, and only those, the one at work at the time is meant.
         let nearest = candidates.iter().min_by_key(|item| (distance(self.spans[**item], time), **item))?;

@@ -169,10 +169,26 @@ impl Outline {
     #[must_use]
     pub fn joined(keys: RandomState, steps: Arc<Steps>, parts: Vec<Self>) -> Self {
         let mut all = Self::new(keys, steps);
+        all.reserve(parts.iter().map(Self::len).sum());
         for part in parts {
             all.append(part);
         }
         all
+    }
+
+    /// Makes room: columns that grow bit by bit are copied again and again.
+    fn reserve(&mut self, rows: usize) {
+        for column in
+            [&mut self.source, &mut self.phase, &mut self.step, &mut self.principal, &mut self.bucket, &mut self.region]
+        {
+            column.reserve_exact(rows);
+        }
+        for column in self.ids.iter_mut().chain([&mut self.uid, &mut self.fingerprint]) {
+            column.reserve_exact(rows);
+        }
+        self.time.reserve_exact(rows);
+        self.flags.reserve_exact(rows);
+        self.at.reserve_exact(rows);
     }
 
     fn append(&mut self, mut part: Self) {

@@ -77,10 +77,7 @@ pub fn related(outline: &Outline, attempts: &[Row]) -> Vec<Row> {
             || sets.iter().any(|(own, set)| own[n] != 0 && set.contains(&own[n]))
             || (names_bucket_only(outline, *row) && buckets.contains(&outline.bucket[n]))
     };
-    attempts
-        .par_chunks(RUN)
-        .flat_map_iter(|rows| rows.iter().copied().filter(belongs).collect::<Vec<Row>>())
-        .collect()
+    attempts.par_chunks(RUN).flat_map_iter(|rows| rows.iter().copied().filter(belongs).collect::<Vec<Row>>()).collect()
 }
 
 type Ids = HashSet<IdHash, foldhash::fast::RandomState>;

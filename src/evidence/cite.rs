@@ -61,10 +61,9 @@ impl RecordReader {
     /// # Errors
     /// It cannot be opened.
     pub fn open(input: &Input) -> io::Result<Self> {
-        let stream = Stream::open(&input.place)?;
-        let source = match stream.encoding() {
+        let source = match Encoding::of(&input.place)? {
             Encoding::Plain => Source::Plain(File::open(input.place.path())?),
-            Encoding::Gzip | Encoding::Zstd => Source::Packed(Box::new(stream)),
+            Encoding::Gzip | Encoding::Zstd => Source::Packed(Box::new(Stream::open(&input.place)?)),
         };
         Ok(Self { source, window: Vec::new(), base: 0 })
     }

@@ -1,5 +1,6 @@
 //! Telling by content how the records of a file are separated.
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::csv_rows::row_end;
@@ -71,7 +72,7 @@ pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
 /// The first JSON objects that stand alone on a line, and the share of all lines looked at that are such.
 fn json_lines(body: &[u8], whole: bool) -> (Vec<Value>, f64) {
     let mut lines: Vec<&[u8]> = body.split(|b| *b == b'\n').collect();
-    if !whole && lines.len() > 1 {
+    if !whole {
         lines.pop();
     }
     let (mut found, mut seen) = (Vec::new(), 0u32);
@@ -98,11 +99,11 @@ fn tree_records(head: &[u8], whole: bool) -> (Vec<Value>, bool) {
     let (mut records, mut broken) = (Vec::new(), false);
     for cut in cuts {
         match cut {
-            Cut::Record(range) => match serde_json::from_slice(&head[range]) {
-                Ok(value) if records.len() < SAMPLES => records.push(value),
-                Ok(_) => {}
+            Cut::Record(range) if records.len() < SAMPLES => match serde_json::from_slice(&head[range]) {
+                Ok(value) => records.push(value),
                 Err(_) => broken = true,
             },
+            Cut::Record(range) => broken |= serde_json::from_slice::<IgnoredAny>(&head[range]).is_err(),
             Cut::Broken { .. } => broken = true,
         }
     }

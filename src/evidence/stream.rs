@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Place};
 
+/// Bytes read at a time, at most and at least.
 const BUFFER: usize = 256 * 1024;
+const SMALLEST_BUFFER: usize = 8 * 1024;
 /// A stream is refused once it has grown past both: logs compress 10 to 50 times, bombs a thousand times and more.
 const MAX_EXPANSION: u64 = 250;
 const EXPANSION_FLOOR: u64 = 256 * 1024 * 1024;
@@ -19,6 +21,18 @@ pub enum Encoding {
     Plain,
     Gzip,
     Zstd,
+}
+
+impl Encoding {
+    /// How the file at `place` is packed.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(place: &Place) -> io::Result<Self> {
+        let mut head = Vec::with_capacity(4);
+        File::open(place.path())?.take(4).read_to_end(&mut head)?;
+        Ok(encoding(&head))
+    }
 }
 
 /// A file being read: decompressed bytes come out, the hash of the bytes as found stays.
@@ -56,8 +70,10 @@ impl Stream {
     /// # Errors
     /// The file cannot be opened or its first bytes cannot be read.
     pub fn open(place: &Place) -> io::Result<Self> {
-        let hashing = Hashing { inner: File::open(place.path())?, hasher: Sha256::new(), bytes: 0 };
-        let mut reader = BufReader::with_capacity(BUFFER, hashing);
+        let inner = File::open(place.path())?;
+        let size = inner.metadata().map_or(BUFFER as u64, |m| m.len());
+        let capacity = usize::try_from(size).unwrap_or(BUFFER).clamp(SMALLEST_BUFFER, BUFFER);
+        let mut reader = BufReader::with_capacity(capacity, Hashing { inner, hasher: Sha256::new(), bytes: 0 });
         let decoder = match encoding(reader.fill_buf()?) {
             Encoding::Plain => Decoder::Plain(reader),
             Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),

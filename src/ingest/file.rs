@@ -7,9 +7,7 @@ use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::{ADAPTERS, Options, rfc3339};
-use crate::evidence::{
-    Chunk, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
-};
+use crate::evidence::{Chunk, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
@@ -121,9 +119,8 @@ fn read_stream<C: Collect + Send>(
     };
     let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
     let reader = Reader { file, manner: &manner, options: context.options, keys: context.keys, hash_events: false };
-    let mut next = |stream: &mut Stream| -> Vec<Chunk> {
-        (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
-    };
+    let mut next =
+        |stream: &mut Stream| -> Vec<Chunk> { (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect() };
     let mut chunks = next(&mut stream);
     while let Some(last) = parts.last_mut().filter(|_| !chunks.is_empty()) {
         if let [chunk] = &chunks[..] {

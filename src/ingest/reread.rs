@@ -8,10 +8,10 @@ use foldhash::quality::RandomState;
 use polars::prelude::*;
 use rayon::prelude::*;
 
+use super::Options;
 use super::adapter::{Facts, Tally};
 use super::event::EventColumns;
 use super::file::{Manner, Reader};
-use super::Options;
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
 
@@ -81,7 +81,10 @@ impl Reread<'_> {
             let bytes = records.read(at).map_err(io)?;
             let same = self.keys.hash_one(bytes) == *fingerprint;
             let rows = columns.len();
-            if !same || reader.read(bytes, *at, &mut columns, &mut facts, &mut tally).is_err() || columns.len() != rows + 1 {
+            if !same
+                || reader.read(bytes, *at, &mut columns, &mut facts, &mut tally).is_err()
+                || columns.len() != rows + 1
+            {
                 return Err(Error::Changed { path: input.label.clone(), record: at.record, offset: at.offset });
             }
         }

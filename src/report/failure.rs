@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Evidence;
@@ -75,7 +76,7 @@ pub fn reports(evidence: &Evidence, verdicts: &[Verdict]) -> Result<Vec<FailureR
     let cited: BTreeSet<Locator> =
         verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
     let digests = digests(evidence, &evidence.correlated.table, &cited)?;
-    let failures = evidence.correlated.failures.iter().zip(verdicts);
+    let failures = evidence.correlated.failures.par_iter().zip(verdicts);
     Ok(failures.map(|(failure, verdict)| report(failure, verdict, &digests)).collect())
 }
 

@@ -81,11 +81,11 @@ fn joined(evidence: &Evidence, job: &str, changed: &[(Locator, String)]) -> Vec<
     let job_hash = outline.hash(job);
     let jobs = outline.id(Id::Job);
     let own = || outline.rows().filter(|row| jobs[*row as usize] == job_hash);
-    let ids = |id: Id| -> BTreeSet<IdHash> { own().map(|row| outline.id(id)[row as usize]).filter(|h| *h != 0).collect() };
+    let ids =
+        |id: Id| -> BTreeSet<IdHash> { own().map(|row| outline.id(id)[row as usize]).filter(|h| *h != 0).collect() };
     let shared = SHARED.map(|(id, column)| (id, column, ids(id)));
     let failures = evidence.correlated.failures.iter().filter(|f| f.job_id.as_deref() == Some(job));
-    let linked: BTreeSet<Locator> =
-        failures.flat_map(|f| f.attempts.iter().map(|row| table.locator(*row))).collect();
+    let linked: BTreeSet<Locator> = failures.flat_map(|f| f.attempts.iter().map(|row| table.locator(*row))).collect();
     let by = |row: Row| {
         let (n, at) = (row as usize, outline.at[row as usize]);
         if jobs[n] != 0 {
