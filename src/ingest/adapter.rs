@@ -174,6 +174,9 @@ fn not_a_time(text: &str) -> Refusal {
 /// Fills in what an object key says (`.../conversation_id=<id>/<recording id>.<extension>`, the layout Genesys Cloud
 /// documents for exports) where the record does not say it itself.
 pub fn read_object_key(event: &mut Event<'_>) {
+    if event.get(Text::ConversationId).is_some() && event.get(Text::RecordingId).is_some() {
+        return;
+    }
     let Some(key) = event.get(Text::ObjectKey).map(str::to_owned) else { return };
     let Some((_, rest)) = key.split_once("conversation_id=") else { return };
     let (conversation, file) = rest.split_once('/').unwrap_or((rest, ""));

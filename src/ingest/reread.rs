@@ -32,7 +32,7 @@ pub struct Reread<'a> {
     pub shifts: &'a BTreeMap<String, i64>,
 }
 
-/// Records of a plain file that one thread reads in one go.
+/// Records that one thread reads in one go.
 const RUN: usize = 8192;
 
 impl Reread<'_> {
@@ -44,32 +44,37 @@ impl Reread<'_> {
         let parts: Vec<DataFrame> = self
             .runs(wanted)
             .into_par_iter()
-            .map(|run| self.run(&wanted[run])?.finish().map_err(Error::frame("ingest")))
+            .map(|run| {
+                let mut columns = EventColumns::default();
+                for of_file in wanted[run].chunk_by(|a, b| a.at.file == b.at.file) {
+                    self.read(of_file, &mut columns)?;
+                }
+                columns.finish().map_err(Error::frame("ingest"))
+            })
             .collect::<Result<_>>()?;
         let joined = join(parts).and_then(|frame| self.shifted(frame));
         joined.map_err(Error::frame("ingest"))
     }
 
-    /// Divides the records into runs of one file each; a packed file can only be read from its start.
+    /// Divides the records into runs; a packed file is not divided, because it can only be read from its start.
     fn runs(&self, wanted: &[Wanted]) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        for (n, record) in wanted.iter().enumerate() {
-            match runs.last_mut() {
-                Some(run)
-                    if wanted[run.start].at.file == record.at.file
-                        && (run.len() < RUN || self.manners[record.at.file as usize].packed) =>
-                {
-                    run.end = n + 1;
-                }
-                _ => runs.push(n..n + 1),
+        let mut runs = Vec::new();
+        let mut start = 0;
+        for (n, pair) in wanted.windows(2).enumerate() {
+            let file = pair[0].at.file;
+            let within = file == pair[1].at.file && self.manners[file as usize].packed;
+            if n + 1 - start >= RUN && !within {
+                runs.push(start..n + 1);
+                start = n + 1;
             }
         }
+        runs.push(start..wanted.len());
         runs
     }
 
-    fn run(&self, wanted: &[Wanted]) -> Result<EventColumns> {
-        let mut columns = EventColumns::default();
-        let Some(first) = wanted.first() else { return Ok(columns) };
+    /// Reads records of one file.
+    fn read(&self, wanted: &[Wanted], columns: &mut EventColumns) -> Result<()> {
+        let Some(first) = wanted.first() else { return Ok(()) };
         let file = first.at.file;
         let input = &self.inputs[file as usize];
         let io = |e| Error::io(&input.label, "reading the records again", e);
@@ -79,16 +84,12 @@ impl Reread<'_> {
         let (mut facts, mut tally) = (Facts::default(), Tally::default());
         for Wanted { at, fingerprint } in wanted {
             let bytes = records.read(at).map_err(io)?;
-            let same = self.keys.hash_one(bytes) == *fingerprint;
-            let rows = columns.len();
-            if !same
-                || reader.read(bytes, *at, &mut columns, &mut facts, &mut tally).is_err()
-                || columns.len() != rows + 1
-            {
+            let (same, rows) = (self.keys.hash_one(bytes) == *fingerprint, columns.len());
+            if !same || reader.read(bytes, *at, columns, &mut facts, &mut tally).is_err() || columns.len() != rows + 1 {
                 return Err(Error::Changed { path: input.label.clone(), record: at.record, offset: at.offset });
             }
         }
-        Ok(columns)
+        Ok(())
     }
 
     fn shifted(&self, mut frame: DataFrame) -> PolarsResult<DataFrame> {

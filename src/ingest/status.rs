@@ -1,6 +1,11 @@
 //! From error codes and words to HTTP statuses and outcomes.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::event::Outcome;
+use super::fold::fold;
 
 /// HTTP status of an AWS error code; CloudTrail records carry the code only.
 ///
@@ -98,15 +103,15 @@ pub fn of_genesys_code(code: &str) -> Option<u16> {
 /// Whether words in an error code or message say that time ran out.
 #[must_use]
 pub fn says_timeout(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["timeout", "timed out", "time-out", "time out", "deadline exceeded"].iter().any(|words| text.contains(words))
+    static WORDS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("(?i)time-?out|timed out|time out|deadline exceeded").expect("a fixed pattern"));
+    WORDS.is_match(text)
 }
 
 /// The outcome a word stands for.
 #[must_use]
 pub fn outcome_of(word: &str) -> Option<Outcome> {
-    let folded: String = word.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    Some(match folded.as_str() {
+    Some(match fold(word).as_str() {
         "success" | "succeeded" | "successful" | "ok" | "completed" | "complete" | "passed" | "done" | "true" => {
             Outcome::Success
         }

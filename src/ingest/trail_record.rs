@@ -1,6 +1,8 @@
 //! One record of an export trail as members by their names, before it is an event.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -34,13 +36,11 @@ impl<'a> Fields<'a> {
         Self { slots: [const { None }; FIELDS] }
     }
 
-    fn offer(&mut self, path: &Folded, tail: &Folded, value: Raw<'a>) {
+    fn offer(&mut self, place: Option<(Field, u8)>, value: Raw<'a>) {
+        let Some((field, rank)) = place else { return };
         if matches!(&value, Raw::Text(text) if text.trim().is_empty()) {
             return;
         }
-        let known =
-            field_of(path.as_str()).or_else(|| field_of(tail.as_str()).map(|(field, rank)| (field, rank + TAIL_RANK)));
-        let Some((field, rank)) = known else { return };
         let slot = &mut self.slots[field as usize];
         if slot.as_ref().is_none_or(|(held, _)| rank < *held) {
             *slot = Some((rank, value));
@@ -73,6 +73,36 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The field that a member stands for, by its whole path and, less surely, by its own name.
+fn place_of(path: &Folded, tail: &Folded) -> Option<(Field, u8)> {
+    field_of(path.as_str()).or_else(|| field_of(tail.as_str()).map(|(field, rank)| (field, rank + TAIL_RANK)))
+}
+
+/// Names as they are written, with what they stand for: the records of a trail repeat the same few. Hostile ones do not,
+/// so no more than this many are remembered.
+const MAX_REMEMBERED: usize = 256;
+
+type Places = HashMap<Box<str>, Option<(Field, u8)>, foldhash::fast::RandomState>;
+
+thread_local! {
+    static PLACES: RefCell<Places> = RefCell::default();
+}
+
+/// The field that a member of the record itself (not of an object in it) stands for.
+fn place_of_name(name: &str) -> Option<(Field, u8)> {
+    PLACES.with_borrow_mut(|places| {
+        if let Some(place) = places.get(name) {
+            return *place;
+        }
+        let folded = fold(name);
+        let place = place_of(&folded, &folded);
+        if places.len() < MAX_REMEMBERED {
+            places.insert(name.into(), place);
+        }
+        place
+    })
+}
+
 /// `403` of `403` and of `403 Forbidden`.
 pub(super) fn leading_number(text: &str) -> Option<f64> {
     let text = text.trim();
@@ -96,7 +126,7 @@ pub(super) fn from_row<'a>(text: &'a str, table: &Table) -> Result<Fields<'a>, R
     for (name, cell) in table.header.iter().zip(&row) {
         let path = fold(name);
         let tail = name.rsplit_once('.').map_or(path, |(_, last)| fold(last));
-        fields.offer(&path, &tail, Raw::Text(Cow::Owned(cell.to_owned())));
+        fields.offer(place_of(&path, &tail), Raw::Text(Cow::Owned(cell.to_owned())));
     }
     Ok(fields)
 }
@@ -104,20 +134,33 @@ pub(super) fn from_row<'a>(text: &'a str, table: &Table) -> Result<Fields<'a>, R
 pub(super) fn from_json(text: &str) -> Result<Fields<'_>, Refusal> {
     let mut fields = Fields::new();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let seed = Members { fields: &mut fields, path: Folded::new(), depth: 0 };
+    let seed = Members { fields: &mut fields, parent: None, depth: 0 };
     seed.deserialize(&mut deserializer).map_err(|e| Refusal::not_json(&e))?;
     deserializer.end().map_err(|e| Refusal::not_json(&e))?;
     Ok(fields)
 }
 
+/// A member by its name and the members it is nested in.
+#[derive(Clone, Copy)]
+struct Within<'p> {
+    parent: Option<&'p Within<'p>>,
+    name: &'p str,
+}
+
+impl Within<'_> {
+    fn path(&self) -> Folded {
+        self.parent.map_or_else(Folded::new, Within::path).join(self.name)
+    }
+}
+
 /// Walks the members of an object, folding nested names into paths.
-struct Members<'f, 'a> {
+struct Members<'f, 'p, 'a> {
     fields: &'f mut Fields<'a>,
-    path: Folded,
+    parent: Option<&'p Within<'p>>,
     depth: u8,
 }
 
-impl<'de> DeserializeSeed<'de> for Members<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Members<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -125,7 +168,7 @@ impl<'de> DeserializeSeed<'de> for Members<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Members<'_, 'de> {
+impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,13 +177,16 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
-            let tail = fold(&name);
             if self.depth == MAX_NESTING {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let path = self.path.join(&name);
-            map.next_value_seed(Member { fields: self.fields, path, tail, depth: self.depth })?;
+            let place = match self.parent {
+                None => place_of_name(&name),
+                Some(parent) => place_of(&parent.path().join(&name), &fold(&name)),
+            };
+            let member = Within { parent: self.parent, name: &name };
+            map.next_value_seed(Member { fields: self.fields, place, member, depth: self.depth })?;
         }
         Ok(())
     }
@@ -174,14 +220,14 @@ impl<'de> Visitor<'de> for Name {
 }
 
 /// One member's value: kept if its name is known, descended into if it is an object.
-struct Member<'f, 'a> {
+struct Member<'f, 'p, 'a> {
     fields: &'f mut Fields<'a>,
-    path: Folded,
-    tail: Folded,
+    place: Option<(Field, u8)>,
+    member: Within<'p>,
     depth: u8,
 }
 
-impl<'de> DeserializeSeed<'de> for Member<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Member<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -189,13 +235,13 @@ impl<'de> DeserializeSeed<'de> for Member<'_, 'de> {
     }
 }
 
-impl<'de> Member<'_, 'de> {
+impl<'de> Member<'_, '_, 'de> {
     fn offer(self, value: Raw<'de>) {
-        self.fields.offer(&self.path, &self.tail, value);
+        self.fields.offer(self.place, value);
     }
 }
 
-impl<'de> Visitor<'de> for Member<'_, 'de> {
+impl<'de> Visitor<'de> for Member<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -239,7 +285,7 @@ impl<'de> Visitor<'de> for Member<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        Members { fields: self.fields, path: self.path, depth: self.depth + 1 }.visit_map(map)
+        Members { fields: self.fields, parent: Some(&self.member), depth: self.depth + 1 }.visit_map(map)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
