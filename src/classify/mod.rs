@@ -24,6 +24,10 @@ pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 use crate::correlate::Correlated;
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
+use verdict::Scales;
+
+/// Failures whose dossiers are held at the same time.
+const BLOCK: usize = 4096;
 
 /// Weighs the evidence for every failure; the verdicts are in the order of `correlated.failures`.
 ///
@@ -31,7 +35,11 @@ use crate::ingest::Ingested;
 /// Polars cannot evaluate a rule.
 pub fn classify(ingested: &Ingested, correlated: &Correlated, pack: &Pack) -> Result<Vec<Verdict>> {
     let archive = archive::Archive::new(ingested, correlated, pack);
-    let dossiers: Vec<Dossier> =
-        correlated.failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
-    verdict::weigh(pack, &correlated.failures, &dossiers).map_err(Error::frame("classify"))
+    let scales = Scales::new(pack).map_err(Error::frame("classify"))?;
+    let mut verdicts = Vec::with_capacity(correlated.failures.len());
+    for failures in correlated.failures.chunks(BLOCK) {
+        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
+        verdicts.extend(scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))?);
+    }
+    Ok(verdicts)
 }

@@ -117,45 +117,69 @@ pub const EXTRA_PLACEHOLDERS: [&str; 6] =
 /// Records that one finding cites at most; the others are counted by the features.
 const MAX_CITED: usize = 12;
 
-/// Weighs the evidence on every failure.
-///
-/// # Errors
-/// Polars cannot evaluate a condition.
-pub fn weigh(pack: &Pack, failures: &[Failure], dossiers: &[Dossier]) -> PolarsResult<Vec<Verdict>> {
-    let rows: Vec<&FeatureRow> = dossiers.iter().map(|d| &d.features).collect();
-    let frame = features::frame(&rows)?;
-    let rules: Vec<&Rule> = pack.rules.iter().filter(|rule| rule.enabled).collect();
-    let met = evaluate(&frame, rules.iter().map(|rule| Some(rule.when.as_str())))?;
-    let remedies = evaluate(&frame, pack.remedies.iter().map(|a| a.when.as_deref()))?;
-    let next = evaluate(&frame, pack.next_evidence.iter().map(|a| a.when.as_deref()))?;
-    let verdicts = failures.par_iter().zip(dossiers).enumerate().map(|(n, (failure, dossier))| {
-        let applied: Vec<&Rule> = rules.iter().zip(&met).filter(|(_, met)| met[n]).map(|(rule, _)| *rule).collect();
-        let chosen = |advice: &[Advice], met: &[Vec<bool>]| -> Vec<Advice> {
-            advice.iter().zip(met).filter(|(_, met)| met[n]).map(|(advice, _)| advice.clone()).collect()
+/// A rule pack, ready to weigh with: its conditions are read once.
+pub struct Scales<'a> {
+    pack: &'a Pack,
+    rules: Vec<&'a Rule>,
+    met: Vec<Expr>,
+    remedies: Vec<Expr>,
+    next: Vec<Expr>,
+}
+
+impl<'a> Scales<'a> {
+    /// Reads the conditions.
+    ///
+    /// # Errors
+    /// One of them is no SQL expression.
+    pub fn new(pack: &'a Pack) -> PolarsResult<Self> {
+        let rules: Vec<&Rule> = pack.rules.iter().filter(|rule| rule.enabled).collect();
+        let met = expressions(rules.iter().map(|rule| Some(rule.when.as_str())))?;
+        let remedies = expressions(pack.remedies.iter().map(|a| a.when.as_deref()))?;
+        let next = expressions(pack.next_evidence.iter().map(|a| a.when.as_deref()))?;
+        Ok(Self { pack, rules, met, remedies, next })
+    }
+
+    /// Weighs the evidence on every failure.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a condition.
+    pub fn weigh(&self, failures: &[Failure], dossiers: &[Dossier]) -> PolarsResult<Vec<Verdict>> {
+        let rows: Vec<&FeatureRow> = dossiers.iter().map(|d| &d.features).collect();
+        let frame = features::frame(&rows)?;
+        let met = evaluate(&frame, &self.met)?;
+        let remedies = evaluate(&frame, &self.remedies)?;
+        let next = evaluate(&frame, &self.next)?;
+        let verdicts = failures.par_iter().zip(dossiers).enumerate().map(|(n, (failure, dossier))| {
+            let applied: Vec<&Rule> = self.rules.iter().zip(&met).filter(|(_, met)| met[n]).map(|(r, _)| *r).collect();
+            let remedies = chosen(&self.pack.remedies, &remedies, n);
+            let next = chosen(&self.pack.next_evidence, &next, n);
+            verdict(self.pack, failure, dossier, &applied, &remedies, &next)
+        });
+        Ok(verdicts.collect())
+    }
+}
+
+fn chosen<'a>(advice: &'a [Advice], met: &[Vec<bool>], row: usize) -> Vec<&'a Advice> {
+    advice.iter().zip(met).filter(|(_, met)| met[row]).map(|(advice, _)| advice).collect()
+}
+
+fn expressions<'a>(conditions: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Vec<Expr>> {
+    let expression = |(n, sql): (usize, Option<&str>)| {
+        let expression = match sql {
+            None => lit(true),
+            Some(sql) => condition(sql).map_err(|e| polars_err!(ComputeError: "{e}"))?,
         };
-        let remedies = chosen(&pack.remedies, &remedies);
-        let next = chosen(&pack.next_evidence, &next);
-        verdict(pack, failure, dossier, &applied, &remedies, &next)
-    });
-    Ok(verdicts.collect())
+        Ok(expression.alias(format!("c{n}")))
+    };
+    conditions.enumerate().map(expression).collect()
 }
 
 /// For each condition, whether each row meets it; no condition is met by all, null is not met.
-fn evaluate<'a>(frame: &DataFrame, conditions: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Vec<Vec<bool>>> {
-    let expressions: Vec<Expr> = conditions
-        .enumerate()
-        .map(|(n, sql)| {
-            let expression = match sql {
-                None => lit(true),
-                Some(sql) => condition(sql).map_err(|e| polars_err!(ComputeError: "{e}"))?,
-            };
-            Ok(expression.alias(format!("c{n}")))
-        })
-        .collect::<PolarsResult<_>>()?;
+fn evaluate(frame: &DataFrame, expressions: &[Expr]) -> PolarsResult<Vec<Vec<bool>>> {
     if expressions.is_empty() || frame.height() == 0 {
         return Ok(vec![vec![false; frame.height()]; expressions.len()]);
     }
-    let result = frame.clone().lazy().with_columns(&expressions).collect()?;
+    let result = frame.clone().lazy().select(expressions).collect()?;
     let column = |n: usize| -> PolarsResult<Vec<bool>> {
         let column = result.column(&format!("c{n}"))?.bool()?.clone();
         let one = column.len() == 1 && frame.height() != 1;
@@ -169,8 +193,8 @@ fn verdict(
     failure: &Failure,
     dossier: &Dossier,
     applied: &[&Rule],
-    remedies: &[Advice],
-    next: &[Advice],
+    remedies: &[&Advice],
+    next: &[&Advice],
 ) -> Verdict {
     let hypotheses: Vec<Hypothesis> = Cause::ALL.into_iter().map(|cause| hypothesis(cause, applied)).collect();
     let mut ranked: Vec<&Hypothesis> = hypotheses.iter().collect();
@@ -187,7 +211,7 @@ fn verdict(
     let fill = |text: &str| fill(text, failure, &dossier.features, &missing);
     let findings = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
     let support = decided.then(|| support(pack, best.weight));
-    let for_mechanism = |advice: &&Advice| decided && (advice.mechanism.is_none() || advice.mechanism == mechanism);
+    let for_mechanism = |advice: &&&Advice| decided && (advice.mechanism.is_none() || advice.mechanism == mechanism);
     let remedy = remedies.iter().filter(for_mechanism).map(|a| fill(&a.text)).collect();
     let asks = !decided || support == Some(Support::Weak);
     let next_evidence = next.iter().filter(|_| asks).map(|a| fill(&a.text)).collect();

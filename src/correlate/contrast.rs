@@ -79,14 +79,14 @@ struct Group {
 const HOUR: i64 = 3_600_000_000;
 
 impl Contrast {
-    /// Counts the `attempts` (ascending rows) of an archive; `steps` are those at which something failed.
+    /// Counts the `attempts` (ascending rows) of an archive.
     #[must_use]
-    pub fn new(outline: &Outline, attempts: &[Row], steps: &BTreeSet<&str>) -> Self {
+    pub fn new(outline: &Outline, attempts: &[Row]) -> Self {
         let mut contrast = Self { span: span(outline), ..Self::default() };
         let (by_caller, by_bucket) = contrast.group(outline, attempts);
         contrast.by_caller = counts(&by_caller);
         contrast.by_bucket = counts(&by_bucket);
-        contrast.through = through(outline, &by_caller, steps);
+        contrast.through = through(outline, &by_caller, attempts);
         contrast.gather_statements(outline);
         contrast
     }
@@ -199,10 +199,12 @@ fn counts<K: Copy + Eq + Hash>(groups: &Groups<K>) -> Counts<K> {
 fn through(
     outline: &Outline,
     groups: &Groups<(Symbol, Symbol)>,
-    steps: &BTreeSet<&str>,
+    attempts: &[Row],
 ) -> BTreeMap<String, Vec<ScopeGroup>> {
+    let failing = attempts.iter().filter(|row| outline.is(**row, flag::FAILING));
+    let steps: BTreeSet<Symbol> = failing.map(|row| outline.phase[*row as usize]).collect();
     let symbols: BTreeMap<Symbol, &str> =
-        steps.iter().filter_map(|step| Some((outline.symbols.find(step)?, *step))).collect();
+        steps.into_iter().filter_map(|step| Some((step, outline.symbols.name(step)?))).collect();
     let mut found: BTreeMap<String, Vec<ScopeGroup>> = BTreeMap::new();
     #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
     for (((phase, principal), job), group) in groups {

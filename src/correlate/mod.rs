@@ -52,6 +52,9 @@ pub struct Correlated {
     pub jobs: usize,
 }
 
+/// Events that a part of an archive is expected to hold: columns that grow bit by bit are copied again and again.
+const PART: usize = 4096;
+
 /// Reads `inputs` in outline.
 #[must_use]
 pub fn read(
@@ -61,7 +64,7 @@ pub fn read(
     progress: &(dyn Fn(u64) + Sync),
 ) -> (Outline, Ingested) {
     let (keys, steps) = (RandomState::default(), Arc::new(Steps::new(operations)));
-    let collector = || Outline::new(keys.clone(), Arc::clone(&steps));
+    let collector = || Outline::with_capacity(keys.clone(), Arc::clone(&steps), PART);
     let (parts, ingested) = ingest(inputs, options, &keys, &collector, progress);
     (Outline::joined(keys, steps, parts), ingested)
 }
@@ -85,10 +88,8 @@ pub fn correlate(
     let reread = reread(&outline, ingested, inputs, options, &clocks);
     let table = table(&outline, &held, &reread)?;
     let related = Related::new(&outline, &related, &held);
-    let items = items::group(&table, &related);
-    let failures = failures::find(&table, &related, &items, &outline);
-    let steps: BTreeSet<&str> = failures.iter().flat_map(|f| f.steps.iter().map(String::as_str)).collect();
-    let contrast = Contrast::new(&outline, &attempts, &steps);
+    let find = || failures::find(&table, &related, &items::group(&table, &related), &outline);
+    let (failures, contrast) = rayon::join(find, || Contrast::new(&outline, &attempts));
     let jobs = count_jobs(&outline, &attempts);
     Ok(Correlated { table, failures, contrast, clocks, duplicates, attempts: attempts.len(), jobs, outline })
 }

@@ -168,15 +168,21 @@ impl Outline {
     /// Appends the outlines of the parts of an archive in their order.
     #[must_use]
     pub fn joined(keys: RandomState, steps: Arc<Steps>, parts: Vec<Self>) -> Self {
-        let mut all = Self::new(keys, steps);
-        all.reserve(parts.iter().map(Self::len).sum());
+        let mut all = Self::with_capacity(keys, steps, parts.iter().map(Self::len).sum());
         for part in parts {
             all.append(part);
         }
         all
     }
 
-    /// Makes room: columns that grow bit by bit are copied again and again.
+    /// An empty one with room for `rows` events.
+    #[must_use]
+    pub fn with_capacity(keys: RandomState, steps: Arc<Steps>, rows: usize) -> Self {
+        let mut outline = Self::new(keys, steps);
+        outline.reserve(rows);
+        outline
+    }
+
     fn reserve(&mut self, rows: usize) {
         for column in
             [&mut self.source, &mut self.phase, &mut self.step, &mut self.principal, &mut self.bucket, &mut self.region]

@@ -89,9 +89,9 @@ pub struct Sink<'a> {
     pub(super) tally: &'a mut Tally,
     pub(super) zone: AssumedZone,
     pub(super) fingerprint: u64,
-    /// The record's bytes, where hashing them now is cheaper than going back to them: in packed files.
-    pub(super) packed: Option<&'a [u8]>,
-    /// Whether every event is hashed, not only what is sure to be looked at again.
+    /// The record's bytes.
+    pub(super) bytes: &'a [u8],
+    /// Whether every event is hashed, not only changes and documents, which are few and often cited.
     pub(super) hash_events: bool,
     pub(super) source: &'static str,
 }
@@ -140,7 +140,7 @@ impl Sink<'_> {
 
     /// Adds an event.
     pub fn event(&mut self, event: &Event<'_>, at: Locator) {
-        let sha256 = self.packed.filter(|_| self.hash_events).map(Digest::of);
+        let sha256 = self.hash_events.then(|| Digest::of(self.bytes));
         self.events.event(self.source, event, at, self.fingerprint, sha256);
     }
 
@@ -154,14 +154,14 @@ impl Sink<'_> {
     ) -> Option<&mut Change> {
         let time = time?;
         let mut change = Change::new(kind, time, subject.into(), self.source, at);
-        change.sha256 = self.packed.map(Digest::of);
+        change.sha256 = Some(Digest::of(self.bytes));
         self.facts.changes.push(change);
         self.facts.changes.last_mut()
     }
 
     /// Adds a document of state: a policy, a client, a role.
     pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
-        let sha256 = self.packed.map(Digest::of);
+        let sha256 = Some(Digest::of(self.bytes));
         self.facts.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256 });
     }
 }

@@ -181,7 +181,7 @@ pub struct Reader<'a> {
     pub manner: &'a Manner,
     pub options: Options,
     pub keys: &'a foldhash::quality::RandomState,
-    /// Whether the events of packed files are hashed on the way.
+    /// Whether events are hashed on the way.
     pub hash_events: bool,
 }
 
@@ -223,7 +223,7 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
-        let Manner { adapter: first, table, packed } = self.manner;
+        let Manner { adapter: first, table, .. } = self.manner;
         let first = *first;
         if table.is_some() && first.is_none() {
             return Err(
@@ -237,7 +237,7 @@ impl Reader<'_> {
             tally,
             zone: self.options.zone,
             fingerprint: self.keys.hash_one(bytes),
-            packed: packed.then_some(bytes),
+            bytes,
             hash_events: self.hash_events,
             source: "",
         };

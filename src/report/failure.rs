@@ -72,25 +72,25 @@ pub struct FailureReport {
 ///
 /// # Errors
 /// A cited record cannot be read again.
-pub fn reports(evidence: &Evidence, verdicts: &[Verdict]) -> Result<Vec<FailureReport>> {
+pub fn reports(evidence: &Evidence, verdicts: Vec<Verdict>) -> Result<Vec<FailureReport>> {
     let cited: BTreeSet<Locator> =
         verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
     let digests = digests(evidence, &evidence.correlated.table, &cited)?;
-    let failures = evidence.correlated.failures.par_iter().zip(verdicts);
+    let failures = evidence.correlated.failures.par_iter().zip(verdicts.into_par_iter());
     Ok(failures.map(|(failure, verdict)| report(failure, verdict, &digests)).collect())
 }
 
-fn report(failure: &Failure, verdict: &Verdict, digests: &Cited) -> FailureReport {
+fn report(failure: &Failure, verdict: Verdict, digests: &Cited) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
         .findings
-        .iter()
+        .into_iter()
         .map(|finding| EvidenceReport {
-            rule: finding.rule.clone(),
             class: finding.class,
             weight: finding.weight,
-            statement: finding.statement.clone(),
             records: finding.records.iter().filter_map(|at| digests.get(at)).map(Digest::record_id).collect(),
+            rule: finding.rule,
+            statement: finding.statement,
         })
         .collect();
     FailureReport {
@@ -111,14 +111,14 @@ fn report(failure: &Failure, verdict: &Verdict, digests: &Cited) -> FailureRepor
         attempts: failure.failing.len(),
         symptoms: SymptomCounts { timeouts, forbidden, conflicts, other },
         class: verdict.class,
-        mechanism: verdict.mechanism.clone(),
+        mechanism: verdict.mechanism,
         support: verdict.support,
-        missing_permissions: verdict.missing_permissions.clone(),
-        hypotheses: verdict.hypotheses.clone(),
+        missing_permissions: verdict.missing_permissions,
+        hypotheses: verdict.hypotheses,
         evidence,
-        reason: verdict.reason.clone(),
-        next_evidence: verdict.next_evidence.clone(),
-        remedy: verdict.remedy.clone(),
+        reason: verdict.reason,
+        next_evidence: verdict.next_evidence,
+        remedy: verdict.remedy,
         first_failed_micros: failure.first_failed_at,
     }
 }

@@ -191,7 +191,7 @@ fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
 pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
     let evidence = Evidence::read(paths, options, rules, progress)?;
     let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-    let failures = failure::reports(&evidence, &verdicts)?;
+    let failures = failure::reports(&evidence, verdicts)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
     let summary = Summary::new(&evidence, &failures);
     let Evidence { discovery, ingested, correlated, .. } = evidence;

@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::evidence::{Cited, Locator, cite};
 use crate::ingest::Ingested;
 
-/// Finds the SHA-256 of every record in `wanted`, those of `table` among them: computed while reading where the file is
-/// packed, else by going back.
+/// Finds the SHA-256 of every record in `wanted`, computed while reading where it is that of a row of `table`, of a change
+/// or of a document, else by going back.
 ///
 /// # Errors
 /// A file cannot be read again.
