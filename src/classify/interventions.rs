@@ -28,7 +28,10 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
         if is_relevant(archive, failure, dossier, change, &own) {
             found.relevant.push(change);
         } else {
-            found.aside.push(change);
+            found.set_aside += 1;
+            if found.aside.len() < MAX_SET_ASIDE {
+                found.aside.push(change);
+            }
         }
     }
     if let Some(first) = failure.first_failed_at.filter(|first| *first < last) {
@@ -59,7 +62,9 @@ struct Found<'a> {
     relevant: Vec<&'a Change>,
     /// Grants and policy changes so shortly before the last failing attempt that they may not have reached every server.
     just_before: Vec<&'a Change>,
+    /// The first of the changes to other things, and how many there are.
     aside: Vec<&'a Change>,
+    set_aside: usize,
 }
 
 /// The ids of what the failure is about.
@@ -207,8 +212,8 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     f.flag("grant_just_before", !grants_before.is_empty());
     f.flag("policy_changed_just_before", !policies_before.is_empty());
     f.flag("nothing_changed", found.relevant.is_empty() && found.just_before.is_empty() && !acknowledged);
-    f.count("set_aside", found.aside.len());
-    let aside = found.aside.iter().take(MAX_SET_ASIDE).map(|c| format!("{} of {}", c.kind.name(), c.subject));
+    f.count("set_aside", found.set_aside);
+    let aside = found.aside.iter().map(|c| format!("{} of {}", c.kind.name(), c.subject));
     f.text("set_aside_detail", Some(aside.collect::<Vec<_>>().join(", ")));
     let grants = [grants, grants_before].concat();
     let policies = [policies, policies_before].concat();
@@ -220,7 +225,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     dossier.cite("policy_changes", records(&[policies, trusts, keys].concat()));
     dossier.cite("credentials", records(&credentials));
     dossier.cite("holds", records(&[synced, released].concat()));
-    dossier.cite("set_aside", found.aside.iter().take(MAX_SET_ASIDE).map(|c| c.at));
+    dossier.cite("set_aside", found.aside.iter().map(|c| c.at));
 }
 
 /// The last failing attempt that says so did not acknowledge the hold, and the one that succeeded does.

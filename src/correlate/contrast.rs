@@ -94,6 +94,9 @@ impl Contrast {
     /// Groups the attempts by job, and counts the failing ones by the hour.
     fn group(&mut self, outline: &Outline, attempts: &[Row]) -> (Groups<(Symbol, Symbol)>, Groups<Symbol>) {
         let (mut by_caller, mut by_bucket) = (Groups::default(), Groups::default());
+        // A job goes through a step several times.
+        by_caller.reserve(attempts.len() / 4);
+        by_bucket.reserve(attempts.len() / 8);
         let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
         for row in attempts {
             let n = *row as usize;

@@ -1,6 +1,6 @@
 //! Records that came twice: redelivered by the source, or exported into two files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::outline::{Outline, flag};
 use super::symbols::Symbol;
@@ -14,7 +14,7 @@ use crate::evidence::{Digest, Input, cite};
 /// # Errors
 /// A file cannot be read again.
 pub fn mark(outline: &mut Outline, inputs: &[Input]) -> Result<Vec<Row>> {
-    let mut by_uid: HashMap<(Symbol, u64), (), foldhash::fast::RandomState> = HashMap::default();
+    let mut by_uid: HashSet<(Symbol, u64), foldhash::fast::RandomState> = HashSet::default();
     let mut by_print: HashMap<u64, Row, foldhash::fast::RandomState> = HashMap::default();
     let without_uid = outline.uid.iter().filter(|uid| **uid == 0).count();
     by_print.reserve(without_uid);
@@ -24,7 +24,7 @@ pub fn mark(outline: &mut Outline, inputs: &[Input]) -> Result<Vec<Row>> {
     for row in outline.rows() {
         let (uid, print) = (outline.uid[row as usize], outline.fingerprint[row as usize]);
         if uid != 0 {
-            if by_uid.insert((outline.source[row as usize], uid), ()).is_some() {
+            if !by_uid.insert((outline.source[row as usize], uid)) {
                 duplicates.push(row);
             }
         } else if let Some(first) = by_print.get(&print) {

@@ -61,13 +61,13 @@ impl Jobs {
         let step = event.get(Text::Step);
         let began = event.time.filter(|_| stated.is_some());
         let ended = matches!(step, Some("job.completed" | "job.failed"));
-        let (started, stated) = (step == Some("job.started"), stated.unwrap_or_default());
+        let (begins, stated) = (step == Some("job.started"), stated.unwrap_or_default());
         match self.0.entry(job) {
             Entry::Occupied(mut held) => {
-                held.get_mut().add(&Job { id: Box::default(), began, last: event.time, started, ended, stated });
+                held.get_mut().add(&Job { id: Box::default(), began, last: event.time, started: begins, ended, stated });
             }
             Entry::Vacant(free) => {
-                free.insert(Job { id: id.into(), began, last: event.time, started, ended, stated });
+                free.insert(Job { id: id.into(), began, last: event.time, started: begins, ended, stated });
             }
         }
     }

@@ -185,8 +185,8 @@ impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
                 None => place_of_name(&name),
                 Some(parent) => place_of(&parent.path().join(&name), &fold(&name)),
             };
-            let member = Within { parent: self.parent, name: &name };
-            map.next_value_seed(Member { fields: self.fields, place, member, depth: self.depth })?;
+            let within = Within { parent: self.parent, name: &name };
+            map.next_value_seed(Member { fields: self.fields, place, within, depth: self.depth })?;
         }
         Ok(())
     }
@@ -223,7 +223,7 @@ impl<'de> Visitor<'de> for Name {
 struct Member<'f, 'p, 'a> {
     fields: &'f mut Fields<'a>,
     place: Option<(Field, u8)>,
-    member: Within<'p>,
+    within: Within<'p>,
     depth: u8,
 }
 
@@ -285,7 +285,7 @@ impl<'de> Visitor<'de> for Member<'_, '_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        Members { fields: self.fields, parent: Some(&self.member), depth: self.depth + 1 }.visit_map(map)
+        Members { fields: self.fields, parent: Some(&self.within), depth: self.depth + 1 }.visit_map(map)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
