@@ -64,7 +64,14 @@ impl Jobs {
         let (begins, stated) = (step == Some("job.started"), stated.unwrap_or_default());
         match self.0.entry(job) {
             Entry::Occupied(mut held) => {
-                held.get_mut().add(&Job { id: Box::default(), began, last: event.time, started: begins, ended, stated });
+                held.get_mut().add(&Job {
+                    id: Box::default(),
+                    began,
+                    last: event.time,
+                    started: begins,
+                    ended,
+                    stated,
+                });
             }
             Entry::Vacant(free) => {
                 free.insert(Job { id: id.into(), began, last: event.time, started: begins, ended, stated });

@@ -55,6 +55,9 @@ pub struct Correlated {
 /// Events that a part of an archive is expected to hold: columns that grow bit by bit are copied again and again.
 const PART: usize = 4096;
 
+/// Bytes of an archive that make an event, at least mostly: room that is not used costs nothing.
+const BYTES_AN_EVENT: u64 = 400;
+
 /// Reads `inputs` in outline.
 #[must_use]
 pub fn read(
@@ -65,8 +68,11 @@ pub fn read(
 ) -> (Outline, Ingested) {
     let (keys, steps) = (RandomState::default(), Arc::new(Steps::new(operations)));
     let collector = || Outline::with_capacity(keys.clone(), Arc::clone(&steps), PART);
-    let (parts, ingested) = ingest(inputs, options, &keys, &collector, progress);
-    (Outline::joined(keys, steps, parts), ingested)
+    let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
+    let expected = usize::try_from(bytes / BYTES_AN_EVENT).unwrap_or(0);
+    let mut outline = Outline::with_capacity(keys.clone(), Arc::clone(&steps), expected);
+    let ingested = ingest(inputs, options, &keys, &collector, &mut |part| outline.append(part), progress);
+    (outline, ingested)
 }
 
 /// Finds the failures among the events.

@@ -165,16 +165,6 @@ impl Outline {
         Wanted { at: self.at[row as usize], fingerprint: self.fingerprint[row as usize] }
     }
 
-    /// Appends the outlines of the parts of an archive in their order.
-    #[must_use]
-    pub fn joined(keys: RandomState, steps: Arc<Steps>, parts: Vec<Self>) -> Self {
-        let mut all = Self::with_capacity(keys, steps, parts.iter().map(Self::len).sum());
-        for part in parts {
-            all.append(part);
-        }
-        all
-    }
-
     /// An empty one with room for `rows` events.
     #[must_use]
     pub fn with_capacity(keys: RandomState, steps: Arc<Steps>, rows: usize) -> Self {
@@ -197,7 +187,8 @@ impl Outline {
         self.at.reserve_exact(rows);
     }
 
-    fn append(&mut self, mut part: Self) {
+    /// Appends the outline of the next part of the archive.
+    pub fn append(&mut self, mut part: Self) {
         let numbers = self.symbols.merge(&part.symbols);
         let columns = |outline: &mut Self| {
             [

@@ -40,44 +40,97 @@ const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// Chunks of one file that are parsed at the same time, while as many more are being read.
 const CHUNKS_AT_ONCE: usize = 4;
 
-/// Divides the inputs into runs of about equal size, in order.
+/// A piece of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A run of small files, for one thread.
+    Small(Range<usize>),
+    /// A file that all threads work on.
+    Large(usize),
+}
+
+impl Work {
+    /// The run of small files, if it is one.
+    pub fn small(&self) -> Option<Range<usize>> {
+        match self {
+            Self::Small(run) => Some(run.clone()),
+            Self::Large(_) => None,
+        }
+    }
+}
+
+/// Divides the inputs into pieces of work, in order.
 #[must_use]
-pub fn batches(inputs: &[Input]) -> Vec<Range<usize>> {
-    let mut batches = Vec::new();
+pub fn divide(inputs: &[Input]) -> Vec<Work> {
+    let mut work = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (n, input) in inputs.iter().enumerate() {
+        let large = input.bytes >= BATCH_BYTES;
+        if large && start < n {
+            work.push(Work::Small(start..n));
+        }
         bytes += input.bytes;
+        if large {
+            work.push(Work::Large(n));
+        } else if bytes >= BATCH_BYTES {
+            work.push(Work::Small(start..n + 1));
+        }
         if bytes >= BATCH_BYTES {
-            batches.push(start..n + 1);
             (start, bytes) = (n + 1, 0);
         }
     }
     if start < inputs.len() {
-        batches.push(start..inputs.len());
+        work.push(Work::Small(start..inputs.len()));
     }
-    batches
+    work
 }
 
-/// Reads a run of files.
+/// Reads a run of small files.
 #[must_use]
-pub fn read_batch<C: Collect + Send>(inputs: &[Input], batch: Range<usize>, context: &Context<'_, C>) -> Vec<Part<C>> {
+pub fn read_small<C: Collect + Send>(inputs: &[Input], run: Range<usize>, context: &Context<'_, C>) -> Vec<Part<C>> {
     let mut parts = vec![part(context)];
-    for n in batch {
-        #[expect(clippy::cast_possible_truncation, reason = "four thousand million files would not fit a run")]
-        read_file(&inputs[n], n as u32, context, &mut parts);
+    for n in run {
+        read_file(&inputs[n], n, context, &mut parts, &mut |_| {});
     }
     parts
 }
+
+/// Reads a large file; its parts are given to `absorb` as they are done.
+pub fn read_large<C: Collect + Send>(
+    inputs: &[Input],
+    n: usize,
+    context: &Context<'_, C>,
+    absorb: &mut dyn FnMut(Part<C>),
+) {
+    let mut parts = vec![part(context)];
+    read_file(&inputs[n], n, context, &mut parts, &mut |parts| {
+        let last = parts.pop();
+        parts.drain(..).for_each(&mut *absorb);
+        parts.extend(last);
+    });
+    parts.into_iter().for_each(absorb);
+}
+
+/// Hears of parts that are complete but for the last.
+type Drain<'a, C> = &'a mut dyn FnMut(&mut Vec<Part<C>>);
 
 fn part<C>(context: &Context<'_, C>) -> Part<C> {
     Part { events: (context.collector)(), facts: Facts::default(), files: Vec::new() }
 }
 
-fn read_file<C: Collect + Send>(input: &Input, file: u32, context: &Context<'_, C>, parts: &mut Vec<Part<C>>) {
+fn read_file<C: Collect + Send>(
+    input: &Input,
+    n: usize,
+    context: &Context<'_, C>,
+    parts: &mut Vec<Part<C>>,
+    drain: Drain<'_, C>,
+) {
+    #[expect(clippy::cast_possible_truncation, reason = "four thousand million files would not fit a run")]
+    let file = n as u32;
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
     let manner = match Stream::open(&input.place) {
-        Ok(stream) => read_stream(file, stream, context, parts, &mut entry, &mut tally),
+        Ok(stream) => read_stream(file, stream, context, (parts, drain), &mut entry, &mut tally),
         Err(error) => {
             let reason = format!("the file cannot be opened: {error}; check its permissions");
             entry.rejects.push(Reject { record: 0, offset: 0, reason });
@@ -100,7 +153,7 @@ fn read_stream<C: Collect + Send>(
     file: u32,
     mut stream: Stream,
     context: &Context<'_, C>,
-    parts: &mut Vec<Part<C>>,
+    (parts, drain): (&mut Vec<Part<C>>, Drain<'_, C>),
     entry: &mut FileEntry,
     tally: &mut Tally,
 ) -> Manner {
@@ -136,6 +189,7 @@ fn read_stream<C: Collect + Send>(
             entry.rejects.extend(rejects);
             add(tally, &more);
         }
+        drain(parts);
         chunks = ahead;
     }
     match stream.finish() {

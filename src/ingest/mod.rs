@@ -21,6 +21,8 @@ mod trail_fields;
 mod trail_record;
 mod vault_audit;
 
+use std::ops::Range;
+
 use foldhash::quality::RandomState;
 use rayon::prelude::*;
 
@@ -60,36 +62,51 @@ pub struct Ingested {
     pub manners: Vec<Manner>,
 }
 
-/// Reads all inputs, their events into collectors that `collector` makes; these come back in the order of the files and
-/// of the records in them. `progress` is told the size as found of every file that is done with. What cannot be read is
-/// in `files`.
+/// Runs of small files that are read before their parts are taken in.
+const RUNS_AT_ONCE: usize = 16;
+
+/// Reads all inputs, their events into collectors that `collector` makes; `absorb` gets these in the order of the files
+/// and of the records in them, while others are still being filled. `progress` is told the size as found of every file
+/// that is done with. What cannot be read is in `files`.
 #[must_use]
 pub fn ingest<C: Collect + Send>(
     inputs: &[Input],
     options: Options,
     keys: &RandomState,
     collector: &(dyn Fn() -> C + Sync),
+    absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
-) -> (Vec<C>, Ingested) {
+) -> Ingested {
     let context = file::Context { options, keys, collector };
-    let parts: Vec<file::Part<C>> = file::batches(inputs)
-        .into_par_iter()
-        .flat_map_iter(|batch| {
-            let part = file::read_batch(inputs, batch.clone(), &context);
-            batch.for_each(|n| progress(inputs[n].bytes));
-            part
-        })
-        .collect();
-    let (mut events, mut ingested) = (Vec::with_capacity(parts.len()), Ingested::default());
-    for part in parts {
-        events.push(part.events);
+    let mut ingested = Ingested::default();
+    let mut take = |part: file::Part<C>| {
+        absorb(part.events);
         ingested.changes.extend(part.facts.changes);
         ingested.documents.extend(part.facts.documents);
         for (entry, manner) in part.files {
             ingested.files.push(entry);
             ingested.manners.push(manner);
         }
+    };
+    let work = file::divide(inputs);
+    let mut work = &work[..];
+    while let Some(first) = work.first() {
+        if let file::Work::Large(n) = first {
+            file::read_large(inputs, *n, &context, &mut take);
+            progress(inputs[*n].bytes);
+            work = &work[1..];
+            continue;
+        }
+        let runs: Vec<Range<usize>> = work.iter().map_while(file::Work::small).take(RUNS_AT_ONCE).collect();
+        work = &work[runs.len()..];
+        let read = |run: Range<usize>| {
+            let parts = file::read_small(inputs, run.clone(), &context);
+            run.for_each(|n| progress(inputs[n].bytes));
+            parts
+        };
+        let parts: Vec<file::Part<C>> = runs.into_par_iter().flat_map_iter(read).collect();
+        parts.into_iter().for_each(&mut take);
     }
     ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
-    (events, ingested)
+    ingested
 }
