@@ -33,6 +33,9 @@ pub struct Sample {
 /// Records looked at to recognise a format.
 const SAMPLES: usize = 16;
 
+/// Bytes of a wrapped list of records that are looked at first: thousands of small files are told apart by this.
+const ENOUGH: usize = 8 * 1024;
+
 /// Recognises the shape of a file by its first bytes; `whole` says whether they are all of it.
 #[must_use]
 pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
@@ -41,6 +44,14 @@ pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
         let shape = if whole { Shape::Empty } else { Shape::Lines };
         return (shape, Sample::default());
     };
+    if begins_with_wrapper(body) {
+        let start = &head[..head.len().min(ENOUGH)];
+        let (mut records, _) = tree_records(start, whole && start.len() == head.len());
+        if records.is_empty() && start.len() < head.len() {
+            (records, _) = tree_records(head, whole);
+        }
+        return (Shape::Json, Sample { records, header: Vec::new() });
+    }
     let (lines, share) = json_lines(body, whole);
     let by_line = |records| (Shape::Lines, Sample { records, header: Vec::new() });
     if matches!(first, b'{' | b'[') {
@@ -86,6 +97,17 @@ fn json_lines(body: &[u8], whole: bool) -> (Vec<Value>, f64) {
     }
     let share = f64::from(u32::try_from(found.len()).unwrap_or(u32::MAX)) / f64::from(seen.max(1));
     (found, share)
+}
+
+/// Whether the document opens with `{"Records": [` or the like, as CloudTrail's deliveries do.
+fn begins_with_wrapper(body: &[u8]) -> bool {
+    let rest = body.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let Some(rest) = rest.and_then(|rest| rest.strip_prefix(b"\"")) else { return false };
+    WRAPPERS.iter().any(|wrapper| {
+        let after = rest.strip_prefix(wrapper.as_bytes()).and_then(|rest| rest.strip_prefix(b"\""));
+        let list = after.and_then(|rest| rest.trim_ascii_start().strip_prefix(b":")).map(<[u8]>::trim_ascii_start);
+        list.is_some_and(|list| list.starts_with(b"["))
+    })
 }
 
 fn wraps_records(value: &Value) -> bool {
