@@ -2,6 +2,11 @@
 
 use std::io::Write as _;
 
+use holdtrace::classify::DEFAULT_PACK;
+use holdtrace::correlate;
+use holdtrace::evidence::discover;
+use holdtrace::ingest::Options;
+use holdtrace::report::RuleText;
 use serde_json::{Value, json};
 
 use crate::support::{Case, Run, run, time};
@@ -199,4 +204,21 @@ fn nothing_failing_at_all_is_good_news() {
     assert_eq!(table.status, 0);
     assert!(table.stdout.contains("Nothing failed: 1 attempts of 1 jobs"), "{}", table.stdout);
     assert_eq!(run(case.path(), &["analyze", ".", "--format", "ndjson"]).stdout, "");
+}
+
+/// The records that a report rests on are read twice; a file that is written to in between would be cited wrongly.
+#[test]
+fn a_file_that_changes_between_the_two_readings_is_named() {
+    let rules = RuleText::parse(DEFAULT_PACK, "the built-in rule pack").expect("a pack");
+    for (changed, words) in [(line("other", 1), "is not what it was a moment ago"), (String::new(), "reading the records")] {
+        let case = Case::new();
+        let path = case.write("trail.ndjson", line("first", 1));
+        let inputs = discover(&[path.display().to_string()]).expect("found").inputs;
+        let (outline, mut ingested) =
+            correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
+        case.write("trail.ndjson", changed);
+        let error = correlate::correlate(outline, &mut ingested, &inputs, Options::default()).err().expect("noticed");
+        let said = error.to_string();
+        assert!(said.contains("trail.ndjson") && said.contains(words), "{said}");
+    }
 }

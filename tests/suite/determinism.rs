@@ -1,6 +1,10 @@
 //! The same evidence gives the same bytes.
 
-use crate::support::{command, root, run};
+use std::io::Write as _;
+
+use serde_json::json;
+
+use crate::support::{Case, command, root, run};
 
 fn analyze(paths: &[&str], threads: &str, format: &str) -> Vec<u8> {
     let output = command(root())
@@ -42,4 +46,50 @@ fn standard_input_reads_like_a_file() {
     piped.args(["analyze", "-", "--format", "ndjson"]).stdin(std::fs::File::open(root().join(file)).expect("opened"));
     let piped = piped.output().expect("the binary runs");
     assert_eq!(String::from_utf8_lossy(&piped.stdout), run(root(), &["analyze", file, "--format", "ndjson"]).stdout);
+}
+
+/// Jobs enough for more than one chunk of a file, every eighth of which fails.
+fn many_jobs() -> Case {
+    let mut case = Case::new();
+    for n in 0..1600 {
+        let job = format!("job-{n:05}");
+        let at = i64::from(n) * 60;
+        if n % 8 == 0 {
+            case.start(&job, at, &["recording:export"], json!({}));
+            case.step(&job, at + 1, "metadata_injection", "timeout", json!({ "status": 504 }));
+            case.step(&job, at + 20, "metadata_injection", "failure", json!({ "status": 409, "errorCode": "metadata.conflict" }));
+            case.step(&job, at + 50, "metadata_injection", "success", json!({ "status": 200 }));
+        } else {
+            case.healthy(&job, at, &["recording:export", "recording:metadata:write"], &json!({}));
+        }
+    }
+    case
+}
+
+#[test]
+fn a_large_file_tells_what_its_records_tell_in_small_ones_plain_or_packed() {
+    let made = many_jobs();
+    let lines: Vec<String> = made.trail.iter().map(ToString::to_string).collect();
+    let text = lines.join("\n");
+    assert!(text.len() > 4 * 1024 * 1024, "large enough to be read by all threads: {}", text.len());
+    let whole = Case::new();
+    whole.write("trail.ndjson", &text);
+    let apart = Case::new();
+    for (n, lines) in lines.chunks(701).enumerate() {
+        apart.write(&format!("{n:03}.ndjson"), lines.join("\n"));
+    }
+    let packed = Case::new();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).expect("packed");
+    packed.write("trail.ndjson.gz", gzip.finish().expect("packed"));
+    let found = |case: &Case, threads: &str| {
+        run(case.path(), &["analyze", ".", "--format", "ndjson", "--threads", threads]).stdout
+    };
+    let expected = found(&whole, "1");
+    assert_eq!(expected.lines().count(), 200);
+    for (name, case) in [("whole", &whole), ("apart", &apart), ("packed", &packed)] {
+        for threads in ["1", "3"] {
+            assert!(found(case, threads) == expected, "{name} with {threads} threads");
+        }
+    }
 }
