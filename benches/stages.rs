@@ -32,7 +32,8 @@ fn archive() -> tempfile::TempDir {
     for copy in 0..COPIES {
         let (from, to) = ("-4", format!("-{:x}", 0x4000 + copy));
         for line in trail.lines() {
-            writeln!(copies, "{}", line.replacen(from, &to[..2], 1).replace("job", &format!("job{copy}"))).expect("text");
+            writeln!(copies, "{}", line.replacen(from, &to[..2], 1).replace("job", &format!("job{copy}")))
+                .expect("text");
         }
     }
     std::fs::write(folder.path().join("copies.ndjson"), copies).expect("written");
@@ -71,14 +72,18 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("correlate", |b| {
         b.iter_batched(
             || correlate::read(&inputs, options, operations, &|_| {}),
-            |(outline, mut ingested)| correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.failures.len()),
+            |(outline, mut ingested)| {
+                correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.failures.len())
+            },
             criterion::BatchSize::LargeInput,
         );
     });
     let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {});
     let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
     group.throughput(Throughput::Elements(correlated.failures.len() as u64));
-    group.bench_function("classify, by failures", |b| b.iter(|| classify(&ingested, &correlated, &rules.pack).map(|v| v.len())));
+    group.bench_function("classify, by failures", |b| {
+        b.iter(|| classify(&ingested, &correlated, &rules.pack).map(|v| v.len()))
+    });
 }
 
 criterion_group!(benches, stages);

@@ -1,6 +1,7 @@
 //! What a caller was allowed to do when: scopes as of an attempt, and what a step needs, judged by who succeeds at it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -51,6 +52,8 @@ pub struct Authority<'a> {
     names: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
     candidates: BTreeMap<String, Vec<String>>,
+    /// What [`Self::changes_of`] found: callers are few, and asked for again and again.
+    changes: RwLock<BTreeMap<String, Arc<[&'a Change]>>>,
 }
 
 impl<'a> Authority<'a> {
@@ -88,7 +91,7 @@ impl<'a> Authority<'a> {
             }
         }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
-        Self { outline, contrast, by_subject, clients, roles, by_caller, names, candidates }
+        Self { outline, contrast, by_subject, clients, roles, by_caller, names, candidates, changes: RwLock::default() }
     }
 
     /// The ids by which changes may name a caller: itself, its display name, the roles it holds.
@@ -111,7 +114,17 @@ impl<'a> Authority<'a> {
 
     /// Grants and revocations of a caller, in order of time.
     #[must_use]
-    pub fn changes_of(&self, principal: &str) -> Vec<&'a Change> {
+    pub fn changes_of(&self, principal: &str) -> Arc<[&'a Change]> {
+        if let Some(known) = self.changes.read().unwrap_or_else(PoisonError::into_inner).get(principal) {
+            return Arc::clone(known);
+        }
+        let found: Arc<[&Change]> = self.find_changes(principal).into();
+        let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
+        changes.insert(principal.to_owned(), Arc::clone(&found));
+        found
+    }
+
+    fn find_changes(&self, principal: &str) -> Vec<&'a Change> {
         let names = self.names_of(principal);
         let mut found: Vec<&Change> = names.iter().filter_map(|n| self.by_subject.get(n)).flatten().copied().collect();
         found.sort_by_key(|c| (c.time, c.at, c.kind));
@@ -127,9 +140,9 @@ impl<'a> Authority<'a> {
         if let Some(Statement { time: since, scopes, at, .. }) = self.stated(principal, job, time) {
             let scopes = self.contrast.scope_sets.get(scopes).cloned().unwrap_or_default();
             let mut held = Held { scopes, basis: Some(*at), changes: Vec::new() };
-            let later =
-                changes.iter().filter(|c| since.is_some_and(|s| c.time > s) && time.is_some_and(|t| c.time <= t));
-            for change in later {
+            let (Some(since), Some(time)) = (since, time) else { return Some(held) };
+            let first = changes.partition_point(|c| c.time <= *since);
+            for change in changes[first..].iter().take_while(|c| c.time <= time) {
                 self.apply(&mut held, change);
             }
             return Some(held);
@@ -216,7 +229,7 @@ impl<'a> Authority<'a> {
     #[must_use]
     pub fn taken(&self, principal: &str, time: Option<i64>) -> BTreeSet<String> {
         let mut taken = BTreeSet::new();
-        for change in self.changes_of(principal).into_iter().filter(|c| Some(c.time) <= time) {
+        for change in self.changes_of(principal).iter().filter(|c| Some(c.time) <= time) {
             for permission in self.permissions_of(change).0 {
                 if change.kind == ChangeKind::Revoke {
                     taken.insert(permission);

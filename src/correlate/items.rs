@@ -66,7 +66,7 @@ pub fn group(table: &EventTable, related: &Related) -> Vec<Item> {
     for attempt in &owned {
         items.entry(owned_key(table, attempt.row, &recordings)).or_default().push(*attempt);
     }
-    let links = Links::new(table, &items);
+    let links = Links::new(table, &items, &jobless);
     for attempt in jobless {
         let key = links.resolve(table, attempt.row).unwrap_or_else(|| lone_key(table, attempt.row));
         items.entry(key).or_default().push(attempt);

@@ -194,9 +194,11 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
     let failures = failure::reports(&evidence, verdicts)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
     let summary = Summary::new(&evidence, &failures);
-    let Evidence { discovery, ingested, correlated, .. } = evidence;
-    let manifest = ingested
-        .files
+    let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
+    let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
+    // Giving memory back takes a while; it happens while the report is written.
+    rayon::spawn(move || drop((ingested, correlated)));
+    let manifest = files
         .iter()
         .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
         .collect();
@@ -209,13 +211,7 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
         },
         summary,
         failures,
-        coverage: Coverage {
-            files: ingested.files,
-            gaps,
-            clocks: correlated.clocks.offsets,
-            skipped: discovery.skipped,
-            unreadable: discovery.unreadable,
-        },
+        coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },
         manifest,
     })
 }

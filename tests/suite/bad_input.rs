@@ -210,12 +210,13 @@ fn nothing_failing_at_all_is_good_news() {
 #[test]
 fn a_file_that_changes_between_the_two_readings_is_named() {
     let rules = RuleText::parse(DEFAULT_PACK, "the built-in rule pack").expect("a pack");
-    for (changed, words) in [(line("other", 1), "is not what it was a moment ago"), (String::new(), "reading the records")] {
+    for (changed, words) in
+        [(line("other", 1), "is not what it was a moment ago"), (String::new(), "reading the records")]
+    {
         let case = Case::new();
         let path = case.write("trail.ndjson", line("first", 1));
         let inputs = discover(&[path.display().to_string()]).expect("found").inputs;
-        let (outline, mut ingested) =
-            correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
+        let (outline, mut ingested) = correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
         case.write("trail.ndjson", changed);
         let error = correlate::correlate(outline, &mut ingested, &inputs, Options::default()).err().expect("noticed");
         let said = error.to_string();

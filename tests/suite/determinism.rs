@@ -57,7 +57,13 @@ fn many_jobs() -> Case {
         if n % 8 == 0 {
             case.start(&job, at, &["recording:export"], json!({}));
             case.step(&job, at + 1, "metadata_injection", "timeout", json!({ "status": 504 }));
-            case.step(&job, at + 20, "metadata_injection", "failure", json!({ "status": 409, "errorCode": "metadata.conflict" }));
+            case.step(
+                &job,
+                at + 20,
+                "metadata_injection",
+                "failure",
+                json!({ "status": 409, "errorCode": "metadata.conflict" }),
+            );
             case.step(&job, at + 50, "metadata_injection", "success", json!({ "status": 200 }));
         } else {
             case.healthy(&job, at, &["recording:export", "recording:metadata:write"], &json!({}));
