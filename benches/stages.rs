@@ -1,7 +1,5 @@
 //! The hot stages, one by one, on the samples repeated: `cargo bench`. See README.md.
-#![expect(missing_docs, reason = "criterion's macros define undocumented functions")]
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -10,6 +8,7 @@ use holdtrace::correlate;
 use holdtrace::evidence::{Digest, Framer, Input, Limits, Place, Stream, discover, recognise};
 use holdtrace::ingest::Options;
 use holdtrace::report::RuleText;
+use regex::Regex;
 
 /// Copies of the samples' trail, each with ids of its own.
 const COPIES: usize = 40;
@@ -28,14 +27,8 @@ fn archive() -> tempfile::TempDir {
         std::fs::copy(input.place.path(), to).expect("copied");
     }
     let trail = std::fs::read_to_string(trails().first().expect("a trail").place.path()).expect("read");
-    let mut copies = String::new();
-    for copy in 0..COPIES {
-        let (from, to) = ("-4", format!("-{:x}", 0x4000 + copy));
-        for line in trail.lines() {
-            writeln!(copies, "{}", line.replacen(from, &to[..2], 1).replace("job", &format!("job{copy}")))
-                .expect("text");
-        }
-    }
+    let id = Regex::new("[0-9a-f]{2}([0-9a-f]{6}-[0-9a-f]{4}-)").expect("a fixed pattern");
+    let copies: String = (0..COPIES).map(|copy| id.replace_all(&trail, format!("{copy:02x}$1")).into_owned()).collect();
     std::fs::write(folder.path().join("copies.ndjson"), copies).expect("written");
     folder
 }
@@ -82,7 +75,7 @@ fn stages(criterion: &mut Criterion) {
     let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
     group.throughput(Throughput::Elements(correlated.failures.len() as u64));
     group.bench_function("classify, by failures", |b| {
-        b.iter(|| classify(&ingested, &correlated, &rules.pack).map(|v| v.len()))
+        b.iter(|| classify(&ingested, &correlated, &rules.pack).map(|v| v.len()));
     });
 }
 
