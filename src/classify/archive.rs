@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::authority::{Authority, Need};
+use super::chronicle::Chronicle;
 use super::pack::Pack;
 use crate::correlate::{Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
 use crate::evidence::Locator;
@@ -27,7 +28,7 @@ pub struct Archive<'a> {
     pub table: &'a EventTable,
     pub outline: &'a Outline,
     pub contrast: &'a Contrast,
-    pub changes: &'a [Change],
+    pub chronicle: Chronicle<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
@@ -36,6 +37,8 @@ pub struct Archive<'a> {
     holds: BTreeMap<String, Vec<Hold>>,
     /// Direct metadata writes by caller, in order of time.
     probes: BTreeMap<String, Vec<Row>>,
+    /// The same by recording, conversation and job.
+    probes_by_item: BTreeMap<String, Vec<Row>>,
     /// Attempts that got through with the hold not acknowledged, by step.
     unacknowledged: BTreeMap<String, i64>,
     sources: BTreeSet<String>,
@@ -60,13 +63,14 @@ impl<'a> Archive<'a> {
             table,
             outline,
             contrast: &correlated.contrast,
-            changes: &ingested.changes,
+            chronicle: Chronicle::new(&ingested.changes),
             by_subject: by_subject(&ingested.documents),
             authority,
             pack,
             needs,
             holds,
-            probes: probes(table),
+            probes: probes(table, &[Text::Principal]),
+            probes_by_item: probes(table, &[Text::RecordingId, Text::ConversationId, Text::JobId]),
             unacknowledged,
             sources: sources(outline),
             longest_lag,
@@ -97,14 +101,6 @@ impl<'a> Archive<'a> {
         self.unacknowledged.get(step).copied().unwrap_or(0)
     }
 
-    /// Changes from `first` to `last`. Sources that write whole seconds may have cut off up to one, so a change in the
-    /// second of `first` is counted as after it.
-    pub fn between(&self, first: i64, last: i64) -> impl Iterator<Item = &'a Change> {
-        let start = self.changes.partition_point(|c| c.time < first - 999_999);
-        let counts = move |c: &&Change| c.time <= last && (c.time >= first || c.time % 1_000_000 == 0);
-        self.changes[start..].iter().take_while(move |c| c.time <= last).filter(counts)
-    }
-
     /// Holds on the failure's conversation. A hold may cover many conversations, each of which synchronises by itself:
     /// where both name the conversation, it must be the same.
     #[must_use]
@@ -119,27 +115,30 @@ impl<'a> Archive<'a> {
         found
     }
 
-    /// Direct metadata writes by the failure's caller about its item, after its first failing attempt.
+    /// Direct metadata writes by the failure's caller about its item, after its first failing attempt, in order of time.
     #[must_use]
     pub fn probes_of(&self, failure: &Failure) -> Vec<Row> {
-        let same = |column, id: &Option<String>, row| id.is_some() && self.table.text(column, row) == id.as_deref();
-        let of = |row: &&Row| {
-            let row = **row;
-            self.table.time(row) >= failure.first_failed_at
-                && (same(Text::RecordingId, &failure.recording_id, row)
-                    || same(Text::ConversationId, &failure.conversation_id, row)
-                    || same(Text::JobId, &failure.job_id, row))
+        let ids = [&failure.recording_id, &failure.conversation_id, &failure.job_id];
+        let of_item = ids.into_iter().flatten().filter_map(|id| self.probes_by_item.get(id)).flatten().copied();
+        let by_caller = |row: &Row| {
+            failure.principal.is_some()
+                && self.table.text(Text::Principal, *row) == failure.principal.as_deref()
+                && self.table.time(*row) >= failure.first_failed_at
         };
-        let by_caller = failure.principal.as_ref().and_then(|principal| self.probes.get(principal));
-        by_caller.into_iter().flatten().filter(of).copied().collect()
+        let mut found: Vec<Row> = of_item.filter(by_caller).collect();
+        found.sort_by_key(|row| (self.table.time(*row), *row));
+        found.dedup();
+        found
     }
 
-    /// Direct metadata writes by the failure's caller about something else, within a day after its last failing attempt.
+    /// The last direct metadata write by the failure's caller within a day after its last failing attempt, about whatever
+    /// it was.
     #[must_use]
-    pub fn probes_elsewhere(&self, failure: &Failure) -> Vec<Row> {
-        let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return Vec::new() };
-        let within = |row: &&Row| self.table.time(**row).is_some_and(|time| (last..last + DAY).contains(&time));
-        self.probes.get(principal).into_iter().flatten().filter(within).copied().collect()
+    pub fn probe_elsewhere(&self, failure: &Failure) -> Option<Row> {
+        let last = failure.last_failed_at?;
+        let probes = self.probes.get(failure.principal.as_ref()?)?;
+        let until = probes.partition_point(|row| self.table.time(*row) < Some(last + DAY));
+        probes[..until].last().copied().filter(|row| self.table.time(*row) >= Some(last))
     }
 
     /// The document of `kind` in force at `time` for a subject that goes by any of `names`: the latest logged change
@@ -254,11 +253,12 @@ fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
     found
 }
 
-fn probes(table: &EventTable) -> BTreeMap<String, Vec<Row>> {
+/// Probes by what `columns` name, in order of time.
+fn probes(table: &EventTable, columns: &[Text]) -> BTreeMap<String, Vec<Row>> {
     let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in table.rows().filter(|row| table.text(Text::Step, *row) == Some("probe")) {
-        if let Some(principal) = table.text(Text::Principal, row) {
-            found.entry(principal.to_owned()).or_default().push(row);
+        for id in columns.iter().filter_map(|column| table.text(*column, row)) {
+            found.entry(id.to_owned()).or_default().push(row);
         }
     }
     for rows in found.values_mut() {

@@ -38,6 +38,14 @@ const ENOUGH_JOBS: usize = 3;
 /// what a record states of scopes can be stale.
 const STRAY_SHARE: usize = 50;
 
+/// What happened to a caller's permissions.
+pub struct History<'a> {
+    /// Grants and revocations, in order of time.
+    pub changes: Vec<&'a Change>,
+    /// Permissions that the last change on record took, before the first change and after each.
+    taken: Vec<Arc<BTreeSet<String>>>,
+}
+
 /// Answers questions of authority.
 pub struct Authority<'a> {
     outline: &'a Outline,
@@ -52,8 +60,8 @@ pub struct Authority<'a> {
     names: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
     candidates: BTreeMap<String, Vec<String>>,
-    /// What [`Self::changes_of`] found: callers are few, and asked for again and again.
-    changes: RwLock<BTreeMap<String, Arc<[&'a Change]>>>,
+    /// What [`Self::history`] found: callers are few, and asked for again and again.
+    histories: RwLock<BTreeMap<String, Arc<History<'a>>>>,
 }
 
 impl<'a> Authority<'a> {
@@ -91,7 +99,17 @@ impl<'a> Authority<'a> {
             }
         }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
-        Self { outline, contrast, by_subject, clients, roles, by_caller, names, candidates, changes: RwLock::default() }
+        Self {
+            outline,
+            contrast,
+            by_subject,
+            clients,
+            roles,
+            by_caller,
+            names,
+            candidates,
+            histories: RwLock::default(),
+        }
     }
 
     /// The ids by which changes may name a caller: itself, its display name, the roles it holds.
@@ -112,16 +130,36 @@ impl<'a> Authority<'a> {
         names
     }
 
-    /// Grants and revocations of a caller, in order of time.
+    /// Grants and revocations of a caller, and what they had taken from it.
     #[must_use]
-    pub fn changes_of(&self, principal: &str) -> Arc<[&'a Change]> {
-        if let Some(known) = self.changes.read().unwrap_or_else(PoisonError::into_inner).get(principal) {
+    pub fn history(&self, principal: &str) -> Arc<History<'a>> {
+        if let Some(known) = self.histories.read().unwrap_or_else(PoisonError::into_inner).get(principal) {
             return Arc::clone(known);
         }
-        let found: Arc<[&Change]> = self.find_changes(principal).into();
-        let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
-        changes.insert(principal.to_owned(), Arc::clone(&found));
+        let changes = self.find_changes(principal);
+        let taken = self.find_taken(&changes);
+        let found = Arc::new(History { changes, taken });
+        let mut histories = self.histories.write().unwrap_or_else(PoisonError::into_inner);
+        histories.insert(principal.to_owned(), Arc::clone(&found));
         found
+    }
+
+    /// What is taken before the first change and after each of `changes`.
+    fn find_taken(&self, changes: &[&Change]) -> Vec<Arc<BTreeSet<String>>> {
+        let mut taken = vec![Arc::default()];
+        for change in changes {
+            let mut now: BTreeSet<String> =
+                taken.last().map(|before: &Arc<_>| BTreeSet::clone(before)).unwrap_or_default();
+            let before = now.len();
+            let mut differs = false;
+            for permission in self.permissions_of(change).0 {
+                differs |=
+                    if change.kind == ChangeKind::Revoke { now.insert(permission) } else { now.remove(&permission) };
+            }
+            let same = taken.last().filter(|_| !differs && before == now.len()).map(Arc::clone);
+            taken.push(same.unwrap_or_else(|| Arc::new(now)));
+        }
+        taken
     }
 
     fn find_changes(&self, principal: &str) -> Vec<&'a Change> {
@@ -136,7 +174,8 @@ impl<'a> Authority<'a> {
     /// a snapshot; with the grants and revocations logged since. `None` where nothing states it.
     #[must_use]
     pub fn held(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<Held> {
-        let changes = self.changes_of(principal);
+        let history = self.history(principal);
+        let changes = &history.changes;
         if let Some(Statement { time: since, scopes, at, .. }) = self.stated(principal, job, time) {
             let scopes = self.contrast.scope_sets.get(scopes).cloned().unwrap_or_default();
             let mut held = Held { scopes, basis: Some(*at), changes: Vec::new() };
@@ -228,17 +267,9 @@ impl<'a> Authority<'a> {
     /// Scopes that the last change on record before `time` took from the caller: it lacked them, whatever else it held.
     #[must_use]
     pub fn taken(&self, principal: &str, time: Option<i64>) -> BTreeSet<String> {
-        let mut taken = BTreeSet::new();
-        for change in self.changes_of(principal).iter().filter(|c| Some(c.time) <= time) {
-            for permission in self.permissions_of(change).0 {
-                if change.kind == ChangeKind::Revoke {
-                    taken.insert(permission);
-                } else {
-                    taken.remove(&permission);
-                }
-            }
-        }
-        taken
+        let history = self.history(principal);
+        let past = history.changes.partition_point(|c| Some(c.time) <= time);
+        BTreeSet::clone(&history.taken[past])
     }
 
     /// What a change gave or took, roles replaced by their permissions where they are known; and whether that is all of

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::archive::{Archive, agree};
+use super::chronicle::Span;
 use super::dossier::Dossier;
 use super::policy::{self, Decision};
 use super::state;
@@ -23,22 +24,22 @@ const SPREADING: i64 = 120_000_000;
 pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
     let own = Own::of(archive, failure, dossier);
-    let mut found = Found::default();
-    for change in archive.between(last, recovered) {
-        if is_relevant(archive, failure, dossier, change, &own) {
-            found.relevant.push(change);
-        } else {
-            found.set_aside += 1;
-            if found.aside.len() < MAX_SET_ASIDE {
-                found.aside.push(change);
-            }
-        }
-    }
+    let ids = own.ids(failure);
+    let is_relevant = |change: &Change| is_relevant(archive, failure, dossier, change, &own);
+    let span = Span { first: last, last: recovered };
+    let mut relevant = archive.chronicle.of(&ids, span);
+    relevant.retain(|place| is_relevant(archive.chronicle.at(*place)));
+    let mut found = Found {
+        set_aside: archive.chronicle.count(span) - relevant.len(),
+        aside: archive.chronicle.others(span, &relevant, MAX_SET_ASIDE),
+        relevant: relevant.into_iter().map(|place| archive.chronicle.at(place)).collect(),
+        just_before: Vec::new(),
+    };
     if let Some(first) = failure.first_failed_at.filter(|first| *first < last) {
         let spreads = |c: &&Change| matches!(c.kind, ChangeKind::Grant | ChangeKind::BucketPolicy);
-        let before = archive.between((last - SPREADING).max(first + 1), last).filter(spreads);
-        let just_before = before.filter(|c| is_relevant(archive, failure, dossier, c, &own));
-        found.just_before = just_before.collect();
+        let before = archive.chronicle.of(&ids, Span { first: (last - SPREADING).max(first + 1), last });
+        let before = before.into_iter().map(|place| archive.chronicle.at(place)).filter(spreads);
+        found.just_before = before.filter(|change| is_relevant(change)).collect();
     }
     record(archive, failure, dossier, &found, &own);
 }
@@ -57,7 +58,6 @@ fn is_relevant(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, chan
     }
 }
 
-#[derive(Default)]
 struct Found<'a> {
     relevant: Vec<&'a Change>,
     /// Grants and policy changes so shortly before the last failing attempt that they may not have reached every server.
@@ -101,6 +101,12 @@ impl<'a> Own<'a> {
             holds: holds.chain(ids).collect(),
             replayed: RefCell::default(),
         }
+    }
+
+    /// Every id by which a relevant change may name what it is of.
+    fn ids(&self, failure: &'a Failure) -> BTreeSet<&str> {
+        let named = self.aws_caller.iter().chain(&self.roles).chain(&self.keys).chain(&self.holds);
+        named.chain(&failure.bucket).map(String::as_str).chain(self.caller.iter().copied()).collect()
     }
 
     fn is_caller(&self, change: &Change) -> bool {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod authority;
+mod chronicle;
 mod dossier;
 mod features;
 mod interventions;

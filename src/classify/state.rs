@@ -81,9 +81,11 @@ fn fill_revocations(archive: &Archive<'_>, failure: &Failure, dossier: &mut Doss
     let mut taken = archive.authority.taken(principal, failure.first_failed_at);
     taken.retain(|scope| may_need(scope) || dossier.named.contains(scope));
     let concerns = |c: &Change| archive.authority.permissions_of(c).0.iter().any(|p| taken.contains(p));
-    let changes = archive.authority.changes_of(principal);
-    let before = changes
+    let history = archive.authority.history(principal);
+    let before = history
+        .changes
         .iter()
+        .filter(|_| !taken.is_empty())
         .filter(|c| c.kind == ChangeKind::Revoke && Some(c.time) <= failure.first_failed_at && concerns(c));
     let records: Vec<_> = before.map(|c| c.at).collect();
     dossier.features.flag("revoked_before", !taken.is_empty());

@@ -1,6 +1,7 @@
 //! What was going on around a failure: holds, acknowledgements, probes, rotations, and how others fared.
 
 use super::archive::Archive;
+use super::chronicle::Span;
 use super::dossier::Dossier;
 use super::symptoms::seconds;
 use crate::correlate::{Count, Failure, Row};
@@ -53,20 +54,22 @@ fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut 
 
 fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let own = archive.probes_of(failure);
-    let (probes, feature) =
-        if own.is_empty() { (archive.probes_elsewhere(failure), "probe_elsewhere_ok") } else { (own, "probe_ok") };
-    let Some(last) = probes.last() else { return };
-    let refused = archive.table.status(*last) == Some(403);
+    let (last, feature) = match own.last() {
+        Some(last) => (Some(*last), "probe_ok"),
+        None => (archive.probe_elsewhere(failure), "probe_elsewhere_ok"),
+    };
+    let Some(last) = last else { return };
+    let refused = archive.table.status(last) == Some(403);
     if feature == "probe_ok" {
-        dossier.features.int("probe_status", archive.table.status(*last).map(i64::from));
+        dossier.features.int("probe_status", archive.table.status(last).map(i64::from));
     }
-    let outcome = match archive.table.outcome(*last) {
+    let outcome = match archive.table.outcome(last) {
         "success" => Some(true),
         "failure" if refused => Some(false),
         _ => None,
     };
     dossier.features.flag(feature, outcome);
-    dossier.cite_rows(archive, "probes", &[*last]);
+    dossier.cite_rows(archive, "probes", &[last]);
 }
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
@@ -80,7 +83,8 @@ fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     let Some(first) = started.chain(attempted).chain(began).min() else { return };
     let names = archive.authority.names_of(principal);
     let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));
-    let rotations: Vec<&Change> = archive.between(first, last).filter(own).collect();
+    let places = archive.chronicle.of(&names, Span { first, last });
+    let rotations: Vec<&Change> = places.into_iter().map(|place| archive.chronicle.at(place)).filter(own).collect();
     dossier.features.flag("rotated_in_window", !rotations.is_empty());
     let Some(rotated) = rotations.first().map(|c| c.time) else {
         dossier.features.int("errors_after_rotation", 0);
