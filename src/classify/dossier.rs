@@ -8,7 +8,7 @@ use super::{interventions, state, surroundings, symptoms};
 use crate::correlate::{Failure, Row};
 use crate::evidence::Locator;
 
-/// A failure's features, and the records behind them by group; a rule cites groups.
+/// A failure's features, and the first records behind them by group; a rule cites groups.
 #[derive(Debug, Default)]
 pub struct Dossier {
     pub features: FeatureRow,
@@ -58,6 +58,11 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("set_aside", "changes in between to something else"),
 ];
 
+/// Records that one finding cites at most; the others are counted by the features.
+pub const MAX_CITED: usize = 12;
+/// Records that a group holds at most: enough for a finding even if all that other groups gave it are here too.
+const MAX_HELD: usize = 2 * MAX_CITED;
+
 impl Dossier {
     /// Gathers what the archive says of `failure`.
     #[must_use]
@@ -80,6 +85,9 @@ impl Dossier {
         debug_assert!(GROUPS.iter().any(|(known, _)| *known == group), "{group} is documented");
         let held = self.groups.entry(group).or_default();
         for record in records {
+            if held.len() == MAX_HELD {
+                break;
+            }
             if !held.contains(&record) {
                 held.push(record);
             }

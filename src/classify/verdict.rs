@@ -6,7 +6,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::dossier::Dossier;
+use super::dossier::{Dossier, MAX_CITED};
 use super::features::{self, FeatureRow};
 use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
 use crate::correlate::Failure;
@@ -114,8 +114,6 @@ pub struct Verdict {
 /// Placeholders that statements and advice may use besides the feature columns.
 pub const EXTRA_PLACEHOLDERS: [&str; 6] =
     ["missing_permissions", "principal", "bucket", "tenant_id", "job_id", "object_key"];
-/// Records that one finding cites at most; the others are counted by the features.
-const MAX_CITED: usize = 12;
 
 /// A rule pack, ready to weigh with: its conditions are read once.
 pub struct Scales<'a> {
