@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::classify::DEFAULT_PACK;
 use crate::error::{Error, Result};
 use crate::evidence::Limits;
 use crate::ingest::{AssumedZone, Options};
@@ -91,7 +90,7 @@ impl Reading {
 
     fn rules(&self) -> Result<RuleText> {
         match &self.rules {
-            None => RuleText::parse(DEFAULT_PACK, "the built-in rule pack"),
+            None => RuleText::built_in(),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the rule pack", e))?;
                 RuleText::parse(&text, &path.display().to_string())

@@ -23,7 +23,7 @@ pub use table::render as render_table;
 pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
-use crate::classify::{Pack, classify};
+use crate::classify::{DEFAULT_PACK, Pack, classify};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial};
@@ -102,6 +102,14 @@ pub struct RuleText {
 }
 
 impl RuleText {
+    /// The pack that is built in.
+    ///
+    /// # Errors
+    /// Never: a test checks it.
+    pub fn built_in() -> Result<Self> {
+        Ok(Self { pack: Pack::built_in()?, sha256: Digest::of(DEFAULT_PACK.as_bytes()).to_string() })
+    }
+
     /// Reads a pack; `origin` is what errors call it.
     ///
     /// # Errors
