@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     File(PathBuf),
-    /// A private copy of standard input, deleted when the last of its names is dropped: records are read more than once.
-    Stdin(Arc<Spool>),
+    /// A private copy of standard input or of a pipe, deleted when it is dropped: records are read more than once.
+    Stream(Arc<Spool>),
 }
 
 impl Place {
@@ -23,12 +23,12 @@ impl Place {
     pub fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
-            Self::Stdin(spool) => &spool.0,
+            Self::Stream(spool) => &spool.0,
         }
     }
 }
 
-/// The copy of standard input.
+/// The copy of a stream.
 #[derive(Debug)]
 pub struct Spool(tempfile::TempPath);
 
@@ -40,14 +40,15 @@ impl PartialEq for Spool {
 
 impl Eq for Spool {}
 
-fn spool_stdin() -> Result<Input> {
+/// Copies what can be read only once.
+fn spool(label: &str, open: impl FnOnce() -> io::Result<Box<dyn io::Read>>) -> Result<Input> {
     let copy = || -> io::Result<(tempfile::TempPath, u64)> {
         let mut file = tempfile::NamedTempFile::new()?;
-        let bytes = io::copy(&mut io::stdin().lock(), &mut file)?;
+        let bytes = io::copy(&mut open()?, &mut file)?;
         Ok((file.into_temp_path(), bytes))
     };
-    let (path, bytes) = copy().map_err(|e| Error::io("standard input", "copying it to a temporary file", e))?;
-    Ok(Input { label: "-".to_owned(), place: Place::Stdin(Arc::new(Spool(path))), bytes })
+    let (path, bytes) = copy().map_err(|e| Error::io(label, "copying it to a temporary file", e))?;
+    Ok(Input { label: label.to_owned(), place: Place::Stream(Arc::new(Spool(path))), bytes })
 }
 
 /// One input with the name it has in the manifest.
@@ -79,7 +80,7 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
     for path in paths {
         if path == "-" {
             if !by_label.contains_key("-") {
-                by_label.insert("-".to_owned(), spool_stdin()?);
+                by_label.insert("-".to_owned(), spool("-", || Ok(Box::new(io::stdin())))?);
             }
         } else if Path::new(path).exists() {
             add_path(Path::new(path), &mut by_label, &mut found)?;
@@ -110,8 +111,15 @@ fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Dis
 }
 
 fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
-    if !path.is_dir() {
+    if path.is_file() {
         add_file(path, inputs);
+        return Ok(());
+    }
+    if !path.is_dir() {
+        let label = path.display().to_string();
+        let open = || io::Result::Ok(Box::new(std::fs::File::open(path)?) as Box<dyn io::Read>);
+        let input = spool(&label, open)?;
+        inputs.insert(label, input);
         return Ok(());
     }
     let mut any = false;
@@ -149,7 +157,7 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
     by_length.sort_by_key(|input| (input.label.len(), input.label.clone()));
     let mut seen = std::collections::BTreeSet::new();
     by_length.retain(|input| match &input.place {
-        Place::Stdin(_) => true,
+        Place::Stream(_) => true,
         Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
     });
     by_length.sort_by(|a, b| a.label.cmp(&b.label));

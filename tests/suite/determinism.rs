@@ -48,6 +48,20 @@ fn standard_input_reads_like_a_file() {
     assert_eq!(String::from_utf8_lossy(&piped.stdout), run(root(), &["analyze", file, "--format", "ndjson"]).stdout);
 }
 
+/// Records are read twice, and a pipe gives them once: `holdtrace analyze <(zcat logs.gz)` must work all the same.
+#[cfg(unix)]
+#[test]
+fn a_pipe_reads_like_a_file() {
+    let file = "samples/trail/export-trail-2026-05-04.ndjson";
+    let mut cat = std::process::Command::new("cat");
+    let mut cat = cat.arg(root().join(file)).stdout(std::process::Stdio::piped()).spawn().expect("cat runs");
+    let mut piped = command(root());
+    piped.args(["analyze", "/dev/stdin", "--format", "ndjson"]).stdin(cat.stdout.take().expect("a pipe"));
+    let piped = piped.output().expect("the binary runs");
+    cat.wait().expect("cat ends");
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), run(root(), &["analyze", file, "--format", "ndjson"]).stdout);
+}
+
 /// Jobs enough for more than one chunk of a file, every eighth of which fails.
 fn many_jobs() -> Case {
     let mut case = Case::new();
