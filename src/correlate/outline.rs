@@ -2,7 +2,7 @@
 //!
 //! Ids are kept as keyed 64-bit hashes and recurring names as numbers; whatever a report says is read again from the
 //! records themselves. The keys are fresh in each run: nobody can prepare two ids that are taken for one, and by chance
-//! it happens once in some hundred million archives of a million records.
+//! two of ten million ids clash in one of some hundred thousand archives.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
