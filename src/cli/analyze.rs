@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use rayon::prelude::*;
 
 use super::progress::Bar;
 use super::{Reading, Status, output};
@@ -134,11 +133,7 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
     let json = |e: serde_json::Error| Error::Output(e.to_string());
     match format {
         Format::Table => output::written(out.write_all(report::render_table(analysis, width()).as_bytes())),
-        Format::Ndjson => analysis.failures.chunks(AT_ONCE).try_for_each(|failures| {
-            let texts: Vec<Vec<u8>> =
-                failures.par_chunks(64).map(ndjson).collect::<serde_json::Result<_>>().map_err(json)?;
-            texts.iter().try_for_each(|text| output::written(out.write_all(text)))
-        }),
+        Format::Ndjson => output::ndjson(&analysis.failures, out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
             output::written(out.write_all(b"\n"))
@@ -146,18 +141,6 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
     }
-}
-
-/// Failures whose text is held before it is written.
-const AT_ONCE: usize = 4096;
-
-fn ndjson(failures: &[report::FailureReport]) -> serde_json::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    for failure in failures {
-        serde_json::to_writer(&mut text, failure)?;
-        text.push(b'\n');
-    }
-    Ok(text)
 }
 
 /// The terminal's width, or 80 columns where there is none.

@@ -1,13 +1,13 @@
 //! `holdtrace timeline`
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::progress::Bar;
 use super::{Reading, Status, output};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evidence::is_partial;
 use crate::report::{Evidence, Timeline, plain, timeline};
 
@@ -43,17 +43,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
     output::data(None, |out| match format {
         Format::Table => output::written(writeln!(out, "{}", table(&timeline))),
-        Format::Ndjson => ndjson(&timeline, out),
+        Format::Ndjson => output::ndjson(&timeline.entries, out),
     })?;
     let partial = is_partial(&evidence.ingested.files) || !evidence.discovery.unreadable.is_empty();
     Ok(if partial { Status::Partial } else { Status::Done })
-}
-
-fn ndjson(timeline: &Timeline, mut out: &mut dyn Write) -> Result<()> {
-    timeline.entries.iter().try_for_each(|entry| {
-        serde_json::to_writer(&mut out, entry).map_err(|e| Error::Output(e.to_string()))?;
-        output::written(out.write_all(b"\n"))
-    })
 }
 
 fn table(timeline: &Timeline) -> Table {

@@ -13,7 +13,7 @@ mod steps;
 mod symbols;
 mod table;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -89,8 +89,10 @@ pub fn correlate(
     let duplicates = duplicates::mark(&mut outline, inputs)?;
     let attempts = related::attempts(&outline);
     let related = related::related(&outline, &attempts);
-    let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE)).collect();
-    let held: Vec<Row> = related.iter().chain(&probes).copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let probes = outline.rows().filter(|row| outline.is(*row, flag::PROBE));
+    let mut held: Vec<Row> = related.iter().copied().chain(probes).collect();
+    held.sort_unstable();
+    held.dedup();
     let reread = reread(&outline, ingested, inputs, options, &clocks);
     let table = table(&outline, &held, &reread)?;
     let related = Related::new(&outline, &related, &held);

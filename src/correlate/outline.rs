@@ -44,6 +44,14 @@ const IDS: [(Id, Text); 10] = [
     (Id::Hold, Text::HoldId),
 ];
 
+impl Id {
+    /// The column of the event frame that it is the hash of.
+    #[must_use]
+    pub const fn column(self) -> Text {
+        IDS[self as usize].1
+    }
+}
+
 /// An id's keyed hash; 0 where the record has none.
 pub type IdHash = u64;
 

@@ -41,14 +41,7 @@ pub struct Timeline {
 }
 
 /// Ids by which a record without the job's id belongs to it.
-const SHARED: [(Id, Text); 6] = [
-    (Id::Recording, Text::RecordingId),
-    (Id::Object, Text::ObjectKey),
-    (Id::Request, Text::RequestId),
-    (Id::Correlation, Text::CorrelationId),
-    (Id::Hold, Text::HoldId),
-    (Id::Conversation, Text::ConversationId),
-];
+const SHARED: [Id; 6] = [Id::Recording, Id::Object, Id::Request, Id::Correlation, Id::Hold, Id::Conversation];
 
 /// Builds the timeline of `job`.
 ///
@@ -83,7 +76,7 @@ fn joined(evidence: &Evidence, job: &str, changed: &[(Locator, String)]) -> Vec<
     let own = || outline.rows().filter(|row| jobs[*row as usize] == job_hash);
     let ids =
         |id: Id| -> BTreeSet<IdHash> { own().map(|row| outline.id(id)[row as usize]).filter(|h| *h != 0).collect() };
-    let shared = SHARED.map(|(id, column)| (id, column, ids(id)));
+    let shared = SHARED.map(|id| (id, ids(id)));
     let failures = evidence.correlated.failures.iter().filter(|f| f.job_id.as_deref() == Some(job));
     let linked: BTreeSet<Locator> = failures.flat_map(|f| f.attempts.iter().map(|row| table.locator(*row))).collect();
     let by = |row: Row| {
@@ -91,9 +84,9 @@ fn joined(evidence: &Evidence, job: &str, changed: &[(Locator, String)]) -> Vec<
         if jobs[n] != 0 {
             return (jobs[n] == job_hash).then(|| "job_id".to_owned());
         }
-        let by_id = shared.iter().find(|(id, _, ids)| ids.contains(&outline.id(*id)[n]));
+        let by_id = shared.iter().find(|(id, ids)| ids.contains(&outline.id(*id)[n]));
         by_id
-            .map(|(_, column, _)| crate::ingest::TEXT_COLUMNS[*column as usize].to_owned())
+            .map(|(id, _)| crate::ingest::TEXT_COLUMNS[id.column() as usize].to_owned())
             .or_else(|| (outline.id(Id::Session)[n] == job_hash).then(|| "session_name".to_owned()))
             .or_else(|| linked.contains(&at).then(|| "the failure it is about".to_owned()))
             .or_else(|| changed.iter().find(|(change, _)| *change == at).map(|(_, what)| what.clone()))
