@@ -12,12 +12,12 @@ mod related;
 mod steps;
 mod symbols;
 mod table;
+mod texts;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use polars::prelude::DataFrame;
 
 pub use clocks::{ClockOffset, Clocks};
 pub use contrast::{Contrast, Count, ScopeGroup, Statement};
@@ -29,7 +29,7 @@ pub use steps::{Operation, Steps};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evidence::Input;
 use crate::ingest::{Ingested, Options, Reread, ingest};
 use related::Related;
@@ -93,8 +93,8 @@ pub fn correlate(
     let mut held: Vec<Row> = related.iter().copied().chain(probes).collect();
     held.sort_unstable();
     held.dedup();
-    let reread = reread(&outline, ingested, inputs, options, &clocks);
-    let table = table(&outline, &held, &reread)?;
+    let reread = reread(&outline, ingested, inputs, options);
+    let table = table(&outline, &held, &reread, &clocks)?;
     let related = Related::new(&outline, &related, &held);
     let find = || failures::find(&table, &related, &items::group(&table, &related), &outline);
     let (failures, contrast) = rayon::join(find, || Contrast::new(&outline, &attempts));
@@ -104,24 +104,19 @@ pub fn correlate(
 
 /// How records of an archive are read again.
 #[must_use]
-pub fn reread<'a>(
-    outline: &'a Outline,
-    ingested: &'a Ingested,
-    inputs: &'a [Input],
-    options: Options,
-    clocks: &'a Clocks,
-) -> Reread<'a> {
-    Reread { inputs, manners: &ingested.manners, options, keys: &outline.keys, shifts: &clocks.shifts }
+pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
+    Reread { inputs, manners: &ingested.manners, options, keys: &outline.keys }
 }
 
 /// The table of the events at `rows` (ascending) of an outline.
 ///
 /// # Errors
 /// A file cannot be read again, or is not what it was.
-pub fn table(outline: &Outline, rows: &[Row], reread: &Reread<'_>) -> Result<EventTable> {
+pub fn table(outline: &Outline, rows: &[Row], reread: &Reread<'_>, clocks: &Clocks) -> Result<EventTable> {
     let wanted: Vec<_> = rows.iter().map(|row| outline.wanted(*row)).collect();
-    let frame: DataFrame = reread.frame(&wanted)?;
-    EventTable::new(&frame).map_err(Error::frame("correlate"))
+    let mut table = EventTable::joined(reread.read(&wanted, &EventTable::default)?);
+    table.shift(&clocks.shifts);
+    Ok(table)
 }
 
 fn count_jobs(outline: &Outline, attempts: &[Row]) -> usize {

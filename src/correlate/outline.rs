@@ -279,6 +279,10 @@ impl Collect for Outline {
         self.at.push(at);
         self.note_job(event, at, [principal, bucket, region]);
     }
+
+    fn gathered(&self) -> usize {
+        self.len()
+    }
 }
 
 impl Outline {

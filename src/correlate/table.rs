@@ -1,56 +1,94 @@
-//! Typed access to the rows of the event frame.
+//! The events that have to do with failures, with all their columns.
 
-use polars::prelude::*;
+use std::collections::BTreeMap;
 
+use super::texts::Texts;
 use crate::evidence::{Digest, Locator};
-use crate::ingest::{TEXT_COLUMNS, Text};
+use crate::ingest::{Collect, Event, Outcome, Text};
 
-/// A row of the event frame.
+/// A row of a table of events.
 pub type Row = u32;
 
-/// The event frame, column by column, for code that goes row by row.
+/// Events column by column, in the order in which they were read.
+#[derive(Default)]
 pub struct EventTable {
-    time: Int64Chunked,
-    source: StringChunked,
-    outcome: StringChunked,
-    status: UInt32Chunked,
-    attempt: UInt32Chunked,
-    acknowledged: BooleanChunked,
-    texts: Vec<StringChunked>,
-    file: UInt32Chunked,
-    record: UInt64Chunked,
-    offset: UInt64Chunked,
-    length: UInt64Chunked,
-    sha256: BinaryChunked,
+    time: Vec<Option<i64>>,
+    source: Vec<&'static str>,
+    outcome: Vec<Outcome>,
+    status: Vec<Option<u16>>,
+    attempt: Vec<Option<u32>>,
+    acknowledged: Vec<Option<bool>>,
+    texts: Texts,
+    at: Vec<Locator>,
+    sha256: Vec<Option<Digest>>,
+}
+
+impl Collect for EventTable {
+    fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, _: u64, sha256: Option<Digest>) {
+        self.texts.push(self.at.len(), event);
+        self.time.push(event.time);
+        self.source.push(source);
+        self.outcome.push(event.outcome);
+        self.status.push(event.http_status);
+        self.attempt.push(event.attempt);
+        self.acknowledged.push(event.hold_acknowledged);
+        self.at.push(at);
+        self.sha256.push(sha256);
+    }
+
+    fn gathered(&self) -> usize {
+        self.at.len()
+    }
 }
 
 impl EventTable {
-    /// Takes hold of the columns of `events` (no copies).
-    ///
-    /// # Errors
-    /// A column is missing or of another type.
-    pub fn new(events: &DataFrame) -> PolarsResult<Self> {
-        let texts = TEXT_COLUMNS.iter().map(|name| Ok(events.column(name)?.str()?.clone()));
-        Ok(Self {
-            time: events.column("time")?.datetime()?.physical().clone(),
-            source: events.column("source")?.str()?.clone(),
-            outcome: events.column("outcome")?.str()?.clone(),
-            status: events.column("http_status")?.u32()?.clone(),
-            attempt: events.column("attempt")?.u32()?.clone(),
-            acknowledged: events.column("hold_acknowledged")?.bool()?.clone(),
-            texts: texts.collect::<PolarsResult<_>>()?,
-            file: events.column("file")?.u32()?.clone(),
-            record: events.column("record")?.u64()?.clone(),
-            offset: events.column("offset")?.u64()?.clone(),
-            length: events.column("length")?.u64()?.clone(),
-            sha256: events.column("sha256")?.binary()?.clone(),
-        })
+    /// The rows of `parts`, one after the other.
+    #[must_use]
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let mut table = Self::default();
+        table.reserve(parts.iter().map(Self::len).sum());
+        table.texts.reserve(parts.iter().map(|part| &part.texts));
+        for mut part in parts {
+            table.texts.append(table.len(), &part.texts);
+            table.time.append(&mut part.time);
+            table.source.append(&mut part.source);
+            table.outcome.append(&mut part.outcome);
+            table.status.append(&mut part.status);
+            table.attempt.append(&mut part.attempt);
+            table.acknowledged.append(&mut part.acknowledged);
+            table.at.append(&mut part.at);
+            table.sha256.append(&mut part.sha256);
+        }
+        table
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        self.time.reserve_exact(rows);
+        self.source.reserve_exact(rows);
+        self.outcome.reserve_exact(rows);
+        self.status.reserve_exact(rows);
+        self.attempt.reserve_exact(rows);
+        self.acknowledged.reserve_exact(rows);
+        self.at.reserve_exact(rows);
+        self.sha256.reserve_exact(rows);
+    }
+
+    /// Adds to the times of sources whose clocks are off, microseconds by source.
+    pub fn shift(&mut self, shifts: &BTreeMap<String, i64>) {
+        if shifts.is_empty() {
+            return;
+        }
+        for (time, source) in self.time.iter_mut().zip(&self.source) {
+            if let (Some(time), Some(by)) = (time, shifts.get(*source)) {
+                *time += by;
+            }
+        }
     }
 
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.file.len()
+        self.at.len()
     }
 
     /// All rows.
@@ -67,60 +105,54 @@ impl EventTable {
     /// A text column's value.
     #[must_use]
     pub fn text(&self, column: Text, row: Row) -> Option<&str> {
-        self.texts[column as usize].get(row as usize)
+        self.texts.get(column, row as usize)
     }
 
     /// Microseconds since 1970, UTC.
     #[must_use]
     pub fn time(&self, row: Row) -> Option<i64> {
-        self.time.get(row as usize)
+        self.time[row as usize]
     }
 
     /// The adapter that read the row.
     #[must_use]
     pub fn source(&self, row: Row) -> &str {
-        self.source.get(row as usize).unwrap_or("")
+        self.source[row as usize]
     }
 
     /// `success`, `failure`, `timeout` or `unknown`.
     #[must_use]
     pub fn outcome(&self, row: Row) -> &str {
-        self.outcome.get(row as usize).unwrap_or("unknown")
+        self.outcome[row as usize].name()
     }
 
     /// HTTP status.
     #[must_use]
     pub fn status(&self, row: Row) -> Option<u32> {
-        self.status.get(row as usize)
+        self.status[row as usize].map(u32::from)
     }
 
     /// Number of the attempt, as the source counts.
     #[must_use]
     pub fn attempt(&self, row: Row) -> Option<u32> {
-        self.attempt.get(row as usize)
+        self.attempt[row as usize]
     }
 
     /// Whether the call acknowledged the legal hold.
     #[must_use]
     pub fn acknowledged(&self, row: Row) -> Option<bool> {
-        self.acknowledged.get(row as usize)
+        self.acknowledged[row as usize]
     }
 
     /// The record's SHA-256, where it was computed while reading.
     #[must_use]
     pub fn sha256(&self, row: Row) -> Option<Digest> {
-        self.sha256.get(row as usize)?.try_into().ok().map(Digest)
+        self.sha256[row as usize]
     }
 
     /// Where the record lies.
     #[must_use]
     pub fn locator(&self, row: Row) -> Locator {
-        let row = row as usize;
-        Locator {
-            file: self.file.get(row).unwrap_or(0),
-            record: self.record.get(row).unwrap_or(0),
-            offset: self.offset.get(row).unwrap_or(0),
-            length: self.length.get(row).unwrap_or(0),
-        }
+        self.at[row as usize]
     }
 }

@@ -62,6 +62,9 @@ impl Refusal {
 pub trait Collect {
     /// Takes one event of `source`. `fingerprint` is a keyed hash of its raw bytes, only ever compared for equality.
     fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, fingerprint: u64, sha256: Option<Digest>);
+
+    /// How many events it has.
+    fn gathered(&self) -> usize;
 }
 
 /// What records say besides being events.

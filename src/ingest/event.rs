@@ -95,6 +95,11 @@ impl<'a> Event<'a> {
     pub fn get(&self, column: Text) -> Option<&str> {
         self.texts[column as usize].as_deref()
     }
+
+    /// All text columns in their order.
+    pub fn texts(&self) -> impl Iterator<Item = Option<&str>> {
+        self.texts.iter().map(Option::as_deref)
+    }
 }
 
 /// The event frame under construction.
@@ -152,21 +157,13 @@ impl Collect for EventColumns {
         self.length.push(at.length);
         self.sha256.append_option(sha256.as_ref().map(|d| &d.0[..]));
     }
+
+    fn gathered(&self) -> usize {
+        self.file.len()
+    }
 }
 
 impl EventColumns {
-    /// Rows so far.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.file.len()
-    }
-
-    /// Whether there are no rows.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.file.is_empty()
-    }
-
     /// The finished frame.
     ///
     /// # Errors

@@ -1,16 +1,13 @@
 //! Reading single records again, all columns of them: the first pass over an archive keeps only an outline of each.
 
-use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::quality::RandomState;
-use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::Options;
-use super::adapter::{Facts, Tally};
-use super::event::EventColumns;
+use super::adapter::{Collect, Facts, Tally};
 use super::file::{Manner, Reader};
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
@@ -28,32 +25,26 @@ pub struct Reread<'a> {
     pub manners: &'a [Manner],
     pub options: Options,
     pub keys: &'a RandomState,
-    /// Microseconds to add to the times of a source whose clock is off.
-    pub shifts: &'a BTreeMap<String, i64>,
 }
 
 /// Records that one thread reads in one go.
 const RUN: usize = 8192;
 
 impl Reread<'_> {
-    /// The frame of the `wanted` records, one row each, in their order, which is that of the archive.
+    /// Reads the `wanted` records (in the order of the archive), one event each, into collectors that `collector` makes;
+    /// these come in the same order.
     ///
     /// # Errors
     /// A file cannot be read again, or is not what it was.
-    pub fn frame(&self, wanted: &[Wanted]) -> Result<DataFrame> {
-        let parts: Vec<DataFrame> = self
-            .runs(wanted)
-            .into_par_iter()
-            .map(|run| {
-                let mut columns = EventColumns::default();
-                for of_file in wanted[run].chunk_by(|a, b| a.at.file == b.at.file) {
-                    self.read(of_file, &mut columns)?;
-                }
-                columns.finish().map_err(Error::frame("ingest"))
-            })
-            .collect::<Result<_>>()?;
-        let joined = join(parts).and_then(|frame| self.shifted(frame));
-        joined.map_err(Error::frame("ingest"))
+    pub fn read<C: Collect + Send>(&self, wanted: &[Wanted], collector: &(dyn Fn() -> C + Sync)) -> Result<Vec<C>> {
+        let read = |run: Range<usize>| {
+            let mut events = collector();
+            for of_file in wanted[run].chunk_by(|a, b| a.at.file == b.at.file) {
+                self.read_file(of_file, &mut events)?;
+            }
+            Ok(events)
+        };
+        self.runs(wanted).into_par_iter().map(read).collect()
     }
 
     /// Divides the records into runs; a packed file is not divided, because it can only be read from its start.
@@ -73,7 +64,7 @@ impl Reread<'_> {
     }
 
     /// Reads records of one file.
-    fn read(&self, wanted: &[Wanted], columns: &mut EventColumns) -> Result<()> {
+    fn read_file(&self, wanted: &[Wanted], events: &mut dyn Collect) -> Result<()> {
         let Some(first) = wanted.first() else { return Ok(()) };
         let file = first.at.file;
         let input = &self.inputs[file as usize];
@@ -84,31 +75,12 @@ impl Reread<'_> {
         let (mut facts, mut tally) = (Facts::default(), Tally::default());
         for Wanted { at, fingerprint } in wanted {
             let bytes = records.read(at).map_err(io)?;
-            let (same, rows) = (self.keys.hash_one(bytes) == *fingerprint, columns.len());
-            if !same || reader.read(bytes, *at, columns, &mut facts, &mut tally).is_err() || columns.len() != rows + 1 {
+            let (same, before) = (self.keys.hash_one(bytes) == *fingerprint, events.gathered());
+            let read = reader.read(bytes, *at, events, &mut facts, &mut tally);
+            if !same || read.is_err() || events.gathered() != before + 1 {
                 return Err(Error::Changed { path: input.label.clone(), record: at.record, offset: at.offset });
             }
         }
         Ok(())
     }
-
-    fn shifted(&self, mut frame: DataFrame) -> PolarsResult<DataFrame> {
-        let type_of_time = frame.column("time")?.dtype().clone();
-        for (source, by) in self.shifts {
-            let moved = (col("time").cast(DataType::Int64) + lit(*by)).cast(type_of_time.clone());
-            let time = when(col("source").eq(lit(source.as_str()))).then(moved).otherwise(col("time")).alias("time");
-            frame = frame.lazy().with_column(time).collect()?;
-        }
-        frame.rechunk_mut_par();
-        Ok(frame)
-    }
-}
-
-fn join(parts: Vec<DataFrame>) -> PolarsResult<DataFrame> {
-    let mut parts = parts.into_iter();
-    let Some(mut all) = parts.next() else { return EventColumns::default().finish() };
-    for part in parts {
-        all.vstack_mut_owned(part)?;
-    }
-    Ok(all)
 }

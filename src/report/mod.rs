@@ -160,8 +160,8 @@ impl Evidence {
     /// A file cannot be read again, or is not what it was.
     pub fn table(&self, rows: &[Row]) -> Result<EventTable> {
         let Correlated { outline, clocks, .. } = &self.correlated;
-        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options, clocks);
-        correlate::table(outline, rows, &reread)
+        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options);
+        correlate::table(outline, rows, &reread, clocks)
     }
 }
 
