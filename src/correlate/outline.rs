@@ -93,6 +93,8 @@ pub struct Outline {
     pub at: Vec<Locator>,
     pub jobs: Jobs,
     pub statements: Statements,
+    /// Tenant, media type and scopes of the last event of a job.
+    stated: [Symbol; 3],
 }
 
 impl Outline {
@@ -117,6 +119,7 @@ impl Outline {
             at: Vec::new(),
             jobs: Jobs::default(),
             statements: Statements::default(),
+            stated: [0; 3],
         }
     }
 
@@ -224,15 +227,6 @@ impl Outline {
         self.jobs.merge(part.jobs, &numbers);
         self.statements.merge(part.statements, &numbers);
     }
-
-    /// The number of a text that is likely to be the same as in the record before.
-    fn symbol(&mut self, text: Option<&str>, before: Option<Symbol>) -> Symbol {
-        let Some(text) = text else { return 0 };
-        match before.filter(|symbol| self.symbols.name(*symbol) == Some(text)) {
-            Some(symbol) => symbol,
-            None => self.symbols.of(text),
-        }
-    }
 }
 
 fn hash(keys: &RandomState, text: &str) -> IdHash {
@@ -241,8 +235,7 @@ fn hash(keys: &RandomState, text: &str) -> IdHash {
 
 impl Collect for Outline {
     fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, fingerprint: u64, _: Option<Digest>) {
-        let steps = Arc::clone(&self.steps);
-        let phase = steps.of(source, event);
+        let phase = self.steps.of(source, event);
         let step = event.get(Text::Step);
         let mut flags = 0;
         if phase.is_some() && steps::failed(source, event) {
@@ -260,12 +253,12 @@ impl Collect for Outline {
         for (column, (_, text)) in self.ids.iter_mut().zip(IDS) {
             column.push(event.get(text).map_or(0, |text| hash(&self.keys, text)));
         }
-        let source = self.symbol(Some(source), self.source.last().copied());
-        let phase = self.symbol(phase, None);
-        let step = self.symbol(step, None);
-        let principal = self.symbol(event.get(Text::Principal), self.principal.last().copied());
-        let bucket = self.symbol(event.get(Text::Bucket), self.bucket.last().copied());
-        let region = self.symbol(event.get(Text::Region), self.region.last().copied());
+        let source = self.symbols.near(Some(source), self.source.last());
+        let phase = self.symbols.near(phase, self.phase.last());
+        let step = self.symbols.near(step, self.step.last());
+        let principal = self.symbols.near(event.get(Text::Principal), self.principal.last());
+        let bucket = self.symbols.near(event.get(Text::Bucket), self.bucket.last());
+        let region = self.symbols.near(event.get(Text::Region), self.region.last());
         self.source.push(source);
         self.phase.push(phase);
         self.step.push(step);
@@ -290,13 +283,15 @@ impl Outline {
     fn note_job(&mut self, event: &Event<'_>, at: Locator, [principal, bucket, region]: [Symbol; 3]) {
         let Some(name) = event.get(Text::JobId) else { return };
         let job = self.ids[Id::Job as usize].last().copied().unwrap_or(0);
-        let tenant = self.symbol(event.get(Text::TenantId), None);
-        let media = self.symbol(event.get(Text::MediaType), None);
+        let [before_tenant, before_media, before_scopes] = &self.stated;
+        let tenant = self.symbols.near(event.get(Text::TenantId), Some(before_tenant));
+        let media = self.symbols.near(event.get(Text::MediaType), Some(before_media));
+        let scopes = self.symbols.near(event.get(Text::Scopes), Some(before_scopes));
+        self.stated = [tenant, media, scopes];
         let stated = [principal, bucket, tenant, region, media];
         let of_trail = self.flags.last().is_some_and(|flags| flags & flag::TRAIL != 0);
         self.jobs.note(job, name, event, of_trail.then_some(stated));
-        if let Some(scopes) = event.get(Text::Scopes) {
-            let scopes = self.symbol(Some(scopes), None);
+        if scopes != 0 {
             self.statements.note((job, principal, scopes), event.time, at);
         }
     }

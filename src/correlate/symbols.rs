@@ -24,6 +24,15 @@ impl Symbols {
         number
     }
 
+    /// The number of a name that is likely to be that of `before`; 0 where there is none.
+    pub fn near(&mut self, name: Option<&str>, before: Option<&Symbol>) -> Symbol {
+        let Some(name) = name else { return 0 };
+        match before.filter(|symbol| self.name(**symbol) == Some(name)) {
+            Some(symbol) => *symbol,
+            None => self.of(name),
+        }
+    }
+
     /// The number of `name` if it was met.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Symbol> {

@@ -37,7 +37,7 @@ fn in_file(input: &Input, file: u32, prefix: &str, limits: Limits) -> io::Result
     let mut stream = Stream::open(&input.place)?;
     let mut framer = Framer::new(&mut stream, limits);
     let (head, whole) = framer.head();
-    let (shape, _) = recognise(head, whole);
+    let (shape, _) = recognise(head, whole, &|_| true);
     framer.set_shape(&shape);
     let mut found = Vec::new();
     while let Some(chunk) = framer.next_chunk(&mut stream) {

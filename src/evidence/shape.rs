@@ -30,15 +30,17 @@ pub struct Sample {
     pub header: Vec<String>,
 }
 
-/// Records looked at to recognise a format.
+/// Records looked at to recognise a format, and as many as are enough where each is a line by itself.
 const SAMPLES: usize = 16;
+const FEW: usize = 4;
 
 /// Bytes of a wrapped list of records that are looked at first: thousands of small files are told apart by this.
 const ENOUGH: usize = 8 * 1024;
 
-/// Recognises the shape of a file by its first bytes; `whole` says whether they are all of it.
+/// Recognises the shape of a file by its first bytes; `whole` says whether they are all of it. `known` says of a sample
+/// whether it is enough to tell whose records these are.
 #[must_use]
-pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
+pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (Shape, Sample) {
     let body = &head[bom_length(head)..];
     let Some(first) = body.iter().find(|b| !b.is_ascii_whitespace()) else {
         let shape = if whole { Shape::Empty } else { Shape::Lines };
@@ -52,8 +54,15 @@ pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
         }
         return (Shape::Json, Sample { records, header: Vec::new() });
     }
-    let (lines, share) = json_lines(body, whole);
-    let by_line = |records| (Shape::Lines, Sample { records, header: Vec::new() });
+    let of_lines = |records| Sample { records, header: Vec::new() };
+    let (few, share) = json_lines(body, whole, FEW);
+    if share >= 1.0 && few.len() == FEW && *first == b'{' && !few.iter().any(wraps_records) {
+        let sample = of_lines(few);
+        let sample = if known(&sample) { sample } else { of_lines(json_lines(body, whole, SAMPLES).0) };
+        return (Shape::Lines, sample);
+    }
+    let (lines, share) = json_lines(body, whole, SAMPLES);
+    let by_line = |records| (Shape::Lines, of_lines(records));
     if matches!(first, b'{' | b'[') {
         let wrapped = lines.iter().any(wraps_records);
         if *first == b'{' && share >= 0.5 && !wrapped {
@@ -80,18 +89,16 @@ pub fn recognise(head: &[u8], whole: bool) -> (Shape, Sample) {
     })
 }
 
-/// The first JSON objects that stand alone on a line, and the share of all lines looked at that are such.
-fn json_lines(body: &[u8], whole: bool) -> (Vec<Value>, f64) {
-    let mut lines: Vec<&[u8]> = body.split(|b| *b == b'\n').collect();
-    if !whole {
-        lines.pop();
-    }
+/// The first JSON objects, `most` at most, that stand alone on a line, and the share of all lines looked at that are such.
+fn json_lines(body: &[u8], whole: bool, most: usize) -> (Vec<Value>, f64) {
+    let end = if whole { body.len() } else { memchr::memrchr(b'\n', body).unwrap_or(0) };
+    let lines = body[..end].split(|b| *b == b'\n');
     let (mut found, mut seen) = (Vec::new(), 0u32);
-    for line in lines.into_iter().filter(|line| !line.iter().all(u8::is_ascii_whitespace)) {
+    for line in lines.filter(|line| !line.iter().all(u8::is_ascii_whitespace)) {
         seen += 1;
         let value = memchr::memchr(b'{', line).and_then(|at| serde_json::from_slice::<Value>(&line[at..]).ok());
         found.extend(value.filter(|value| value.as_object().is_some_and(|o| !o.is_empty())));
-        if found.len() == SAMPLES {
+        if found.len() == most {
             break;
         }
     }

@@ -71,6 +71,12 @@ text_columns! {
     Uid "uid" "The source's own unique id of the record, by which redelivered records are recognised.",
 }
 
+/// Whether a text says nothing. Hardly any does, and its first byte tells.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
+}
+
 /// One event, borrowing from the record it is read from.
 #[derive(Default)]
 pub struct Event<'a> {
@@ -87,7 +93,7 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// Sets a text column; empty text is unknown.
     pub fn set(&mut self, column: Text, value: Option<impl Into<Cow<'a, str>>>) {
-        self.texts[column as usize] = value.map(Into::into).filter(|v: &Cow<'a, str>| !v.trim().is_empty());
+        self.texts[column as usize] = value.map(Into::into).filter(|v: &Cow<'a, str>| !is_blank(v));
     }
 
     /// A text column's value.

@@ -41,14 +41,16 @@ impl Adapter for ExportTrail {
     }
 
     fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
-        let fields = match record.table {
-            Some(table) => from_row(record.text, table)?,
-            None => from_json(record.text)?,
-        };
+        let mut fields = Fields::new();
+        match record.table {
+            Some(table) => from_row(record.text, table, &mut fields)?,
+            None => from_json(record.text, &mut fields)?,
+        }
         if !is_trail(|field| fields.has(field)) {
             return Err(Refusal::NotMine);
         }
-        let event = to_event(fields, sink)?;
+        let mut event = Event::default();
+        fill(&mut event, &mut fields, sink)?;
         note_changes(&event, record, sink);
         sink.event(&event, record.at);
         Ok(())
@@ -76,8 +78,7 @@ fn has_foreign_shape(has: &impl Fn(Field) -> bool) -> bool {
     .any(has)
 }
 
-fn to_event<'a>(mut fields: Fields<'a>, sink: &mut Sink<'_>) -> Result<Event<'a>, Refusal> {
-    let mut event = Event::default();
+fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
     event.time = match fields.take(Field::Timestamp) {
         Some(Raw::Number(number)) => sink.epoch(number)?,
         Some(Raw::Text(text)) => sink.time(&text)?,
@@ -118,13 +119,13 @@ fn to_event<'a>(mut fields: Fields<'a>, sink: &mut Sink<'_>) -> Result<Event<'a>
     };
     event.attempt = whole(fields.number(Field::Attempt)).and_then(|n| u32::try_from(n).ok());
     event.duration_ms = whole(fields.number(Field::Duration));
-    settle_outcome(&mut event, fields, sink);
-    read_message_arns(&mut event);
-    read_object_key(&mut event);
-    Ok(event)
+    settle_outcome(event, fields, sink);
+    read_message_arns(event);
+    read_object_key(event);
+    Ok(())
 }
 
-fn settle_outcome<'a>(event: &mut Event<'a>, mut fields: Fields<'a>, sink: &mut Sink<'_>) {
+fn settle_outcome<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) {
     let said = fields.text(Field::Outcome);
     let mut outcome = said.as_deref().and_then(status::outcome_of);
     let mut http = None;

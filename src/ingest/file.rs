@@ -159,7 +159,7 @@ fn read_stream<C: Collect + Send>(
 ) -> Manner {
     let mut framer = Framer::new(&mut stream, context.options.limits);
     let (head, whole) = framer.head();
-    let (shape, sample) = recognise(head, whole);
+    let (shape, sample) = recognise(head, whole, &|sample| choose(sample).is_some());
     let adapter = choose(&sample);
     entry.format = adapter.map_or_else(|| format_name(&shape), |a| a.name().to_owned());
     framer.set_shape(&shape);

@@ -18,6 +18,7 @@ mod snapshot;
 mod status;
 mod time;
 mod trail_fields;
+mod trail_names;
 mod trail_record;
 mod vault_audit;
 

@@ -1,21 +1,19 @@
 //! One record of an export trail as members by their names, before it is an event.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::adapter::{Refusal, Table};
+use super::event::is_blank;
 use super::fold::{Folded, fold};
 use super::loose::Loose;
-use super::trail_fields::{FIELDS, Field, field_of};
+use super::trail_fields::{FIELDS, Field};
+use super::trail_names::{Names, Place, place_of, with_names};
 
 /// Objects nested deeper than this hold no field of a trail.
 const MAX_NESTING: u8 = 8;
-/// Added to the rank of a name that is only known without the member it is nested under.
-const TAIL_RANK: u8 = 20;
 
 /// A value as the trail may write it.
 #[derive(Clone, Debug)]
@@ -32,13 +30,13 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { slots: [const { None }; FIELDS] }
     }
 
-    fn offer(&mut self, place: Option<(Field, u8)>, value: Raw<'a>) {
+    fn offer(&mut self, place: Option<Place>, value: Raw<'a>) {
         let Some((field, rank)) = place else { return };
-        if matches!(&value, Raw::Text(text) if text.trim().is_empty()) {
+        if matches!(&value, Raw::Text(text) if is_blank(text)) {
             return;
         }
         let slot = &mut self.slots[field as usize];
@@ -73,36 +71,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The field that a member stands for, by its whole path and, less surely, by its own name.
-fn place_of(path: &Folded, tail: &Folded) -> Option<(Field, u8)> {
-    field_of(path.as_str()).or_else(|| field_of(tail.as_str()).map(|(field, rank)| (field, rank + TAIL_RANK)))
-}
-
-/// Names as they are written, with what they stand for: the records of a trail repeat the same few. Hostile ones do not,
-/// so no more than this many are remembered.
-const MAX_REMEMBERED: usize = 256;
-
-type Places = HashMap<Box<str>, Option<(Field, u8)>, foldhash::fast::RandomState>;
-
-thread_local! {
-    static PLACES: RefCell<Places> = RefCell::default();
-}
-
-/// The field that a member of the record itself (not of an object in it) stands for.
-fn place_of_name(name: &str) -> Option<(Field, u8)> {
-    PLACES.with_borrow_mut(|places| {
-        if let Some(place) = places.get(name) {
-            return *place;
-        }
-        let folded = fold(name);
-        let place = place_of(&folded, &folded);
-        if places.len() < MAX_REMEMBERED {
-            places.insert(name.into(), place);
-        }
-        place
-    })
-}
-
 /// `403` of `403` and of `403 Forbidden`.
 pub(super) fn leading_number(text: &str) -> Option<f64> {
     let text = text.trim();
@@ -110,7 +78,7 @@ pub(super) fn leading_number(text: &str) -> Option<f64> {
     text[..end].parse().ok()
 }
 
-pub(super) fn from_row<'a>(text: &'a str, table: &Table) -> Result<Fields<'a>, Refusal> {
+pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Result<(), Refusal> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(table.delimiter)
         .has_headers(false)
@@ -122,22 +90,21 @@ pub(super) fn from_row<'a>(text: &'a str, table: &Table) -> Result<Fields<'a>, R
         let columns = table.header.len();
         return Err(Refusal::Broken(format!("a row of {} fields, where the header has {columns}", row.len())));
     }
-    let mut fields = Fields::new();
     for (name, cell) in table.header.iter().zip(&row) {
         let path = fold(name);
         let tail = name.rsplit_once('.').map_or(path, |(_, last)| fold(last));
         fields.offer(place_of(&path, &tail), Raw::Text(Cow::Owned(cell.to_owned())));
     }
-    Ok(fields)
+    Ok(())
 }
 
-pub(super) fn from_json(text: &str) -> Result<Fields<'_>, Refusal> {
-    let mut fields = Fields::new();
+pub(super) fn from_json<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let seed = Members { fields: &mut fields, parent: None, depth: 0 };
-    seed.deserialize(&mut deserializer).map_err(|e| Refusal::not_json(&e))?;
-    deserializer.end().map_err(|e| Refusal::not_json(&e))?;
-    Ok(fields)
+    let read = with_names(|names| {
+        Members { fields, names, parent: None, depth: 0 }.deserialize(&mut deserializer)?;
+        deserializer.end()
+    });
+    read.map_err(|e| Refusal::not_json(&e))
 }
 
 /// A member by its name and the members it is nested in.
@@ -156,6 +123,7 @@ impl Within<'_> {
 /// Walks the members of an object, folding nested names into paths.
 struct Members<'f, 'p, 'a> {
     fields: &'f mut Fields<'a>,
+    names: &'f mut Names,
     parent: Option<&'p Within<'p>>,
     depth: u8,
 }
@@ -176,17 +144,19 @@ impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut order = 0;
         while let Some(name) = map.next_key_seed(Name)? {
             if self.depth == MAX_NESTING {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
             let place = match self.parent {
-                None => place_of_name(&name),
+                None => self.names.place(&mut order, &name),
                 Some(parent) => place_of(&parent.path().join(&name), &fold(&name)),
             };
             let within = Within { parent: self.parent, name: &name };
-            map.next_value_seed(Member { fields: self.fields, place, within, depth: self.depth })?;
+            let (fields, names) = (&mut *self.fields, &mut *self.names);
+            map.next_value_seed(Member { fields, names, place, within, depth: self.depth })?;
         }
         Ok(())
     }
@@ -222,7 +192,8 @@ impl<'de> Visitor<'de> for Name {
 /// One member's value: kept if its name is known, descended into if it is an object.
 struct Member<'f, 'p, 'a> {
     fields: &'f mut Fields<'a>,
-    place: Option<(Field, u8)>,
+    names: &'f mut Names,
+    place: Option<Place>,
     within: Within<'p>,
     depth: u8,
 }
@@ -285,7 +256,8 @@ impl<'de> Visitor<'de> for Member<'_, '_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        Members { fields: self.fields, parent: Some(&self.within), depth: self.depth + 1 }.visit_map(map)
+        let Self { fields, names, within, depth, .. } = self;
+        Members { fields, names, parent: Some(&within), depth: depth + 1 }.visit_map(map)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {

@@ -17,7 +17,7 @@ fn cut(bytes: &[u8], chunk: usize) -> (Vec<(u64, Vec<u8>)>, usize) {
     let mut stream = Stream::open(&input.place).expect("opened");
     let mut framer = Framer::new(&mut stream, Limits { max_record: 1 << 20, chunk });
     let (head, whole) = framer.head();
-    let (shape, _) = recognise(head, whole);
+    let (shape, _) = recognise(head, whole, &|_| true);
     framer.set_shape(&shape);
     let (mut records, mut rejects) = (Vec::new(), 0);
     while let Some(chunk) = framer.next_chunk(&mut stream) {
