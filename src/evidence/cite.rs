@@ -52,7 +52,7 @@ enum Source {
     Packed(Box<Stream>),
 }
 
-/// Bytes of a plain file that are read at a time: records that lie near each other cost one call.
+/// Bytes that are read at a time: records that lie near each other cost one call.
 const WINDOW: u64 = 32 * 1024;
 
 impl RecordReader {
@@ -91,14 +91,28 @@ impl RecordReader {
                 file.take(locator.length.max(WINDOW)).read_to_end(&mut self.window)?;
             }
             Source::Packed(stream) => {
-                let at = self.base + self.window.len() as u64;
-                let gap = locator.offset.checked_sub(at).ok_or_else(|| io::Error::other("records out of order"))?;
-                io::copy(&mut stream.take(gap), &mut io::sink())?;
-                self.window.clear();
-                stream.take(locator.length).read_to_end(&mut self.window)?;
+                let out_of_order = || io::Error::other("records out of order");
+                locator.offset.checked_sub(self.base).ok_or_else(out_of_order)?;
+                unpack(stream, &mut self.window, &mut self.base, locator)?;
+                return Ok(());
             }
         }
         self.base = locator.offset;
         Ok(())
     }
+}
+
+/// Unpacks until the window, which begins at stream offset `base`, holds the record at `locator`, and gives up what lies
+/// before it.
+fn unpack(stream: &mut Stream, window: &mut Vec<u8>, base: &mut u64, locator: &Locator) -> io::Result<()> {
+    let end = locator.offset + locator.length;
+    while *base + (window.len() as u64) < end {
+        let done = usize::try_from(locator.offset - *base).unwrap_or(usize::MAX).min(window.len());
+        window.drain(..done);
+        *base += done as u64;
+        if stream.by_ref().take(WINDOW).read_to_end(window)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }

@@ -35,6 +35,7 @@ pub struct Span {
 /// A run of whole records.
 #[derive(Debug)]
 pub struct Chunk {
+    /// The records lie where `spans` say; what lies elsewhere is of no meaning.
     pub bytes: Vec<u8>,
     /// Offset of `bytes[0]` in the decompressed stream.
     pub base: u64,
@@ -63,7 +64,11 @@ pub(super) trait Split: Send {
 pub struct Framer {
     splitter: Option<Box<dyn Split>>,
     limits: Limits,
+    /// What was read and not yet cut is the first `filled` bytes.
     buffer: Vec<u8>,
+    filled: usize,
+    /// A buffer that is no longer used: fresh memory costs more than what is read into it.
+    spare: Vec<u8>,
     base: u64,
     records: u64,
     eof: bool,
@@ -78,10 +83,18 @@ impl Framer {
     /// Reads the head of `stream`.
     #[must_use]
     pub fn new(stream: &mut Stream, limits: Limits) -> Self {
+        Self::with_buffer(stream, limits, Vec::new())
+    }
+
+    /// Reads the head of `stream` into a buffer that is no longer used.
+    #[must_use]
+    pub fn with_buffer(stream: &mut Stream, limits: Limits, buffer: Vec<u8>) -> Self {
         let mut framer = Self {
             splitter: None,
             limits,
-            buffer: Vec::new(),
+            buffer,
+            filled: 0,
+            spare: Vec::new(),
             base: 0,
             records: 0,
             eof: false,
@@ -95,7 +108,20 @@ impl Framer {
     /// The first bytes of the stream, and whether they are all of it.
     #[must_use]
     pub fn head(&self) -> (&[u8], bool) {
-        (&self.buffer, self.eof)
+        (&self.buffer[..self.filled], self.eof)
+    }
+
+    /// Takes back the bytes of a chunk that is done with.
+    pub fn give_back(&mut self, bytes: Vec<u8>) {
+        if bytes.len() > self.spare.len() {
+            self.spare = bytes;
+        }
+    }
+
+    /// A buffer for the next file.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        if self.buffer.len() > self.spare.len() { self.buffer } else { self.spare }
     }
 
     /// Why the stream ended early, if it did.
@@ -123,10 +149,11 @@ impl Framer {
             if !self.eof {
                 self.fill(stream, self.limits.chunk);
             }
-            let consumed = splitter.split(&self.buffer, self.base, self.eof, &mut cuts);
+            let consumed = splitter.split(&self.buffer[..self.filled], self.base, self.eof, &mut cuts);
             self.done = self.eof;
             if cuts.is_empty() {
-                self.buffer.drain(..consumed);
+                self.buffer.copy_within(consumed..self.filled, 0);
+                self.filled -= consumed;
                 self.base += consumed as u64;
             } else {
                 self.splitter = Some(splitter);
@@ -137,8 +164,12 @@ impl Framer {
     }
 
     fn chunk(&mut self, consumed: usize, cuts: Vec<Cut>) -> Chunk {
-        let rest = self.buffer.split_off(consumed);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
+        let mut next = std::mem::take(&mut self.spare);
+        let rest = &self.buffer[consumed..self.filled];
+        next.resize(next.len().max(rest.len()), 0);
+        next[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
+        let bytes = std::mem::replace(&mut self.buffer, next);
         let mut chunk = Chunk { bytes, base: self.base, spans: Vec::with_capacity(cuts.len()), rejects: Vec::new() };
         self.base += consumed as u64;
         for cut in cuts {
@@ -157,19 +188,34 @@ impl Framer {
         let reason = self.failure.take().unwrap_or_default();
         let record = self.records;
         self.records += 1;
-        let offset = self.base + self.buffer.len() as u64;
+        let offset = self.base + self.filled as u64;
         let reason = format!("the file cannot be read further: {reason}; what came before is kept, get a whole copy");
         self.splitter = None;
         Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
     }
 
+    /// Reads `bytes` more, or up to the end.
     fn fill(&mut self, stream: &mut Stream, bytes: usize) {
-        let wanted = bytes as u64;
-        match stream.take(wanted).read_to_end(&mut self.buffer) {
-            Ok(read) => self.eof = (read as u64) < wanted,
-            Err(e) => {
-                self.eof = true;
-                self.failure = Some(describe(&e));
+        let end = self.filled + bytes;
+        while self.filled < end {
+            if self.filled == self.buffer.len() {
+                // A small file does not get a large buffer.
+                let step = self.buffer.len().max(HEAD);
+                self.buffer.resize(end.min(self.buffer.len() + step), 0);
+            }
+            let room = self.buffer.len().min(end);
+            match stream.read(&mut self.buffer[self.filled..room]) {
+                Ok(0) => {
+                    self.eof = true;
+                    return;
+                }
+                Ok(read) => self.filled += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    self.eof = true;
+                    self.failure = Some(describe(&e));
+                    return;
+                }
             }
         }
     }

@@ -89,8 +89,9 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
 #[must_use]
 pub fn read_small<C: Collect + Send>(inputs: &[Input], run: Range<usize>, context: &Context<'_, C>) -> Vec<Part<C>> {
     let mut parts = vec![part(context)];
+    let mut buffer = Vec::new();
     for n in run {
-        read_file(&inputs[n], n, context, &mut parts, &mut |_| {});
+        read_file(&inputs[n], n, context, &mut Into { parts: &mut parts, drain: &mut |_| {}, buffer: &mut buffer });
     }
     parts
 }
@@ -103,34 +104,37 @@ pub fn read_large<C: Collect + Send>(
     absorb: &mut dyn FnMut(Part<C>),
 ) {
     let mut parts = vec![part(context)];
-    read_file(&inputs[n], n, context, &mut parts, &mut |parts| {
+    let mut drain = |parts: &mut Vec<Part<C>>| {
         let last = parts.pop();
         parts.drain(..).for_each(&mut *absorb);
         parts.extend(last);
-    });
+    };
+    let mut buffer = Vec::new();
+    read_file(&inputs[n], n, context, &mut Into { parts: &mut parts, drain: &mut drain, buffer: &mut buffer });
     parts.into_iter().for_each(absorb);
 }
 
-/// Hears of parts that are complete but for the last.
-type Drain<'a, C> = &'a mut dyn FnMut(&mut Vec<Part<C>>);
+/// Where what is read goes.
+struct Into<'a, C> {
+    /// There is always one.
+    parts: &'a mut Vec<Part<C>>,
+    /// Hears of parts that are complete but for the last.
+    drain: &'a mut dyn FnMut(&mut Vec<Part<C>>),
+    /// Memory that the file before was read into.
+    buffer: &'a mut Vec<u8>,
+}
 
 fn part<C>(context: &Context<'_, C>) -> Part<C> {
     Part { events: (context.collector)(), facts: Facts::default(), files: Vec::new() }
 }
 
-fn read_file<C: Collect + Send>(
-    input: &Input,
-    n: usize,
-    context: &Context<'_, C>,
-    parts: &mut Vec<Part<C>>,
-    drain: Drain<'_, C>,
-) {
+fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C>, into: &mut Into<'_, C>) {
     #[expect(clippy::cast_possible_truncation, reason = "four thousand million files would not fit a run")]
     let file = n as u32;
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
     let manner = match Stream::open(&input.place) {
-        Ok(stream) => read_stream(file, stream, context, (parts, drain), &mut entry, &mut tally),
+        Ok(stream) => read_stream(file, stream, context, into, &mut entry, &mut tally),
         Err(error) => {
             let reason = format!("the file cannot be opened: {error}; check its permissions");
             entry.rejects.push(Reject { record: 0, offset: 0, reason });
@@ -146,18 +150,19 @@ fn read_file<C: Collect + Send>(
     entry.zoneless_times = tally.zoneless;
     entry.implausible_times = tally.implausible;
     entry.redacted = tally.redacted;
-    parts.last_mut().expect("there is always a part").files.push((entry, manner));
+    into.parts.last_mut().expect("there is always a part").files.push((entry, manner));
 }
 
 fn read_stream<C: Collect + Send>(
     file: u32,
     mut stream: Stream,
     context: &Context<'_, C>,
-    (parts, drain): (&mut Vec<Part<C>>, Drain<'_, C>),
+    into: &mut Into<'_, C>,
     entry: &mut FileEntry,
     tally: &mut Tally,
 ) -> Manner {
-    let mut framer = Framer::new(&mut stream, context.options.limits);
+    let buffer = std::mem::take(into.buffer);
+    let mut framer = Framer::with_buffer(&mut stream, context.options.limits, buffer);
     let (head, whole) = framer.head();
     let (shape, sample) = recognise(head, whole, &|sample| choose(sample).is_some());
     let adapter = choose(&sample);
@@ -172,26 +177,29 @@ fn read_stream<C: Collect + Send>(
     };
     let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
     let reader = Reader { file, manner: &manner, options: context.options, keys: context.keys, hash_events: false };
-    let mut next =
-        |stream: &mut Stream| -> Vec<Chunk> { (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect() };
-    let mut chunks = next(&mut stream);
-    while let Some(last) = parts.last_mut().filter(|_| !chunks.is_empty()) {
+    let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
+        (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
+    };
+    let mut chunks = next(&mut framer, &mut stream);
+    while let Some(last) = into.parts.last_mut().filter(|_| !chunks.is_empty()) {
         if let [chunk] = &chunks[..] {
             reader.parse(chunk, last, &mut entry.rejects, tally);
-            chunks = next(&mut stream);
+            chunks.into_iter().for_each(|chunk| framer.give_back(chunk.bytes));
+            chunks = next(&mut framer, &mut stream);
             continue;
         }
         // One core reads and hashes ahead while the others parse.
         let apart = || chunks.par_iter().map(|chunk| reader.read_apart(chunk, context)).collect::<Vec<_>>();
-        let (ahead, read) = rayon::join(|| next(&mut stream), apart);
+        let (ahead, read) = rayon::join(|| next(&mut framer, &mut stream), apart);
         for (part, rejects, more) in read {
-            parts.push(part);
+            into.parts.push(part);
             entry.rejects.extend(rejects);
             add(tally, &more);
         }
-        drain(parts);
+        (into.drain)(into.parts);
         chunks = ahead;
     }
+    *into.buffer = framer.into_buffer();
     match stream.finish() {
         Ok((digest, bytes)) => {
             entry.sha256 = Some(digest.to_string());
