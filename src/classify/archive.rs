@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::authority::{Authority, Need};
 use super::chronicle::Chronicle;
 use super::pack::Pack;
@@ -54,16 +56,20 @@ impl<'a> Archive<'a> {
         let authority =
             Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
         let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
-        let needs = steps.into_iter().map(|step| (step.clone(), authority.need(step))).collect();
-        let holds = holds(&ingested.changes);
-        let unacknowledged = unacknowledged(outline, &holds);
+        let find_needs = || steps.par_iter().map(|step| (String::clone(step), authority.need(step))).collect();
+        let find_holds = || {
+            let holds = holds(&ingested.changes);
+            let unacknowledged = unacknowledged(outline, &holds);
+            (holds, unacknowledged, Chronicle::new(&ingested.changes))
+        };
+        let (needs, (holds, unacknowledged, chronicle)) = rayon::join(find_needs, find_holds);
         let lag = |hold: &Hold| hold.synced.map(|synced| synced - hold.placed);
         let longest_lag = holds.values().flatten().filter_map(lag).max();
         Self {
             table,
             outline,
             contrast: &correlated.contrast,
-            chronicle: Chronicle::new(&ingested.changes),
+            chronicle,
             by_subject: by_subject(&ingested.documents),
             authority,
             pack,

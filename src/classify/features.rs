@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use polars::prelude::*;
+use rayon::prelude::*;
 
 /// The type of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,10 +277,10 @@ impl FeatureRow {
 /// # Errors
 /// Never for rows made by [`FeatureRow`].
 pub fn frame(rows: &[&FeatureRow]) -> PolarsResult<DataFrame> {
-    let column = |(name, kind, _): &Feature| -> PolarsResult<Column> {
+    let column = |(place, (name, kind, _)): (usize, &Feature)| -> PolarsResult<Column> {
         let values: Vec<AnyValue<'_>> = rows
             .iter()
-            .map(|row| match row.get(name) {
+            .map(|row| match row.0.get(place).and_then(Option::as_ref) {
                 None => AnyValue::Null,
                 Some(Value::Int(n)) => AnyValue::Int64(*n),
                 Some(Value::Number(n)) => AnyValue::Float64(*n),
@@ -289,5 +290,6 @@ pub fn frame(rows: &[&FeatureRow]) -> PolarsResult<DataFrame> {
             .collect();
         Ok(Series::from_any_values_and_dtype((*name).into(), &values, &kind.dtype(), true)?.into())
     };
-    DataFrame::new(rows.len(), FEATURES.iter().map(column).collect::<PolarsResult<_>>()?)
+    let columns: PolarsResult<Vec<Column>> = FEATURES.par_iter().enumerate().map(column).collect();
+    DataFrame::new(rows.len(), columns?)
 }

@@ -1,6 +1,7 @@
 //! Weighing: which rules apply to a failure, which cause leads, and what to say where none does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use polars::prelude::*;
 use rayon::prelude::*;
@@ -114,6 +115,9 @@ pub struct Verdict {
 /// Placeholders that statements and advice may use besides the feature columns.
 pub const EXTRA_PLACEHOLDERS: [&str; 6] =
     ["missing_permissions", "principal", "bucket", "tenant_id", "job_id", "object_key"];
+
+/// What stands for a value that is not known.
+const UNKNOWN: &str = "(unknown)";
 
 /// A rule pack, ready to weigh with: its conditions are read once.
 pub struct Scales<'a> {
@@ -306,25 +310,29 @@ fn reason(pack: &Pack, best: &Hypothesis, second: &Hypothesis, beyond_symptom: b
 
 /// Replaces `{column}` by the feature's value.
 fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]) -> String {
-    let mut extra: BTreeMap<&str, String> = BTreeMap::new();
-    let mut put = |name, value: &Option<String>| {
-        extra.insert(name, value.clone().unwrap_or_else(|| "(unknown)".to_owned()));
+    let extra = |name: &str| -> Option<Option<Cow<'_, str>>> {
+        let of_failure = match name {
+            "principal" => &failure.principal,
+            "bucket" => &failure.bucket,
+            "tenant_id" => &failure.tenant_id,
+            "job_id" => &failure.job_id,
+            "object_key" => &failure.object_key,
+            "missing_permissions" => return Some((!missing.is_empty()).then(|| missing.join(", ").into())),
+            _ => return None,
+        };
+        Some(of_failure.as_deref().map(Cow::Borrowed))
     };
-    put("principal", &failure.principal);
-    put("bucket", &failure.bucket);
-    put("tenant_id", &failure.tenant_id);
-    put("job_id", &failure.job_id);
-    put("object_key", &failure.object_key);
-    put("missing_permissions", &(!missing.is_empty()).then(|| missing.join(", ")));
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let Some((name, tail)) = after.split_once('}') else { break };
-        match (extra.get(name), features.get(name)) {
-            (Some(value), _) => filled.push_str(value),
-            (None, Some(value)) => filled.push_str(&value.to_string()),
-            (None, None) => filled.push_str("(unknown)"),
+        match extra(name) {
+            Some(value) => filled.push_str(value.as_deref().unwrap_or(UNKNOWN)),
+            None => match features.get(name) {
+                Some(value) => filled.push_str(&value.to_string()),
+                None => filled.push_str(UNKNOWN),
+            },
         }
         rest = tail;
     }
