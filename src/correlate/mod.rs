@@ -31,7 +31,7 @@ pub use table::{EventTable, Row};
 
 use crate::error::{Error, Result};
 use crate::evidence::Input;
-use crate::ingest::{Ingested, Options, Reread, ingest};
+use crate::ingest::{Ingested, Options, Prints, Reread, ingest};
 use related::Related;
 
 /// What correlation finds.
@@ -71,7 +71,8 @@ pub fn read(
     let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
     let expected = usize::try_from(bytes / BYTES_AN_EVENT).unwrap_or(0);
     let mut outline = Outline::with_capacity(keys.clone(), Arc::clone(&steps), expected);
-    let ingested = ingest(inputs, options, &keys, &collector, &mut |part| outline.append(part), progress);
+    let prints = Prints::of_run(&keys, inputs);
+    let ingested = ingest(inputs, options, prints, &collector, &mut |part| outline.append(part), progress);
     (outline, ingested)
 }
 

@@ -1,19 +1,19 @@
 //! Reading one file: recognise, cut, parse, count.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
-use super::{ADAPTERS, Options, rfc3339};
-use crate::evidence::{Chunk, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise};
+use super::{ADAPTERS, Options, Prints, from_part, rfc3339};
+use crate::evidence::{
+    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
+};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
     pub options: Options,
-    /// Keys of the fingerprints, fresh in each run: nobody can prepare two records that collide.
-    pub keys: &'a foldhash::quality::RandomState,
+    pub prints: Prints<'a>,
     /// Makes an empty collector of events.
     pub collector: &'a (dyn Fn() -> C + Sync),
 }
@@ -112,9 +112,10 @@ pub fn read_large<C: Collect + Send>(
 }
 
 /// Hears of parts that are complete but for the last.
-type Drain<'a, C> = &'a mut dyn FnMut(&mut Vec<Part<C>>);
+pub type Drain<'a, C> = &'a mut dyn FnMut(&mut Vec<Part<C>>);
 
-fn part<C>(context: &Context<'_, C>) -> Part<C> {
+/// A part with nothing in it.
+pub fn part<C>(context: &Context<'_, C>) -> Part<C> {
     Part { events: (context.collector)(), facts: Facts::default(), files: Vec::new() }
 }
 
@@ -127,6 +128,9 @@ fn read_file<C: Collect + Send>(
 ) {
     #[expect(clippy::cast_possible_truncation, reason = "four thousand million files would not fit a run")]
     let file = n as u32;
+    if let Some(part) = input.place.part() {
+        return from_part::read(input, part, file, context, (parts, drain));
+    }
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
     let manner = match Stream::open(&input.place) {
@@ -171,7 +175,7 @@ fn read_stream<C: Collect + Send>(
         _ => None,
     };
     let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
-    let reader = Reader { file, manner: &manner, options: context.options, keys: context.keys, hash_events: false };
+    let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
     let mut next =
         |stream: &mut Stream| -> Vec<Chunk> { (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect() };
     let mut chunks = next(&mut stream);
@@ -234,7 +238,7 @@ pub struct Reader<'a> {
     pub file: u32,
     pub manner: &'a Manner,
     pub options: Options,
-    pub keys: &'a foldhash::quality::RandomState,
+    pub prints: Prints<'a>,
     /// Whether events are hashed on the way.
     pub hash_events: bool,
 }
@@ -285,14 +289,16 @@ impl Reader<'_> {
             );
         }
         let record = Record { bytes, text, at, table: table.as_ref() };
+        let hash = self.hash_events || self.prints.need_digests();
+        let sha256 = hash.then(|| Digest::of(bytes));
         let mut sink = Sink {
             events,
             facts,
             tally,
             zone: self.options.zone,
-            fingerprint: self.keys.hash_one(bytes),
+            fingerprint: self.prints.of(bytes, sha256),
             bytes,
-            hash_events: self.hash_events,
+            sha256,
             source: "",
         };
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));

@@ -1,17 +1,16 @@
 //! Reading single records again, all columns of them: the first pass over an archive keeps only an outline of each.
 
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::quality::RandomState;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::Options;
 use super::adapter::{Facts, Tally};
 use super::event::EventColumns;
 use super::file::{Manner, Reader};
+use super::{Options, Prints, from_part};
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
 
@@ -77,14 +76,18 @@ impl Reread<'_> {
         let Some(first) = wanted.first() else { return Ok(()) };
         let file = first.at.file;
         let input = &self.inputs[file as usize];
+        let prints = Prints::of_run(self.keys, self.inputs);
+        if let Some(part) = input.place.part() {
+            return from_part::reread(input, part, wanted, prints, columns);
+        }
         let io = |e| Error::io(&input.label, "reading the records again", e);
         let mut records = RecordReader::open(input).map_err(io)?;
         let manner = &self.manners[file as usize];
-        let reader = Reader { file, manner, options: self.options, keys: self.keys, hash_events: true };
+        let reader = Reader { file, manner, options: self.options, prints, hash_events: true };
         let (mut facts, mut tally) = (Facts::default(), Tally::default());
         for Wanted { at, fingerprint } in wanted {
             let bytes = records.read(at).map_err(io)?;
-            let (same, rows) = (self.keys.hash_one(bytes) == *fingerprint, columns.len());
+            let (same, rows) = (prints.of(bytes, None) == *fingerprint, columns.len());
             if !same || reader.read(bytes, *at, columns, &mut facts, &mut tally).is_err() || columns.len() != rows + 1 {
                 return Err(Error::Changed { path: input.label.clone(), record: at.record, offset: at.offset });
             }
