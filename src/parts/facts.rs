@@ -23,7 +23,7 @@ fn text(name: &str, values: impl Iterator<Item = Option<String>>) -> Column {
 }
 
 /// The columns that say where each fact was read.
-fn places(facts: impl Iterator<Item = (&'static str, Locator, Option<Digest>)> + Clone) -> Vec<Column> {
+fn places(facts: &(impl Iterator<Item = (&'static str, Locator, Option<Digest>)> + Clone)) -> Vec<Column> {
     let number = |of: fn(&Locator) -> u64| facts.clone().map(|(_, at, _)| of(&at)).collect::<Vec<_>>();
     vec![
         text("source", facts.clone().map(|(source, ..)| Some(source.to_owned()))),
@@ -53,7 +53,7 @@ pub fn changes_frame(changes: &[&Change]) -> PolarsResult<DataFrame> {
         text("hold", of(|c| c.hold.clone())),
         text("actor", of(|c| c.actor.clone())),
     ];
-    columns.extend(places(changes.iter().map(|c| (c.source, c.at, c.sha256))));
+    columns.extend(places(&changes.iter().map(|c| (c.source, c.at, c.sha256))));
     DataFrame::new(changes.len(), columns)
 }
 
@@ -70,7 +70,7 @@ pub fn documents_frame(documents: &[&Document]) -> PolarsResult<DataFrame> {
         time.into_datetime(TimeUnit::Microseconds, None).into_series().into(),
         text("body", of(|d| Some(json(&d.body)))),
     ];
-    columns.extend(places(documents.iter().map(|d| (d.source, d.at, d.sha256))));
+    columns.extend(places(&documents.iter().map(|d| (d.source, d.at, d.sha256))));
     DataFrame::new(documents.len(), columns)
 }
 
@@ -98,10 +98,10 @@ impl<'a> Row<'a> {
         T::deserialize(kind).ok()
     }
 
-    /// The time, which may be unknown; `None` where it is none that an ingest writes.
-    fn time(&self) -> Option<Option<i64>> {
+    /// The time, if it is one that an ingest writes.
+    fn time(&self) -> Option<i64> {
         let time = self.frame.column("time").ok()?.datetime().ok()?.physical().get(self.row);
-        time.is_none_or(is_believed).then_some(time)
+        time.filter(|time| is_believed(*time))
     }
 
     fn number(&self, column: &str) -> Option<u64> {
@@ -128,7 +128,7 @@ pub fn change(frame: &DataFrame, row: usize, file: u32) -> Option<Change> {
     let (source, at, sha256) = row.place(file)?;
     Some(Change {
         kind: row.kind::<ChangeKind>()?,
-        time: row.time()??,
+        time: row.time()?,
         subject: row.owned("subject")?,
         also: row.json("also")?,
         permissions: row.json("permissions")?,
@@ -149,7 +149,7 @@ pub fn document(frame: &DataFrame, row: usize, file: u32) -> Option<Document> {
     Some(Document {
         kind: row.kind::<DocumentKind>()?,
         subjects: row.json("subjects")?,
-        time: row.time()?,
+        time: row.time(),
         body: row.json("body")?,
         source,
         at,

@@ -1,9 +1,11 @@
 //! A folder of parts being read: Parquet files are checked against the index before anything in them is used.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
+use std::panic;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
 use polars::prelude::*;
 use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
@@ -66,7 +68,13 @@ impl Folder {
     /// One sentence that says what is wrong with the index.
     pub fn open(path: &Path) -> Result<Self, String> {
         let index = Index::read(path).map_err(|reason| format!("{}: {reason}", path.display()))?;
-        Ok(Self { path: path.to_owned(), index, held: Mutex::default() })
+        Ok(Self::of(path, index))
+    }
+
+    /// A folder of parts whose index is known.
+    #[must_use]
+    pub fn of(path: &Path, index: Index) -> Self {
+        Self { path: path.to_owned(), index, held: Mutex::default() }
     }
 
     /// A part, checked; the ones used last are kept, because many input files lie in one.
@@ -130,8 +138,30 @@ impl Folder {
     /// Says that a part cannot be used.
     pub fn damaged(&self, table: Table, number: u32, what: &str) -> String {
         let file = self.path.join(table.file(number));
-        format!("the part {} cannot be used: {what}; ingest the original files again", file.display())
+        format!("the part {} cannot be used: {what}; ingest the original files again with --recheck", file.display())
     }
+}
+
+thread_local! {
+    /// Whether this thread reads Parquet.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Catches a panic without the message and backtrace that it would print; panics elsewhere print theirs.
+fn quietly<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !DECODING.get() {
+                others(info);
+            }
+        }));
+    });
+    DECODING.set(true);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
+    DECODING.set(false);
+    result
 }
 
 /// Parquet that claims to be larger than this when unpacked is refused.
@@ -152,9 +182,8 @@ fn decode(bytes: Vec<u8>, rows: usize) -> Result<DataFrame, String> {
         frame.rechunk_mut();
         Ok(frame)
     };
-    let frame = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
-        .map_err(|_| "it is no Parquet that can be read".to_owned())?
-        .map_err(|e| e.to_string())?;
+    let frame =
+        quietly(read).map_err(|_| "it is no Parquet that can be read".to_owned())?.map_err(|e| e.to_string())?;
     let whole = frame.columns().iter().all(|column| column.len() == rows);
     if whole { Ok(frame) } else { Err("it does not hold the rows that the index lists".to_owned()) }
 }

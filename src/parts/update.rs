@@ -7,7 +7,7 @@ use std::path::Path;
 use foldhash::quality::RandomState;
 
 use super::facts::{changes_frame, documents_frame};
-use super::folder::Table;
+use super::folder::{Folder, Table};
 use super::index::{Index, Listed, MAX_ROWS, Part, Walk};
 use super::input::{check, content};
 use super::write::{Writer, put};
@@ -63,7 +63,9 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
     }
     let _lock = open(out)?;
     let old = existing(out, options)?;
+    let old = Folder::of(out, old);
     let (new, known) = plan(&discovery.inputs, &old, how.recheck)?;
+    let old = old.index;
     progress.total(new.iter().map(|input| input.bytes).sum());
     let (read, parts) = read(&new, out, &old, options, how, progress)?;
     let mut update = Update {
@@ -157,9 +159,13 @@ fn modified(input: &Input) -> Option<String> {
 }
 
 /// The inputs to be read, and how many are known.
-fn plan(inputs: &[Input], old: &Index, recheck: bool) -> Result<(Vec<Input>, usize)> {
+fn plan(inputs: &[Input], old: &Folder, recheck: bool) -> Result<(Vec<Input>, usize)> {
+    let broken = broken(old, recheck);
+    let is_whole = |listed: &Listed| {
+        Table::ALL.iter().all(|t| listed.runs(*t).iter().all(|run| !broken.contains(&(*t, run.part))))
+    };
     let mut by_label: BTreeMap<&str, Vec<&Listed>> = BTreeMap::new();
-    for listed in &old.files {
+    for listed in old.index.files.iter().filter(|listed| is_whole(listed)) {
         by_label.entry(&listed.entry.path).or_default().push(listed);
     }
     let mut new = Vec::new();
@@ -171,6 +177,17 @@ fn plan(inputs: &[Input], old: &Index, recheck: bool) -> Result<(Vec<Input>, usi
     }
     let known = inputs.len() - new.len();
     Ok((new, known))
+}
+
+/// Parts that are not as the index lists them: the size tells, and with `recheck` the hash.
+fn broken(old: &Folder, recheck: bool) -> BTreeSet<(Table, u32)> {
+    let parts = old.index.parts.iter();
+    let is_broken = |part: &&Part| {
+        let file = old.path.join(part.table.file(part.number));
+        let size = file.symlink_metadata().map(|m| m.len());
+        size.map_or(true, |size| size != part.bytes) || (recheck && old.verify(part.table, part.number).is_err())
+    };
+    parts.filter(is_broken).map(|part| (part.table, part.number)).collect()
 }
 
 /// Whether one of the files that are listed under the name of `input` is it.
