@@ -108,6 +108,7 @@ pub enum DocumentKind {
     TrustPolicy,
     KeyPolicy,
     IdentityPolicy,
+    #[serde(rename = "oauth_client")]
     OAuthClient,
     Role,
 }

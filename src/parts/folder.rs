@@ -1,6 +1,7 @@
 //! A folder of parts being read: Parquet files are checked against the index before anything in them is used.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
 use std::panic;
@@ -51,6 +52,8 @@ pub struct Folder {
     /// Its name in messages.
     pub path: PathBuf,
     pub index: Index,
+    /// Where each part is in the index.
+    places: BTreeMap<(Table, u32), usize>,
     /// The parts used last, newest last.
     held: Mutex<Vec<((Table, u32), Held)>>,
 }
@@ -74,7 +77,8 @@ impl Folder {
     /// A folder of parts whose index is known.
     #[must_use]
     pub fn of(path: &Path, index: Index) -> Self {
-        Self { path: path.to_owned(), index, held: Mutex::default() }
+        let places = index.parts.iter().enumerate().map(|(n, part)| ((part.table, part.number), n)).collect();
+        Self { path: path.to_owned(), index, places, held: Mutex::default() }
     }
 
     /// A part, checked; the ones used last are kept, because many input files lie in one.
@@ -84,6 +88,10 @@ impl Folder {
     pub fn frame(&self, table: Table, number: u32) -> io::Result<DataFrame> {
         let held = self.held(table, number);
         held.get_or_init(|| self.read(table, number)).clone().map_err(io::Error::other)
+    }
+
+    fn part(&self, table: Table, number: u32) -> Option<&Part> {
+        self.places.get(&(table, number)).map(|n| &self.index.parts[*n])
     }
 
     fn held(&self, table: Table, number: u32) -> Held {
@@ -99,8 +107,7 @@ impl Folder {
     }
 
     fn read(&self, table: Table, number: u32) -> Result<DataFrame, String> {
-        let listed = self.index.parts.iter().find(|part| part.table == table && part.number == number);
-        let part = listed.ok_or_else(|| self.damaged(table, number, "it is not in the index"))?;
+        let part = self.part(table, number).ok_or_else(|| self.damaged(table, number, "it is not in the index"))?;
         let bytes = self.bytes(part).map_err(|e| self.damaged(table, number, &e.to_string()))?;
         decode(bytes, part.rows).map_err(|what| self.damaged(table, number, &what))
     }
@@ -126,8 +133,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::frame`].
     pub fn verify(&self, table: Table, number: u32) -> io::Result<()> {
-        let listed = self.index.parts.iter().find(|part| part.table == table && part.number == number);
-        let what = match listed.map(|part| self.bytes(part)) {
+        let what = match self.part(table, number).map(|part| self.bytes(part)) {
             Some(Ok(_)) => return Ok(()),
             Some(Err(error)) => error.to_string(),
             None => "it is not in the index".to_owned(),

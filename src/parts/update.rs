@@ -261,7 +261,12 @@ fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &
     let mut index = old;
     for new in read {
         let path = &new.entry.path;
-        let supersedes = |listed: &Listed| !new.from_parts && !listed.from_parts && listed.entry.path == *path;
+        let supersedes = |listed: &Listed| {
+            let (was, is) = (&listed.entry.sha256, &new.entry.sha256);
+            let same_file = !new.from_parts && !listed.from_parts;
+            let of_parts = new.from_parts && listed.from_parts && was.is_none();
+            listed.entry.path == *path && (same_file || of_parts || (was.is_some() && was == is))
+        };
         let before = index.files.iter().find(|listed| supersedes(listed)).map(|listed| listed.entry.sha256.clone());
         match before {
             Some(Some(_)) if new.entry.sha256.is_none() => {

@@ -162,7 +162,7 @@ fn a_large_file_in_many_parts_is_read_by_all_threads_as_it_was() {
                 n * 60 + 1,
                 "upload",
                 "failure",
-                json!({ "status": 403, "errorMessage": "x".repeat(3000) }),
+                json!({ "status": 403, "errorMessage": "x".repeat(9000) }),
             );
         } else {
             case.healthy(&job, n * 60, &["recording:export"], &json!({}));
@@ -191,6 +191,18 @@ fn folders_of_parts_are_joined_into_one_that_says_the_same() {
     assert_eq!(found.status, expected.status);
     assert!(found.bytes == expected.bytes, "{}", found.stderr);
     sums_up(&ingest(&case, &["one", "two"], "joined"), "0 read");
+    // A folder that was damaged when it was taken in, and is whole again.
+    let part = case.path().join("one/events/part-00000.parquet");
+    let whole = fs::read(&part).expect("read");
+    fs::write(&part, "").expect("written");
+    assert_eq!(ingest(&case, &["one", "two"], "later").status, 1);
+    fs::write(&part, whole).expect("written");
+    ingest(&case, &["one", "two"], "later");
+    assert!(analyze(&case, &["later"], "json").bytes == expected.bytes);
+    // Parts of the new folder that are lost come from the old ones again.
+    fs::remove_file(case.path().join("later/events/part-00000.parquet")).expect("removed");
+    ingest(&case, &["one", "two"], "later");
+    assert!(analyze(&case, &["later"], "json").bytes == expected.bytes);
 }
 
 #[test]
