@@ -15,7 +15,7 @@ use super::{ASIDE, INDEX, LOCK, is_part};
 use crate::error::{Error, Result};
 use crate::evidence::{Discovery, FileEntry, Input, Place, discover};
 use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest};
-use crate::report::Progress;
+use crate::report::{Progress, nothing_readable};
 
 /// How a folder of parts is written.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +79,13 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
     };
     let index = merged(old, read, parts, walk(paths, &discovery), &mut update);
     update.files = index.files.iter().map(|listed| listed.entry.clone()).collect();
-    if update.files.iter().all(|file| file.parsed == 0) {
-        return Err(crate::report::nothing_readable(&discovery, &update.files));
-    }
     let text = index.text().map_err(|e| Error::Output(e.to_string()))?;
     put(&out.join(INDEX), &text)?;
     remove_unreferenced(out, &index);
+    // What cannot be read belongs to the case as well: it is listed before it is an error.
+    if update.files.iter().all(|file| file.parsed == 0) {
+        return Err(nothing_readable(&discovery, &update.files));
+    }
     Ok(update)
 }
 

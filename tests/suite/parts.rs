@@ -135,13 +135,9 @@ fn any_split_of_an_archive_into_parts_gives_the_bytes_of_the_whole() {
         let mut paths: Vec<String> = raw.iter().map(|file| (*file).to_owned()).collect();
         for (n, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_empty()) {
             let out = format!("parts-{round}-{n}");
-            let done = run(case.path(), &[&["ingest", "--rows-per-part", "7", "--out", &out], &group[..]].concat());
-            // Files that hold nothing readable make no folder of parts by themselves.
-            if done.status == 2 {
-                paths.extend(group.iter().map(|file| (*file).to_owned()));
-            } else {
-                paths.push(out);
-            }
+            // Files that hold nothing readable (status 2) are listed all the same.
+            run(case.path(), &[&["ingest", "--rows-per-part", "7", "--out", &out], &group[..]].concat());
+            paths.push(out);
         }
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         for (format, expected) in ["json", "ndjson", "csv"].iter().zip(&expected) {
@@ -178,6 +174,17 @@ fn a_large_file_in_many_parts_is_read_by_all_threads_as_it_was() {
         let found = analyze(&case, &["parts", "--threads", threads], "ndjson");
         assert!(found.bytes == expected.bytes, "{threads}: {}", found.stderr);
     }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_listed_in_a_part_of_their_own() {
+    let case = archive();
+    let (unreadable, readable) = (["made/notes.txt", "made/empty.log"], "made/c.json");
+    let done = run(case.path(), &[&["ingest", "--out", "nothing"], &unreadable[..]].concat());
+    refused(&done, 2, "nothing readable in the 2 input file(s)");
+    ingest(&case, &[readable], "something");
+    let expected = analyze(&case, &[&unreadable[..], &[readable]].concat(), "json");
+    assert!(analyze(&case, &["nothing", "something"], "json").bytes == expected.bytes);
 }
 
 #[test]
