@@ -20,6 +20,8 @@ pub enum Error {
          analysed, work on a copy that nothing writes to"
     )]
     Changed { path: String, record: u64, offset: u64 },
+    #[error("{reason}")]
+    Parts { reason: String },
     #[error("{origin}: {reason}")]
     RulePack { origin: String, reason: String },
     #[error("{what}: {reason}")]

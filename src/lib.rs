@@ -11,6 +11,7 @@ pub mod correlate;
 pub mod error;
 pub mod evidence;
 pub mod ingest;
+pub mod parts;
 pub mod report;
 
 pub use error::{Error, Result};

@@ -1,7 +1,7 @@
 //! `holdtrace analyze`
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -73,14 +73,14 @@ impl ClassName {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
-    arguments.reading.set_threads()?;
+    arguments.reading.inputs.set_threads()?;
     let (since, until) = (moment("--since", arguments.since.as_ref())?, moment("--until", arguments.until.as_ref())?);
     if let Some(out) = &arguments.out {
-        keep_out_of_evidence(out, &arguments.reading.paths)?;
+        output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
     let rules = arguments.reading.rules()?;
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
+    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
     bar.finish();
     let mut analysis = analysis?;
     analysis.retain(|failure| {
@@ -97,21 +97,6 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
     report_coverage(&analysis, format);
     Ok(status(arguments, &analysis))
-}
-
-/// Nothing is ever written into the evidence.
-fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {
-    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
-    for path in paths {
-        let Ok(evidence) = Path::new(path).canonicalize() else { continue };
-        let overwritten = out.canonicalize().is_ok_and(|out| out == evidence);
-        if overwritten || (evidence.is_dir() && folder.starts_with(&evidence)) {
-            let reason = format!("it lies in the evidence ({path}), into which nothing is written; name another place");
-            return Err(Error::Usage { what: format!("--out {}", out.display()), reason });
-        }
-    }
-    Ok(())
 }
 
 fn format(arguments: &Arguments) -> Format {
@@ -153,15 +138,8 @@ fn report_coverage(analysis: &Analysis, format: Format) {
     if format == Format::Table {
         return;
     }
-    for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0).take(20) {
-        match file.rejects.first() {
-            Some(r) => output::message(&format!(
-                "holdtrace: {}: {} of {} records not read; the first is record {} at offset {}: {}",
-                file.path, file.rejected, file.records, r.record, r.offset, r.reason
-            )),
-            None => output::message(&format!("holdtrace: {}: empty, no records in it", file.path)),
-        }
-    }
+    let files = analysis.coverage.files.iter();
+    files.filter(|f| f.rejected > 0 || f.records == 0).take(20).for_each(output::not_read);
     for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
         output::message(&format!("holdtrace: {note}"));
     }

@@ -55,13 +55,13 @@ struct Score {
 type Item = (Option<String>, Option<String>);
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
-    arguments.reading.set_threads()?;
+    arguments.reading.inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
     let text = std::fs::read(&arguments.truth).map_err(|e| Error::io(&arguments.truth, "reading the labels", e))?;
     let truth: Truth = serde_json::from_slice(&text)
         .map_err(|e| Error::Usage { what: arguments.truth.display().to_string(), reason: format!("no labels: {e}") })?;
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
+    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
     bar.finish();
     let analysis = analysis?;
     let mut found: BTreeMap<Item, &FailureReport> = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod evaluate;
+mod ingest;
 mod output;
 mod progress;
 mod rules;
@@ -53,6 +54,8 @@ struct Cli {
 enum Command {
     /// Find the failed exports and say why each failed
     Analyze(analyze::Arguments),
+    /// Read logs into a folder of parts (Parquet), which all commands take in place of the logs
+    Ingest(ingest::Arguments),
     /// Show every record of a job from every source, in order of time
     Timeline(timeline::Arguments),
     /// Show the raw bytes of a record and check its hash again
@@ -63,10 +66,10 @@ enum Command {
     Evaluate(evaluate::Arguments),
 }
 
-/// What all subcommands that read evidence share.
+/// What is read, and how.
 #[derive(Args)]
-struct Reading {
-    /// Files, folders, globs, or - for standard input; packed with gzip or zstd or not
+struct Inputs {
+    /// Files, folders, globs, folders of parts, or - for standard input; packed with gzip or zstd or not
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Zone of times that carry none: an offset (+01:00) or a name (Europe/Berlin)
@@ -75,19 +78,34 @@ struct Reading {
     /// Longest record that is read, in bytes; a longer one is rejected
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
     max_record_bytes: usize,
-    /// Rule pack to use instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    rules: Option<PathBuf>,
     /// Threads to read and parse with; by default as many as there are cores
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 }
 
-impl Reading {
+impl Inputs {
     fn options(&self) -> Options {
         Options { zone: self.assume_tz, limits: Limits { max_record: self.max_record_bytes, ..Limits::default() } }
     }
 
+    fn set_threads(&self) -> Result<()> {
+        let Some(threads) = self.threads else { return Ok(()) };
+        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        built.map_err(|e| Error::Usage { what: "--threads".to_owned(), reason: e.to_string() })
+    }
+}
+
+/// What all subcommands that classify share.
+#[derive(Args)]
+struct Reading {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Rule pack to use instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+impl Reading {
     fn rules(&self) -> Result<RuleText> {
         match &self.rules {
             None => RuleText::built_in(),
@@ -96,12 +114,6 @@ impl Reading {
                 RuleText::parse(&text, &path.display().to_string())
             }
         }
-    }
-
-    fn set_threads(&self) -> Result<()> {
-        let Some(threads) = self.threads else { return Ok(()) };
-        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        built.map_err(|e| Error::Usage { what: "--threads".to_owned(), reason: e.to_string() })
     }
 }
 
@@ -117,6 +129,7 @@ pub fn run() -> ExitCode {
     };
     let result = match cli.command {
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Rules => rules::run(),

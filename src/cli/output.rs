@@ -8,11 +8,40 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::evidence::FileEntry;
 use crate::report::plain;
 
 /// Says something on standard error.
 pub fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{}", plain(text));
+}
+
+/// Says of a file that it could not be read in full, or holds nothing.
+pub fn not_read(file: &FileEntry) {
+    match file.rejects.first() {
+        Some(r) => message(&format!(
+            "holdtrace: {}: {} of {} records not read; the first is record {} at offset {}: {}",
+            file.path, file.rejected, file.records, r.record, r.offset, r.reason
+        )),
+        None => message(&format!("holdtrace: {}: empty, no records in it", file.path)),
+    }
+}
+
+/// Nothing is ever written into the evidence: refuses a file or folder `out` that lies in what `paths` name. Of one that is
+/// not there yet, the nearest folder that is there counts.
+pub fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {
+    let here = |path: &Path| if path.as_os_str().is_empty() { Path::new(".") } else { path }.canonicalize().ok();
+    let nearest = out.ancestors().skip(1).find_map(here);
+    let places = [out.canonicalize().ok(), nearest];
+    for path in paths {
+        let Ok(evidence) = Path::new(path).canonicalize() else { continue };
+        let within = |place: &Path| *place == evidence || (evidence.is_dir() && place.starts_with(&evidence));
+        if places.iter().flatten().any(|place| within(place)) {
+            let reason = format!("it lies in the evidence ({path}), into which nothing is written; name another place");
+            return Err(Error::Usage { what: format!("--out {}", out.display()), reason });
+        }
+    }
+    Ok(())
 }
 
 /// Writes data to `path`, or to standard output. A file appears whole or not at all: it is written aside and renamed. A

@@ -14,7 +14,7 @@ pub struct Arguments {
     /// The record's id, ev: and 16 hex digits (or more of its SHA-256)
     #[arg(value_name = "ev:...")]
     id: String,
-    /// Files, folders or globs to look in
+    /// Files, folders, globs or folders of parts to look in
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Longest record that is read, in bytes
@@ -33,18 +33,26 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     let limits = Limits { max_record: arguments.max_record_bytes, ..Limits::default() };
     let discovery = discover(&arguments.paths)?;
-    let found = find_records(&discovery.inputs, &digits, limits)?;
+    let mut found = find_records(&discovery.inputs, &digits, limits)?;
+    if arguments.raw && found.iter().any(|record| record.bytes.is_some()) {
+        found.retain(|record| record.bytes.is_some());
+    }
     if found.is_empty() {
         let reason = format!("no record in these {} files has this hash", discovery.inputs.len());
+        return Err(Error::Record { id: arguments.id.clone(), reason });
+    }
+    if let Some(record) = found.first().filter(|record| arguments.raw && record.bytes.is_none()) {
+        let reason = format!("a part keeps no raw bytes; those of this record lie in {}, name it as well", record.file);
         return Err(Error::Record { id: arguments.id.clone(), reason });
     }
     let shown = io::stdout().is_terminal();
     output::data(None, |out| {
         for record in &found {
             if !arguments.raw {
+                let how = if record.bytes.is_some() { "checked now" } else { "as it was ingested" };
                 output::written(write!(
                     out,
-                    "file    {}\nrecord  {}\noffset  {}\nlength  {}\nsha256  {} (checked now)\n\n",
+                    "file    {}\nrecord  {}\noffset  {}\nlength  {}\nsha256  {} ({how})\n\n",
                     plain(&record.file),
                     record.at.record,
                     record.at.offset,
@@ -52,11 +60,19 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
                     record.digest
                 ))?;
             }
+            let Some(bytes) = &record.bytes else {
+                let file = plain(&record.file);
+                output::written(writeln!(
+                    out,
+                    "A part keeps no raw bytes; to see and check them, name {file} as well.\n"
+                ))?;
+                continue;
+            };
             // A terminal obeys control characters in evidence; a file or pipe gets the bytes as they are.
             if shown && !arguments.raw {
-                output::written(out.write_all(plain(&String::from_utf8_lossy(&record.bytes)).as_bytes()))?;
+                output::written(out.write_all(plain(&String::from_utf8_lossy(bytes)).as_bytes()))?;
             } else {
-                output::written(out.write_all(&record.bytes))?;
+                output::written(out.write_all(bytes))?;
             }
             if !arguments.raw {
                 output::written(out.write_all(b"\n\n"))?;

@@ -32,10 +32,10 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
-    arguments.reading.set_threads()?;
+    arguments.reading.inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
     let bar = Bar::new();
-    let evidence = Evidence::read(&arguments.reading.paths, arguments.reading.options(), &rules, &bar);
+    let evidence = Evidence::read(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
     bar.finish();
     let evidence = evidence?;
     let timeline = timeline(&evidence, &arguments.job)?;

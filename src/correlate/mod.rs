@@ -31,7 +31,7 @@ pub use table::{EventTable, Row};
 
 use crate::error::Result;
 use crate::evidence::Input;
-use crate::ingest::{Ingested, Options, Reread, ingest};
+use crate::ingest::{Ingested, Options, Prints, Reread, ingest};
 use related::Related;
 
 /// What correlation finds.
@@ -71,7 +71,8 @@ pub fn read(
     let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
     let expected = usize::try_from(bytes / BYTES_AN_EVENT).unwrap_or(0);
     let mut outline = Outline::with_capacity(keys.clone(), Arc::clone(&steps), expected);
-    let ingested = ingest(inputs, options, &keys, &collector, &mut |part| outline.append(part), progress);
+    let prints = Prints::of_run(&keys, inputs);
+    let ingested = ingest(inputs, options, prints, &collector, &mut |part| outline.append(part), progress);
     (outline, ingested)
 }
 
@@ -105,7 +106,8 @@ pub fn correlate(
 /// How records of an archive are read again.
 #[must_use]
 pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
-    Reread { inputs, manners: &ingested.manners, options, keys: &outline.keys }
+    let prints = Prints::of_run(&outline.keys, inputs);
+    Reread { inputs, manners: &ingested.manners, options, prints }
 }
 
 /// The table of the events at `rows` (ascending) of an outline.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
+use crate::parts::{self, PartFile};
 
 /// Where an input is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Place {
     File(PathBuf),
     /// A private copy of standard input or of a pipe, deleted when it is dropped: records are read more than once.
     Stream(Arc<Spool>),
+    /// A file that a folder of parts holds: its events, not its bytes.
+    Part(PartFile),
 }
 
 impl Place {
@@ -24,6 +27,16 @@ impl Place {
         match self {
             Self::File(path) => path,
             Self::Stream(spool) => &spool.0,
+            Self::Part(part) => part.folder(),
+        }
+    }
+
+    /// The file in a folder of parts, if it is one.
+    #[must_use]
+    pub fn part(&self) -> Option<&PartFile> {
+        match self {
+            Self::Part(part) => Some(part),
+            Self::File(_) | Self::Stream(_) => None,
         }
     }
 }
@@ -88,7 +101,12 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
             add_glob(path, &mut by_label, &mut found)?;
         }
     }
-    found.inputs = without_second_names(by_label.into_values());
+    let listed = std::mem::take(&mut found.inputs);
+    found.inputs = parts::joined(without_second_names(by_label.into_values()), listed)?;
+    for notes in [&mut found.skipped, &mut found.unreadable] {
+        notes.sort();
+        notes.dedup();
+    }
     Ok(found)
 }
 
@@ -105,6 +123,8 @@ fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Dis
             found.skipped.push(format!("{}: a link, not followed", path.display()));
         } else if path.is_file() {
             add_file(&path, inputs);
+        } else if path.join(parts::INDEX).is_file() {
+            add_path(&path, inputs, found)?;
         }
     }
     if any { Ok(()) } else { Err(Error::MissingPath { path: pattern.to_owned() }) }
@@ -128,7 +148,11 @@ fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Disco
             Ok(entry) if entry.file_type().is_dir() => {}
             Ok(entry) if entry.file_type().is_file() => {
                 any = true;
-                add_file(entry.path(), inputs);
+                if parts::owns(entry.path()) {
+                    add_parts(&entry, found)?;
+                } else {
+                    add_file(entry.path(), inputs);
+                }
             }
             Ok(entry) if entry.depth() == 0 => {}
             Ok(entry) => {
@@ -145,6 +169,36 @@ fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Disco
     }
 }
 
+/// Takes in a folder of parts when the walk comes upon its index. One that cannot be used is an error where it was named,
+/// and noted where it was met on the way.
+fn add_parts(file: &walkdir::DirEntry, found: &mut Discovery) -> Result<()> {
+    let folder = file.path().parent().unwrap_or_else(|| Path::new("."));
+    let interrupted =
+        || format!("{}: an ingest into this folder did not get to its end; run it again", folder.display());
+    let opened = if file.file_name() == parts::INDEX {
+        parts::folder_of(folder)
+    } else if file.file_name() == parts::LOCK && !folder.join(parts::INDEX).exists() {
+        Err(interrupted())
+    } else {
+        return Ok(());
+    };
+    match opened {
+        Ok((folder, inputs)) => {
+            found.inputs.extend(inputs);
+            for walk in &folder.index.walks {
+                found.skipped.extend(walk.skipped.iter().cloned());
+                found.unreadable.extend(walk.unreadable.iter().cloned());
+            }
+            Ok(())
+        }
+        Err(reason) if file.depth() == 1 => Err(Error::Parts { reason }),
+        Err(reason) => {
+            found.unreadable.push(reason);
+            Ok(())
+        }
+    }
+}
+
 fn add_file(path: &Path, inputs: &mut BTreeMap<String, Input>) {
     let label = path.display().to_string();
     let bytes = path.metadata().map_or(0, |m| m.len());
@@ -157,7 +211,7 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
     by_length.sort_by_key(|input| (input.label.len(), input.label.clone()));
     let mut seen = std::collections::BTreeSet::new();
     by_length.retain(|input| match &input.place {
-        Place::Stream(_) => true,
+        Place::Stream(_) | Place::Part(_) => true,
         Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
     });
     by_length.sort_by(|a, b| a.label.cmp(&b.label));

@@ -13,7 +13,8 @@ pub struct Found {
     pub file: String,
     pub at: Locator,
     pub digest: Digest,
-    pub bytes: Vec<u8>,
+    /// Its bytes, hashed just now; none where only a part is at hand, which keeps the hash alone.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// All records whose SHA-256 begins with the hex digits `prefix`, in the order of the inputs. Every record is hashed
@@ -34,6 +35,11 @@ pub fn find_records(inputs: &[Input], prefix: &str, limits: Limits) -> Result<Ve
 }
 
 fn in_file(input: &Input, file: u32, prefix: &str, limits: Limits) -> io::Result<Vec<Found>> {
+    if let Some(part) = input.place.part() {
+        let found = part.find(file, &|digest| digest.to_string().starts_with(prefix))?;
+        let found = found.into_iter();
+        return Ok(found.map(|(at, digest)| Found { file: input.label.clone(), at, digest, bytes: None }).collect());
+    }
     let mut stream = Stream::open(&input.place)?;
     let mut framer = Framer::new(&mut stream, limits);
     let (head, whole) = framer.head();
@@ -47,7 +53,7 @@ fn in_file(input: &Input, file: u32, prefix: &str, limits: Limits) -> io::Result
             if digest.to_string().starts_with(prefix) {
                 let (offset, length) = (chunk.base + span.start as u64, bytes.len() as u64);
                 let at = Locator { file, record: span.record, offset, length };
-                found.push(Found { file: input.label.clone(), at, digest, bytes: bytes.to_vec() });
+                found.push(Found { file: input.label.clone(), at, digest, bytes: Some(bytes.to_vec()) });
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The coverage ledger: what was read of every file, and what could not be.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// 0-based number of the record in its file.
     pub record: u64,
@@ -20,7 +20,7 @@ pub fn is_partial(files: &[FileEntry]) -> bool {
 }
 
 /// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     pub path: String,
     /// SHA-256 of the bytes as found; null only when the file could not be read to its end.

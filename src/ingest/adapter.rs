@@ -94,8 +94,8 @@ pub struct Sink<'a> {
     pub(super) fingerprint: u64,
     /// The record's bytes.
     pub(super) bytes: &'a [u8],
-    /// Whether every event is hashed, not only changes and documents, which are few and often cited.
-    pub(super) hash_events: bool,
+    /// Its SHA-256, where every event is hashed, not only changes and documents, which are few and often cited.
+    pub(super) sha256: Option<Digest>,
     pub(super) source: &'static str,
 }
 
@@ -143,8 +143,11 @@ impl Sink<'_> {
 
     /// Adds an event.
     pub fn event(&mut self, event: &Event<'_>, at: Locator) {
-        let sha256 = self.hash_events.then(|| Digest::of(self.bytes));
-        self.events.event(self.source, event, at, self.fingerprint, sha256);
+        self.events.event(self.source, event, at, self.fingerprint, self.sha256);
+    }
+
+    fn digest(&self) -> Digest {
+        self.sha256.unwrap_or_else(|| Digest::of(self.bytes))
     }
 
     /// Adds a change that took effect; without a time it cannot be placed before or after anything and is left out.
@@ -157,14 +160,14 @@ impl Sink<'_> {
     ) -> Option<&mut Change> {
         let time = time?;
         let mut change = Change::new(kind, time, subject.into(), self.source, at);
-        change.sha256 = Some(Digest::of(self.bytes));
+        change.sha256 = Some(self.digest());
         self.facts.changes.push(change);
         self.facts.changes.last_mut()
     }
 
     /// Adds a document of state: a policy, a client, a role.
     pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
-        let sha256 = Some(Digest::of(self.bytes));
+        let sha256 = Some(self.digest());
         self.facts.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256 });
     }
 }

@@ -28,6 +28,12 @@ impl Outcome {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The outcome of a name in the `outcome` column.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Success, Self::Failure, Self::Timeout, Self::Unknown].into_iter().find(|outcome| outcome.name() == name)
+    }
 }
 
 macro_rules! text_columns {
@@ -35,6 +41,11 @@ macro_rules! text_columns {
         /// The text columns of the event frame (DESIGN section 3; the last seven are additions that correlation needs).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Text { $(#[doc = $doc] $variant,)* }
+
+        impl Text {
+            /// All of them, in the order of their columns.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
 
         /// Names of the text columns, in the order of [`Text`].
         pub const TEXT_COLUMNS: &[&str] = &[$($name,)*];

@@ -1,11 +1,13 @@
 //! What records say besides being calls: changes that took effect, and documents of state.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::evidence::{Digest, Locator};
 
 /// What was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// A principal (or a role that principals hold) was given permissions.
     Grant,
@@ -99,12 +101,14 @@ impl Change {
 }
 
 /// What a document states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DocumentKind {
     BucketPolicy,
     TrustPolicy,
     KeyPolicy,
     IdentityPolicy,
+    #[serde(rename = "oauth_client")]
     OAuthClient,
     Role,
 }

@@ -1,19 +1,19 @@
 //! Reading one file: recognise, cut, parse, count.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
-use super::{ADAPTERS, Options, rfc3339};
-use crate::evidence::{Chunk, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise};
+use super::{ADAPTERS, Options, Prints, from_part, rfc3339};
+use crate::evidence::{
+    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
+};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
     pub options: Options,
-    /// Keys of the fingerprints, fresh in each run: nobody can prepare two records that collide.
-    pub keys: &'a foldhash::quality::RandomState,
+    pub prints: Prints<'a>,
     /// Makes an empty collector of events.
     pub collector: &'a (dyn Fn() -> C + Sync),
 }
@@ -91,7 +91,12 @@ pub fn read_small<C: Collect + Send>(inputs: &[Input], run: Range<usize>, contex
     let mut parts = vec![part(context)];
     let mut buffer = Vec::new();
     for n in run {
-        read_file(&inputs[n], n, context, &mut Into { parts: &mut parts, drain: &mut |_| {}, buffer: &mut buffer });
+        read_file(
+            &inputs[n],
+            n,
+            context,
+            &mut Destination { parts: &mut parts, drain: &mut |_| {}, buffer: &mut buffer },
+        );
     }
     parts
 }
@@ -110,27 +115,31 @@ pub fn read_large<C: Collect + Send>(
         parts.extend(last);
     };
     let mut buffer = Vec::new();
-    read_file(&inputs[n], n, context, &mut Into { parts: &mut parts, drain: &mut drain, buffer: &mut buffer });
+    read_file(&inputs[n], n, context, &mut Destination { parts: &mut parts, drain: &mut drain, buffer: &mut buffer });
     parts.into_iter().for_each(absorb);
 }
 
 /// Where what is read goes.
-struct Into<'a, C> {
+pub struct Destination<'a, C> {
     /// There is always one.
-    parts: &'a mut Vec<Part<C>>,
+    pub parts: &'a mut Vec<Part<C>>,
     /// Hears of parts that are complete but for the last.
-    drain: &'a mut dyn FnMut(&mut Vec<Part<C>>),
+    pub drain: &'a mut dyn FnMut(&mut Vec<Part<C>>),
     /// Memory that the file before was read into.
-    buffer: &'a mut Vec<u8>,
+    pub buffer: &'a mut Vec<u8>,
 }
 
-fn part<C>(context: &Context<'_, C>) -> Part<C> {
+/// A part with nothing in it.
+pub fn part<C>(context: &Context<'_, C>) -> Part<C> {
     Part { events: (context.collector)(), facts: Facts::default(), files: Vec::new() }
 }
 
-fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C>, into: &mut Into<'_, C>) {
+fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C>, into: &mut Destination<'_, C>) {
     #[expect(clippy::cast_possible_truncation, reason = "four thousand million files would not fit a run")]
     let file = n as u32;
+    if let Some(part) = input.place.part() {
+        return from_part::read(input, part, file, context, into);
+    }
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
     let manner = match Stream::open(&input.place) {
@@ -157,7 +166,7 @@ fn read_stream<C: Collect + Send>(
     file: u32,
     mut stream: Stream,
     context: &Context<'_, C>,
-    into: &mut Into<'_, C>,
+    into: &mut Destination<'_, C>,
     entry: &mut FileEntry,
     tally: &mut Tally,
 ) -> Manner {
@@ -176,7 +185,7 @@ fn read_stream<C: Collect + Send>(
         _ => None,
     };
     let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
-    let reader = Reader { file, manner: &manner, options: context.options, keys: context.keys, hash_events: false };
+    let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
     };
@@ -184,7 +193,9 @@ fn read_stream<C: Collect + Send>(
     while let Some(last) = into.parts.last_mut().filter(|_| !chunks.is_empty()) {
         if let [chunk] = &chunks[..] {
             reader.parse(chunk, last, &mut entry.rejects, tally);
-            chunks.into_iter().for_each(|chunk| framer.give_back(chunk.bytes));
+            for chunk in chunks {
+                framer.give_back(chunk.bytes);
+            }
             chunks = next(&mut framer, &mut stream);
             continue;
         }
@@ -242,7 +253,7 @@ pub struct Reader<'a> {
     pub file: u32,
     pub manner: &'a Manner,
     pub options: Options,
-    pub keys: &'a foldhash::quality::RandomState,
+    pub prints: Prints<'a>,
     /// Whether events are hashed on the way.
     pub hash_events: bool,
 }
@@ -293,14 +304,16 @@ impl Reader<'_> {
             );
         }
         let record = Record { bytes, text, at, table: table.as_ref() };
+        let hash = self.hash_events || self.prints.need_digests();
+        let sha256 = hash.then(|| Digest::of(bytes));
         let mut sink = Sink {
             events,
             facts,
             tally,
             zone: self.options.zone,
-            fingerprint: self.keys.hash_one(bytes),
+            fingerprint: self.prints.of(bytes, sha256),
             bytes,
-            hash_events: self.hash_events,
+            sha256,
             source: "",
         };
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));

@@ -8,9 +8,11 @@ mod export_trail;
 mod facts;
 mod file;
 mod fold;
+mod from_part;
 mod genesys_audit;
 mod loose;
 pub mod policy_json;
+mod prints;
 mod redact;
 mod reread;
 pub mod scopes;
@@ -24,16 +26,16 @@ mod vault_audit;
 
 use std::ops::Range;
 
-use foldhash::quality::RandomState;
 use rayon::prelude::*;
 
-pub use adapter::{Adapter, Collect, Record, Refusal, Sink};
+pub use adapter::{Adapter, Collect, Facts, Record, Refusal, Sink};
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
 pub use fold::fold;
+pub use prints::Prints;
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, rfc3339};
+pub use time::{AssumedZone, is_believed, rfc3339};
 
 use crate::evidence::{FileEntry, Input, Limits};
 
@@ -73,12 +75,12 @@ const RUNS_AT_ONCE: usize = 16;
 pub fn ingest<C: Collect + Send>(
     inputs: &[Input],
     options: Options,
-    keys: &RandomState,
+    prints: Prints<'_>,
     collector: &(dyn Fn() -> C + Sync),
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
-    let context = file::Context { options, keys, collector };
+    let context = file::Context { options, prints, collector };
     let mut ingested = Ingested::default();
     let mut take = |part: file::Part<C>| {
         absorb(part.events);

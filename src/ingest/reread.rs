@@ -1,14 +1,12 @@
 //! Reading single records again, all columns of them: the first pass over an archive keeps only an outline of each.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
 
-use foldhash::quality::RandomState;
 use rayon::prelude::*;
 
-use super::Options;
 use super::adapter::{Collect, Facts, Tally};
 use super::file::{Manner, Reader};
+use super::{Options, Prints, from_part};
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
 
@@ -24,7 +22,7 @@ pub struct Reread<'a> {
     pub inputs: &'a [Input],
     pub manners: &'a [Manner],
     pub options: Options,
-    pub keys: &'a RandomState,
+    pub prints: Prints<'a>,
 }
 
 /// Records that one thread reads in one go.
@@ -68,14 +66,17 @@ impl Reread<'_> {
         let Some(first) = wanted.first() else { return Ok(()) };
         let file = first.at.file;
         let input = &self.inputs[file as usize];
+        if let Some(part) = input.place.part() {
+            return from_part::reread(input, part, wanted, self.prints, events);
+        }
         let io = |e| Error::io(&input.label, "reading the records again", e);
         let mut records = RecordReader::open(input).map_err(io)?;
         let manner = &self.manners[file as usize];
-        let reader = Reader { file, manner, options: self.options, keys: self.keys, hash_events: true };
+        let reader = Reader { file, manner, options: self.options, prints: self.prints, hash_events: true };
         let (mut facts, mut tally) = (Facts::default(), Tally::default());
         for Wanted { at, fingerprint } in wanted {
             let bytes = records.read(at).map_err(io)?;
-            let (same, before) = (self.keys.hash_one(bytes) == *fingerprint, events.gathered());
+            let (same, before) = (self.prints.of(bytes, None) == *fingerprint, events.gathered());
             let read = reader.read(bytes, *at, events, &mut facts, &mut tally);
             if !same || read.is_err() || events.gathered() != before + 1 {
                 return Err(Error::Changed { path: input.label.clone(), record: at.record, offset: at.offset });

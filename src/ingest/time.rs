@@ -1,5 +1,6 @@
 //! Reading times: RFC 3339, epoch numbers, and times without a zone.
 
+use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, TimeZone, Utc};
@@ -18,6 +19,16 @@ pub enum AssumedZone {
 impl Default for AssumedZone {
     fn default() -> Self {
         Self::Named(chrono_tz::UTC)
+    }
+}
+
+/// As `--assume-tz` takes it.
+impl fmt::Display for AssumedZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(zone) => f.write_str(zone.name()),
+            Self::Offset(offset) => write!(f, "{offset}"),
+        }
     }
 }
 
@@ -94,8 +105,14 @@ pub fn epoch(number: f64) -> Option<Instant> {
     Some(believed(micros.round() as i64, false))
 }
 
+/// Whether a time is one that reading can give.
+#[must_use]
+pub fn is_believed(micros: i64) -> bool {
+    BELIEVED.contains(&micros)
+}
+
 fn believed(micros: i64, zoneless: bool) -> Instant {
-    Instant { micros: BELIEVED.contains(&micros).then_some(micros), zoneless }
+    Instant { micros: is_believed(micros).then_some(micros), zoneless }
 }
 
 /// RFC 3339, UTC, with as many digits of the second as the time has (0, 3 or 6).

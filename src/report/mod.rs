@@ -28,6 +28,7 @@ use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial};
 use crate::ingest::{Ingested, Options};
+use crate::parts;
 
 /// The whole result.
 #[derive(Debug, Serialize)]
@@ -135,6 +136,7 @@ impl Evidence {
     /// A path is wrong, or nothing in the inputs can be read.
     pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
         let discovery = discover(paths)?;
+        parts::check(&discovery.inputs, options)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
             correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes));
@@ -179,7 +181,8 @@ impl Progress for () {
     fn done(&self, _: u64) {}
 }
 
-fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
+/// Says that nothing can be read, with the first reason.
+pub(crate) fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
     let first = files.iter().find_map(|file| Some((file, file.rejects.first()?)));
     let detail = match (first, files.first(), discovery.unreadable.first()) {
         (Some((file, reject)), ..) => {

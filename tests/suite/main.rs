@@ -11,6 +11,7 @@ mod determinism;
 mod documents;
 mod labelled;
 mod outputs;
+mod parts;
 mod policies;
 mod properties;
 mod real_logs;

@@ -1,0 +1,195 @@
+//! A folder of parts being read: Parquet files are checked against the index before anything in them is used.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read as _};
+use std::panic;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+
+use polars::prelude::*;
+use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
+use serde::{Deserialize, Serialize};
+
+use super::index::{Index, Part};
+use crate::evidence::Digest;
+
+/// The tables of a folder of parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Table {
+    Events,
+    Changes,
+    Documents,
+}
+
+impl Table {
+    pub const ALL: [Self; 3] = [Self::Events, Self::Changes, Self::Documents];
+
+    /// The folder that holds its Parquet files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Changes => "changes",
+            Self::Documents => "documents",
+        }
+    }
+
+    /// The place of a Parquet file in a folder of parts.
+    #[must_use]
+    pub fn file(self, number: u32) -> String {
+        format!("{}/part-{number:05}.parquet", self.name())
+    }
+}
+
+/// A part that is held, or is being read by some thread.
+type Held = Arc<OnceLock<Result<DataFrame, String>>>;
+
+/// A folder of parts.
+pub struct Folder {
+    /// Its name in messages.
+    pub path: PathBuf,
+    pub index: Index,
+    /// Where each part is in the index.
+    places: BTreeMap<(Table, u32), usize>,
+    /// The parts used last, newest last.
+    held: Mutex<Vec<((Table, u32), Held)>>,
+}
+
+impl std::fmt::Debug for Folder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
+}
+
+impl Folder {
+    /// Opens a folder of parts: reads its index.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong with the index.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let index = Index::read(path).map_err(|reason| format!("{}: {reason}", path.display()))?;
+        Ok(Self::of(path, index))
+    }
+
+    /// A folder of parts whose index is known.
+    #[must_use]
+    pub fn of(path: &Path, index: Index) -> Self {
+        let places = index.parts.iter().enumerate().map(|(n, part)| ((part.table, part.number), n)).collect();
+        Self { path: path.to_owned(), index, places, held: Mutex::default() }
+    }
+
+    /// A part, checked; the ones used last are kept, because many input files lie in one.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what was written.
+    pub fn frame(&self, table: Table, number: u32) -> io::Result<DataFrame> {
+        let held = self.held(table, number);
+        held.get_or_init(|| self.read(table, number)).clone().map_err(io::Error::other)
+    }
+
+    fn part(&self, table: Table, number: u32) -> Option<&Part> {
+        self.places.get(&(table, number)).map(|n| &self.index.parts[*n])
+    }
+
+    fn held(&self, table: Table, number: u32) -> Held {
+        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.iter().position(|(key, _)| *key == (table, number)).map(|n| all.remove(n).1);
+        let held = found.unwrap_or_default();
+        all.push(((table, number), Arc::clone(&held)));
+        let most = rayon::current_num_threads() + 2;
+        if all.len() > most {
+            all.remove(0);
+        }
+        held
+    }
+
+    fn read(&self, table: Table, number: u32) -> Result<DataFrame, String> {
+        let part = self.part(table, number).ok_or_else(|| self.damaged(table, number, "it is not in the index"))?;
+        let bytes = self.bytes(part).map_err(|e| self.damaged(table, number, &e.to_string()))?;
+        decode(bytes, part.rows).map_err(|what| self.damaged(table, number, &what))
+    }
+
+    /// The bytes of a part, if they are those that the index lists.
+    fn bytes(&self, part: &Part) -> io::Result<Vec<u8>> {
+        let folder = self.path.join(part.table.name());
+        let path = self.path.join(part.table.file(part.number));
+        let regular = folder.symlink_metadata()?.is_dir() && path.symlink_metadata()?.is_file();
+        if !regular {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(part.bytes + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != part.bytes || Digest::of(&bytes).to_string() != part.sha256 {
+            return Err(io::Error::other("its SHA-256 is not the one in the index"));
+        }
+        Ok(bytes)
+    }
+
+    /// Checks a part without keeping it.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn verify(&self, table: Table, number: u32) -> io::Result<()> {
+        let what = match self.part(table, number).map(|part| self.bytes(part)) {
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) => error.to_string(),
+            None => "it is not in the index".to_owned(),
+        };
+        Err(io::Error::other(self.damaged(table, number, &what)))
+    }
+
+    /// Says that a part cannot be used.
+    pub fn damaged(&self, table: Table, number: u32, what: &str) -> String {
+        let file = self.path.join(table.file(number));
+        format!("the part {} cannot be used: {what}; ingest the original files again with --recheck", file.display())
+    }
+}
+
+thread_local! {
+    /// Whether this thread reads Parquet.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Catches a panic without the message and backtrace that it would print; panics elsewhere print theirs.
+fn quietly<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !DECODING.get() {
+                others(info);
+            }
+        }));
+    });
+    DECODING.set(true);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
+    DECODING.set(false);
+    result
+}
+
+/// Parquet that claims to be larger than this when unpacked is refused.
+const MAX_UNPACKED: i64 = 4 << 30;
+
+/// Reads Parquet. The reader may come upon bytes that it does not expect only where somebody has forged a part and its
+/// index; should it panic then, that is one part that cannot be used and no more.
+fn decode(bytes: Vec<u8>, rows: usize) -> Result<DataFrame, String> {
+    let read = || -> PolarsResult<DataFrame> {
+        let mut reader = ParquetReader::new(Cursor::new(bytes)).read_parallel(ParallelStrategy::None);
+        let metadata = reader.get_metadata()?;
+        let unpacked = metadata.row_groups.iter().map(|g| i64::try_from(g.total_byte_size()).unwrap_or(i64::MAX));
+        if metadata.num_rows != rows || unpacked.fold(0, i64::saturating_add) > MAX_UNPACKED {
+            polars_bail!(ComputeError: "it does not hold the rows that the index lists");
+        }
+        let mut frame = reader.finish()?;
+        // By this thread alone: one that waits for others might take up work that waits for this part.
+        frame.rechunk_mut();
+        Ok(frame)
+    };
+    let frame =
+        quietly(read).map_err(|_| "it is no Parquet that can be read".to_owned())?.map_err(|e| e.to_string())?;
+    let whole = frame.columns().iter().all(|column| column.len() == rows);
+    if whole { Ok(frame) } else { Err("it does not hold the rows that the index lists".to_owned()) }
+}

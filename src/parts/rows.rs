@@ -1,0 +1,92 @@
+//! Rows of the event frame as events again.
+
+use polars::prelude::*;
+
+use crate::evidence::{Digest, Locator};
+use crate::ingest::{ADAPTERS, Collect, Event, Outcome, Prints, TEXT_COLUMNS, Text, is_believed};
+
+/// The columns of an events part.
+pub struct EventRows {
+    time: Int64Chunked,
+    source: StringChunked,
+    outcome: StringChunked,
+    status: UInt32Chunked,
+    duration: Int64Chunked,
+    attempt: UInt32Chunked,
+    acknowledged: BooleanChunked,
+    texts: Vec<StringChunked>,
+    record: UInt64Chunked,
+    offset: UInt64Chunked,
+    length: UInt64Chunked,
+    sha256: BinaryChunked,
+}
+
+impl EventRows {
+    /// Takes hold of the columns (no copies).
+    ///
+    /// # Errors
+    /// A column is missing or of another type.
+    pub fn new(events: &DataFrame) -> PolarsResult<Self> {
+        let texts = TEXT_COLUMNS.iter().map(|name| Ok(events.column(name)?.str()?.clone()));
+        Ok(Self {
+            time: events.column("time")?.datetime()?.physical().clone(),
+            source: events.column("source")?.str()?.clone(),
+            outcome: events.column("outcome")?.str()?.clone(),
+            status: events.column("http_status")?.u32()?.clone(),
+            duration: events.column("duration_ms")?.i64()?.clone(),
+            attempt: events.column("attempt")?.u32()?.clone(),
+            acknowledged: events.column("hold_acknowledged")?.bool()?.clone(),
+            texts: texts.collect::<PolarsResult<_>>()?,
+            record: events.column("record")?.u64()?.clone(),
+            offset: events.column("offset")?.u64()?.clone(),
+            length: events.column("length")?.u64()?.clone(),
+            sha256: events.column("sha256")?.binary()?.clone(),
+        })
+    }
+
+    /// The number of the record that a row is of.
+    #[must_use]
+    pub fn record(&self, row: usize) -> Option<u64> {
+        self.record.get(row)
+    }
+
+    /// Where the record of a row lies in its file.
+    #[must_use]
+    pub fn locator(&self, row: usize, file: u32) -> Option<Locator> {
+        let (record, offset, length) = (self.record.get(row)?, self.offset.get(row)?, self.length.get(row)?);
+        offset.checked_add(length)?;
+        Some(Locator { file, record, offset, length })
+    }
+
+    /// The SHA-256 of the record of a row.
+    #[must_use]
+    pub fn digest(&self, row: usize) -> Option<Digest> {
+        self.sha256.get(row)?.try_into().ok().map(Digest)
+    }
+
+    /// Gives the event of a row to `events`; `None` where the row is none that an ingest writes.
+    #[must_use]
+    pub fn give(&self, row: usize, file: u32, prints: Prints<'_>, events: &mut dyn Collect) -> Option<Locator> {
+        let (at, digest) = (self.locator(row, file)?, self.digest(row)?);
+        let mut event = Event::default();
+        event.time = self.time.get(row);
+        event.outcome = Outcome::named(self.outcome.get(row)?)?;
+        event.http_status = self.status.get(row).map(u16::try_from).transpose().ok()?;
+        event.duration_ms = self.duration.get(row);
+        event.attempt = self.attempt.get(row);
+        event.hold_acknowledged = self.acknowledged.get(row);
+        if event.time.is_some_and(|time| !is_believed(time)) {
+            return None;
+        }
+        for (column, texts) in Text::ALL.iter().zip(&self.texts) {
+            event.set(*column, texts.get(row));
+        }
+        events.event(source(self.source.get(row)?)?, &event, at, prints.of_digest(&digest), Some(digest));
+        Some(at)
+    }
+}
+
+/// The adapter's own copy of its name.
+pub(super) fn source(name: &str) -> Option<&'static str> {
+    ADAPTERS.iter().map(|adapter| adapter.name()).find(|known| *known == name)
+}

@@ -1,0 +1,314 @@
+//! Bringing a folder of parts up to date: what is known is taken over, what is new or changed is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::Path;
+
+use foldhash::quality::RandomState;
+
+use super::facts::{changes_frame, documents_frame};
+use super::folder::{Folder, Table};
+use super::index::{Index, Listed, MAX_ROWS, Part, Walk};
+use super::input::{check, content};
+use super::write::{Writer, put};
+use super::{ASIDE, INDEX, LOCK, is_part};
+use crate::error::{Error, Result};
+use crate::evidence::{Discovery, FileEntry, Input, Place, discover};
+use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest};
+use crate::report::{Progress, nothing_readable};
+
+/// How a folder of parts is written.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Hash known files again instead of trusting their size and time of modification.
+    pub recheck: bool,
+    /// Rows a Parquet file holds at most.
+    pub rows: usize,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { recheck: false, rows: 64 * 1024 }
+    }
+}
+
+/// What an update did.
+#[derive(Debug)]
+pub struct Update {
+    /// Files that were known and not read again.
+    pub taken_over: usize,
+    /// The entries of the files that were read.
+    pub read: Vec<FileEntry>,
+    /// Files whose content was another than the one that is listed, which it replaces.
+    pub replaced: Vec<String>,
+    /// One sentence per file that was read before, cannot be read now, and stays as it was.
+    pub kept: Vec<String>,
+    /// The entries of all files in the folder.
+    pub files: Vec<FileEntry>,
+    pub skipped: Vec<String>,
+    pub unreadable: Vec<String>,
+}
+
+/// Reads what `paths` name and what `out` does not hold yet into `out`, a folder of parts, new or not. Files that are in it
+/// and not below `paths` stay.
+///
+/// # Errors
+/// A path is wrong, nothing can be read, `out` holds something else, was read with other options, or cannot be written.
+pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress: &dyn Progress) -> Result<Update> {
+    let discovery = discover(paths)?;
+    check(&discovery.inputs, options)?;
+    if let Some(input) = discovery.inputs.iter().find(|input| matches!(input.place, Place::Stream(_))) {
+        let reason = "a stream cannot be recognised when it comes again; save it to a file".to_owned();
+        return Err(Error::Usage { what: input.label.clone(), reason });
+    }
+    let _lock = open(out)?;
+    let old = existing(out, options)?;
+    let old = Folder::of(out, old);
+    let (new, known) = plan(&discovery.inputs, &old, how.recheck)?;
+    let old = old.index;
+    progress.total(new.iter().map(|input| input.bytes).sum());
+    let (read, parts) = read(&new, out, &old, options, how, progress)?;
+    let mut update = Update {
+        taken_over: known,
+        read: read.iter().map(|listed| listed.entry.clone()).collect(),
+        replaced: Vec::new(),
+        kept: Vec::new(),
+        files: Vec::new(),
+        skipped: discovery.skipped.clone(),
+        unreadable: discovery.unreadable.clone(),
+    };
+    let index = merged(old, read, parts, walk(paths, &discovery), &mut update);
+    update.files = index.files.iter().map(|listed| listed.entry.clone()).collect();
+    let text = index.text().map_err(|e| Error::Output(e.to_string()))?;
+    put(&out.join(INDEX), &text)?;
+    remove_unreferenced(out, &index);
+    // What cannot be read belongs to the case as well: it is listed before it is an error.
+    if update.files.iter().all(|file| file.parsed == 0) {
+        return Err(nothing_readable(&discovery, &update.files));
+    }
+    Ok(update)
+}
+
+fn walk(paths: &[String], discovery: &Discovery) -> Walk {
+    Walk { paths: paths.to_vec(), skipped: discovery.skipped.clone(), unreadable: discovery.unreadable.clone() }
+}
+
+fn refused(out: &Path, reason: impl Into<String>) -> Error {
+    Error::Usage { what: format!("--out {}", out.display()), reason: reason.into() }
+}
+
+/// Makes the folder where it is not there, and locks it.
+fn open(out: &Path) -> Result<File> {
+    let io = |e| Error::io(out, "opening the folder of parts", e);
+    if out.exists() && !out.is_dir() {
+        return Err(refused(out, "it is a file; name a folder"));
+    }
+    fs::create_dir_all(out).map_err(io)?;
+    if !out.join(INDEX).exists() {
+        for entry in fs::read_dir(out).map_err(io)?.flatten() {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or("");
+            let ours = name == LOCK || name.starts_with(ASIDE) || Table::ALL.iter().any(|table| table.name() == name);
+            if !ours {
+                return Err(refused(out, "the folder holds other files; name a new or an empty one"));
+            }
+        }
+    }
+    let path = out.join(LOCK);
+    if path.is_symlink() {
+        return Err(refused(out, format!("{LOCK} in it is a link, which is not followed")));
+    }
+    let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(refused(out, "another ingest is writing into it; try again later")),
+        Err(fs::TryLockError::Error(e)) => Err(io(e)),
+    }
+}
+
+/// The index that is there, which must have been made in the same way.
+fn existing(out: &Path, options: Options) -> Result<Index> {
+    let new = Index::new(options.zone.to_string(), options.limits.max_record as u64);
+    if !out.join(INDEX).exists() {
+        return Ok(new);
+    }
+    let old = Index::read(out).map_err(|reason| Error::Parts { reason: format!("{}: {reason}", out.display()) })?;
+    let differs = |what: &str, was: &str, is: &str| {
+        Err(refused(out, format!("it was made with {what} {was}, and this is {is}; name a new folder")))
+    };
+    if old.holdtrace_version != new.holdtrace_version {
+        return differs("holdtrace", &old.holdtrace_version, &new.holdtrace_version);
+    }
+    if old.assume_tz != new.assume_tz {
+        return differs("--assume-tz", &old.assume_tz, &new.assume_tz);
+    }
+    if old.max_record_bytes != new.max_record_bytes {
+        let (was, is) = (old.max_record_bytes.to_string(), new.max_record_bytes.to_string());
+        return differs("--max-record-bytes", &was, &is);
+    }
+    Ok(old)
+}
+
+/// When a file was changed last, to the nanosecond.
+fn modified(input: &Input) -> Option<String> {
+    if let Some(part) = input.place.part() {
+        return part.listed().modified.clone();
+    }
+    let time = input.place.path().metadata().ok()?.modified().ok()?;
+    let nanos = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(format!("{}.{:09}", nanos.as_secs(), nanos.subsec_nanos()))
+}
+
+/// The inputs to be read, and how many are known.
+fn plan(inputs: &[Input], old: &Folder, recheck: bool) -> Result<(Vec<Input>, usize)> {
+    let broken = broken(old, recheck);
+    let is_whole = |listed: &Listed| {
+        Table::ALL.iter().all(|t| listed.runs(*t).iter().all(|run| !broken.contains(&(*t, run.part))))
+    };
+    let mut by_label: BTreeMap<&str, Vec<&Listed>> = BTreeMap::new();
+    for listed in old.index.files.iter().filter(|listed| is_whole(listed)) {
+        by_label.entry(&listed.entry.path).or_default().push(listed);
+    }
+    let mut new = Vec::new();
+    for input in inputs {
+        let same = by_label.get(input.label.as_str()).map_or(&[][..], Vec::as_slice);
+        if !is_known(input, same, recheck)? {
+            new.push(input.clone());
+        }
+    }
+    let known = inputs.len() - new.len();
+    Ok((new, known))
+}
+
+/// Parts that are not as the index lists them: the size tells, and with `recheck` the hash.
+fn broken(old: &Folder, recheck: bool) -> BTreeSet<(Table, u32)> {
+    let parts = old.index.parts.iter();
+    let is_broken = |part: &&Part| {
+        let file = old.path.join(part.table.file(part.number));
+        let size = file.symlink_metadata().map(|m| m.len());
+        size.map_or(true, |size| size != part.bytes) || (recheck && old.verify(part.table, part.number).is_err())
+    };
+    parts.filter(is_broken).map(|part| (part.table, part.number)).collect()
+}
+
+/// Whether one of the files that are listed under the name of `input` is it.
+fn is_known(input: &Input, same: &[&Listed], recheck: bool) -> Result<bool> {
+    let mut whole = same.iter().filter(|listed| listed.entry.sha256.is_some());
+    if input.place.part().is_some() {
+        let content = content(input)?;
+        return Ok(whole.any(|listed| listed.entry.sha256 == content));
+    }
+    let modified = modified(input);
+    let found = whole.find(|listed| {
+        !listed.from_parts && modified.is_some() && listed.modified == modified && listed.entry.bytes == input.bytes
+    });
+    match found {
+        // One that cannot be hashed is read, which says why.
+        Some(listed) if recheck => Ok(content(input).is_ok_and(|now| now == listed.entry.sha256)),
+        found => Ok(found.is_some()),
+    }
+}
+
+/// Reads `inputs` into new parts.
+fn read(
+    inputs: &[Input],
+    out: &Path,
+    old: &Index,
+    options: Options,
+    how: How,
+    progress: &dyn Progress,
+) -> Result<(Vec<Listed>, Vec<Part>)> {
+    let modified: Vec<Option<String>> = inputs.iter().map(modified).collect();
+    let labels: Vec<&str> = inputs.iter().map(|input| input.label.as_str()).collect();
+    let writer = |table| Writer::new(out, table, &old.parts, how.rows.clamp(1, MAX_ROWS), &labels);
+    let mut tables = Table::ALL.map(writer);
+    let [events, changes, documents] = &mut tables;
+    let keys = RandomState::default();
+    let mut failed = None;
+    let mut absorb = |columns: EventColumns| {
+        let taken = columns.finish().map_err(Error::frame("parts")).and_then(|frame| events.take(frame));
+        failed = failed.take().or(taken.err());
+    };
+    let prints = Prints::of_hashed(&keys);
+    let done = |bytes| progress.done(bytes);
+    let mut ingested = ingest(inputs, options, prints, &EventColumns::default, &mut absorb, &done);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    events.finish()?;
+    ingested.changes.sort_by_key(|change| change.at.file);
+    for some in ingested.changes.chunks(how.rows.max(1)) {
+        let some: Vec<&Change> = some.iter().collect();
+        changes.take(changes_frame(&some).map_err(Error::frame("parts"))?)?;
+    }
+    changes.finish()?;
+    for some in ingested.documents.chunks(how.rows.max(1)) {
+        let some: Vec<&Document> = some.iter().collect();
+        documents.take(documents_frame(&some).map_err(Error::frame("parts"))?)?;
+    }
+    documents.finish()?;
+    let mut listed = Vec::with_capacity(inputs.len());
+    for (n, ((entry, input), modified)) in (0..).zip(ingested.files.into_iter().zip(inputs).zip(modified)) {
+        let [events, changes, documents] = tables.each_mut().map(|table| table.runs.remove(&n).unwrap_or_default());
+        let from_parts = input.place.part().is_some();
+        listed.push(Listed { entry, modified, from_parts, events, changes, documents });
+    }
+    Ok((listed, tables.into_iter().flat_map(|table| table.parts).collect()))
+}
+
+/// The old index with what was read: a file that was changed takes the place of what it was, one that cannot be read any
+/// more does not.
+fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &mut Update) -> Index {
+    let mut index = old;
+    for new in read {
+        let path = &new.entry.path;
+        let supersedes = |listed: &Listed| {
+            let (was, is) = (&listed.entry.sha256, &new.entry.sha256);
+            let same_file = !new.from_parts && !listed.from_parts;
+            let of_parts = new.from_parts && listed.from_parts && was.is_none();
+            listed.entry.path == *path && (same_file || of_parts || (was.is_some() && was == is))
+        };
+        let before = index.files.iter().find(|listed| supersedes(listed)).map(|listed| listed.entry.sha256.clone());
+        match before {
+            Some(Some(_)) if new.entry.sha256.is_none() => {
+                let reason = new.entry.rejects.last().map_or("", |reject| &reject.reason);
+                update.kept.push(format!("{path}: {reason}; what was read of it before is kept"));
+                continue;
+            }
+            Some(before) if before.is_some() && before != new.entry.sha256 => update.replaced.push(path.clone()),
+            _ => {}
+        }
+        index.files.retain(|listed| !supersedes(listed));
+        index.files.push(new);
+    }
+    index.files.sort_by(|a, b| (&a.entry.path, &a.entry.sha256).cmp(&(&b.entry.path, &b.entry.sha256)));
+    index.walks.retain(|before| before.paths != walk.paths);
+    index.walks.push(walk);
+    index.walks.sort_by(|a, b| a.paths.cmp(&b.paths));
+    index.parts.extend(parts);
+    let runs =
+        |table: Table| index.files.iter().flat_map(move |file| file.runs(table)).map(move |run| (table, run.part));
+    let used: BTreeSet<(Table, u32)> = Table::ALL.into_iter().flat_map(runs).collect();
+    index.parts.retain(|part| used.contains(&(part.table, part.number)));
+    index
+}
+
+/// Removes parts that the index does not list, and what an interrupted ingest left. What cannot be removed does no harm.
+fn remove_unreferenced(out: &Path, index: &Index) {
+    for table in Table::ALL {
+        let of_table = index.parts.iter().filter(|part| part.table == table);
+        let listed: BTreeSet<String> = of_table.map(|part| table.file(part.number)).collect();
+        for entry in fs::read_dir(out.join(table.name())).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or("");
+            if name.starts_with(ASIDE) || (is_part(name) && !listed.contains(&format!("{}/{name}", table.name()))) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
