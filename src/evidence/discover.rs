@@ -15,15 +15,20 @@ pub enum Place {
     File(PathBuf),
     /// A private copy of standard input or of a pipe, deleted when it is dropped: records are read more than once.
     Stream(Arc<Spool>),
+    /// An object in a store.
+    #[cfg(feature = "object-store")]
+    Object(Arc<super::objects::Object>),
 }
 
 impl Place {
-    /// The file to open.
+    /// The file to open; of an object its URL, which is no file.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
             Self::Stream(spool) => &spool.0,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Path::new(object.url()),
         }
     }
 }
@@ -70,13 +75,19 @@ pub struct Discovery {
     pub unreadable: Vec<String>,
 }
 
-/// Finds the files that `paths` name: files, folders (walked, links not followed), globs, and `-` for standard input.
+/// Finds the files that `paths` name: files, folders (walked, links not followed), globs, `-` for standard input, and
+/// objects or what lies below a prefix of an object store (`s3://`, `gs://`, `az://`).
 ///
 /// # Errors
-/// A path that does not exist, a glob that is malformed or matches nothing, a folder without files.
+/// A path that does not exist, a glob that is malformed or matches nothing, a folder without files, a store that cannot
+/// be listed.
 pub fn discover(paths: &[String]) -> Result<Discovery> {
     let mut found = Discovery::default();
     let mut by_label = BTreeMap::new();
+    let (urls, paths): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| is_url(path));
+    if !urls.is_empty() {
+        by_label.extend(objects(&urls)?.into_iter().map(|input| (input.label.clone(), input)));
+    }
     for path in paths {
         if path == "-" {
             if !by_label.contains_key("-") {
@@ -90,6 +101,23 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
     }
     found.inputs = without_second_names(by_label.into_values());
     Ok(found)
+}
+
+/// The stores whose paths are understood.
+const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
+
+fn is_url(path: &str) -> bool {
+    path.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
+#[cfg(feature = "object-store")]
+use super::objects::find as objects;
+
+#[cfg(not(feature = "object-store"))]
+fn objects(urls: &[&String]) -> Result<Vec<Input>> {
+    let reason = "this holdtrace was built without object stores; build it with `cargo build --release --features \
+                  object-store`, or copy the objects into a folder";
+    Err(Error::Usage { what: urls[0].clone(), reason: reason.to_owned() })
 }
 
 fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
@@ -158,6 +186,8 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
     let mut seen = std::collections::BTreeSet::new();
     by_length.retain(|input| match &input.place {
         Place::Stream(_) => true,
+        #[cfg(feature = "object-store")]
+        Place::Object(_) => true,
         Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
     });
     by_length.sort_by(|a, b| a.label.cmp(&b.label));
