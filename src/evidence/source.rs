@@ -9,7 +9,7 @@ use super::Place;
 pub(super) enum Source {
     File(File),
     #[cfg(feature = "object-store")]
-    Object(super::objects::Reader),
+    Object(Box<super::objects::Reader>),
 }
 
 impl Source {
@@ -21,7 +21,7 @@ impl Source {
         match place {
             Place::File(_) | Place::Stream(_) => Ok(Self::File(File::open(place.path())?)),
             #[cfg(feature = "object-store")]
-            Place::Object(object) => Ok(Self::Object(super::objects::Reader::open(object))),
+            Place::Object(object) => Ok(Self::Object(Box::new(super::objects::Reader::open(object)))),
         }
     }
 

@@ -20,6 +20,7 @@ use object_store::{
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
+use super::object::Listed;
 use crate::error::{Error, Result};
 
 /// Requests for bytes that are under way at the same time, over all buckets.
@@ -123,9 +124,10 @@ impl Bucket {
         }
     }
 
-    /// What the store says of an object; `None` if there is none.
-    pub(super) async fn head(&self, location: &Path) -> object_store::Result<Option<ObjectMeta>> {
-        match self.patient.head(location).await {
+    /// What the store says of an object; `None` if there is none. Without need there is no patience either.
+    pub(super) async fn head(&self, location: &Path, needed: bool) -> object_store::Result<Option<ObjectMeta>> {
+        let store = if needed { &self.patient } else { &self.hasty };
+        match store.head(location).await {
             Ok(meta) => Ok(Some(meta)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -133,7 +135,7 @@ impl Bucket {
     }
 
     /// Bytes of an object, as long as it is the one that was listed.
-    pub(super) async fn get(&self, listed: &ObjectMeta, range: Range<u64>) -> Fetched {
+    pub(super) async fn get(&self, listed: &Listed, range: Range<u64>) -> Fetched {
         let _turn = CONNECTION.acquire().await;
         let gone = self.failed_in_a_row.load(Ordering::Relaxed) >= TAKEN_FOR_GONE;
         let store = if gone { &self.hasty } else { &self.patient };
@@ -157,27 +159,34 @@ struct Failure {
     of_the_server: bool,
 }
 
+impl Failure {
+    fn of_the_object(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), of_the_server: false }
+    }
+}
+
 const REPLACED: &str = "it was replaced since it was listed; its bytes are not mixed, analyse it again when nothing \
                         writes to it";
 
 async fn read(
     store: &dyn Store,
-    listed: &ObjectMeta,
+    Listed { meta, tag, .. }: &Listed,
     range: Range<u64>,
     bytes: &mut Vec<u8>,
 ) -> std::result::Result<(), Failure> {
-    let of_the_object = |reason: &str| Failure { reason: reason.to_owned(), of_the_server: false };
     let options = GetOptions {
         range: Some(GetRange::Bounded(range.clone())),
-        if_match: listed.e_tag.as_deref().map(quoted),
+        if_match: tag.get().cloned(),
         ..Default::default()
     };
-    let got = store.get_opts(&listed.location, options).await.map_err(|e| failure(&e))?;
-    let another = |now: &str| listed.e_tag.as_deref().is_some_and(|then| quoted(then) != quoted(now));
-    if got.meta.e_tag.as_deref().is_some_and(another) || got.meta.size != listed.size || got.range != range {
-        return Err(of_the_object(REPLACED));
+    let got = store.get_opts(&meta.location, options).await.map_err(|e| failure(&e))?;
+    // A server that lists no tags gives one with the first bytes, and the time tells whether these are too new.
+    let newer = tag.get().is_none() && got.meta.last_modified.timestamp() > meta.last_modified.timestamp();
+    let another = got.meta.e_tag.as_deref().is_some_and(|now| *tag.get_or_init(|| quoted(now)) != quoted(now));
+    if newer || another || got.meta.size != meta.size || got.range != range {
+        return Err(Failure::of_the_object(REPLACED));
     }
-    let wanted = usize::try_from(range.end - range.start).map_err(|_| of_the_object("it is too large"))?;
+    let wanted = usize::try_from(range.end - range.start).map_err(|_| Failure::of_the_object("it is too large"))?;
     bytes.reserve_exact(wanted);
     let mut stream = got.into_stream();
     while let Some(more) = stream.try_next().await.map_err(|e| failure(&e))? {
@@ -190,7 +199,7 @@ async fn read(
 }
 
 /// Azure lists the tags without the quotes that belong to them.
-fn quoted(tag: &str) -> String {
+pub(super) fn quoted(tag: &str) -> String {
     if tag.starts_with('"') || tag.starts_with("W/") { tag.to_owned() } else { format!("\"{tag}\"") }
 }
 
@@ -198,14 +207,17 @@ fn failure(error: &StoreError) -> Failure {
     let within =
         |wanted: fn(&StoreError) -> bool| chain(error).any(|e| e.downcast_ref::<StoreError>().is_some_and(wanted));
     if within(|e| matches!(e, StoreError::Precondition { .. })) {
-        return Failure { reason: REPLACED.to_owned(), of_the_server: false };
+        return Failure::of_the_object(REPLACED);
     }
     if within(|e| matches!(e, StoreError::NotFound { .. })) {
-        return Failure { reason: "it was deleted since it was listed".to_owned(), of_the_server: false };
+        return Failure::of_the_object("it was deleted since it was listed");
     }
-    let denied = within(|e| matches!(e, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. }));
-    let (said, after) = (said(error), if denied { "" } else { ", again and again" });
-    Failure { reason: format!("{said}{after}"), of_the_server: !denied }
+    let said = said(error);
+    if said.contains(" 416 ") {
+        return Failure::of_the_object(REPLACED);
+    }
+    let of_the_server = said.starts_with(NO_ANSWER) || said.contains(&format!("{ANSWERS} 5"));
+    Failure { reason: if of_the_server { format!("{said}, again and again") } else { said }, of_the_server }
 }
 
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -218,6 +230,9 @@ fn broke_off(error: &StoreError) -> bool {
     transport && !error.to_string().contains("Error performing")
 }
 
+const ANSWERS: &str = "the server answers";
+const NO_ANSWER: &str = "no whole answer from the server";
+
 /// What went wrong, without addresses (a signature may be in them), durations and the server's whole answer.
 pub(super) fn said(error: &StoreError) -> String {
     const STATUS: &str = "non-2xx status code: ";
@@ -227,8 +242,8 @@ pub(super) fn said(error: &StoreError) -> String {
         let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
         let code = code.filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
         return match code {
-            Some(code) => format!("the server answers {} ({code})", status.trim()),
-            None => format!("the server answers {}", status.trim()),
+            Some(code) => format!("{ANSWERS} {} ({code})", status.trim()),
+            None => format!("{ANSWERS} {}", status.trim()),
         };
     }
     let words = innermost.split_whitespace().map(|word| word.split('?').next().unwrap_or(word));
@@ -236,11 +251,7 @@ pub(super) fn said(error: &StoreError) -> String {
     if let Some((end, _)) = short.char_indices().nth(200) {
         short.truncate(end);
     }
-    if chain(error).any(|e| e.downcast_ref::<HttpError>().is_some()) {
-        format!("no answer from the server ({short})")
-    } else {
-        short
-    }
+    if chain(error).any(|e| e.downcast_ref::<HttpError>().is_some()) { format!("{NO_ANSWER} ({short})") } else { short }
 }
 
 fn store(scheme: Scheme, name: &str, retries: usize) -> object_store::Result<Arc<dyn Store>> {
@@ -249,7 +260,7 @@ fn store(scheme: Scheme, name: &str, retries: usize) -> object_store::Result<Arc
         max_backoff: Duration::from_secs(4),
         ..BackoffConfig::default()
     };
-    let retry = RetryConfig { backoff, max_retries: retries, retry_timeout: Duration::from_secs(120) };
+    let retry = RetryConfig { backoff, max_retries: retries, retry_timeout: Duration::from_mins(2) };
     Ok(match scheme {
         Scheme::S3 => {
             let builder = AmazonS3Builder::from_env().with_bucket_name(name).with_retry(retry);
@@ -279,6 +290,6 @@ fn client(endpoints: &[&str], family: &str) -> ClientOptions {
         std::env::var(format!("{family}_ALLOW_HTTP")).is_ok_and(|v| v.eq_ignore_ascii_case("true") || v == "1");
     ClientOptions::new()
         .with_allow_http(here || allowed)
-        .with_timeout(Duration::from_secs(60))
+        .with_timeout(Duration::from_mins(1))
         .with_pool_max_idle_per_host(CONNECTIONS)
 }

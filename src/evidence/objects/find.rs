@@ -53,17 +53,16 @@ impl Address {
 
     fn error(&self, error: &StoreError) -> Error {
         let credentials = self.scheme.credentials();
+        let said = said(error);
         let reason = match error {
-            StoreError::NotFound { .. } => {
-                "there is no such bucket; check its name, the region and the server".to_owned()
-            }
-            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-                format!("{}; the credentials must allow listing and reading: {credentials}", said(error))
+            _ if denied(error) => format!("{said}; the credentials must allow listing and reading: {credentials}"),
+            _ if said.contains(" 404 ") => {
+                format!("{said}: there is no such bucket; check its name, the region and the server")
             }
             StoreError::InvalidPath { source } => {
                 format!("a key in it cannot be asked for ({source}); name prefixes that leave it out")
             }
-            _ => format!("it cannot be listed: {}; {credentials}", said(error)),
+            _ => format!("it cannot be listed: {said}; {credentials}"),
         };
         Error::Usage { what: self.url.clone(), reason }
     }
@@ -99,7 +98,7 @@ pub(in crate::evidence) fn find(urls: &[&String]) -> Result<Vec<Input>> {
         };
         for meta in runtime.block_on(list(&bucket, address)).map_err(|e| address.error(&e))? {
             let url = format!("{}{}", address.root(), meta.location);
-            listed.insert(url.clone(), Listed { url, meta, bucket: bucket.clone() });
+            listed.insert(url.clone(), Listed::new(url, meta, bucket.clone()));
         }
     }
     if let Some(empty) = addresses.iter().find(|address| !listed.values().any(|object| names(address, object))) {
@@ -126,21 +125,15 @@ fn open(address: &Address) -> Result<Bucket> {
 }
 
 async fn list(bucket: &Bucket, address: &Address) -> object_store::Result<Vec<ObjectMeta>> {
-    let mut found = Vec::new();
-    let single = if address.folder { Ok(None) } else { bucket.head(&address.path).await };
-    let denied = |e: &StoreError| matches!(e, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. });
-    let single = match single {
-        Ok(single) => single,
-        Err(error) if denied(&error) => None,
-        Err(error) => return Err(error),
-    };
     let prefix = (!address.path.is_root()).then(|| format!("{}/", address.path));
-    let mut token: Option<String> = None;
+    let (mut found, mut token) = (Vec::new(), None::<String>);
     loop {
         let page = match bucket.page(prefix.as_deref(), token.as_deref()).await {
             Ok(page) => page,
             // Who may read one object may well not list the bucket.
-            Err(error) if denied(&error) && single.is_some() && token.is_none() => break,
+            Err(error) if denied(&error) && !address.folder => {
+                return bucket.head(&address.path, true).await?.map(|single| vec![single]).ok_or(error);
+            }
             Err(error) => return Err(error),
         };
         found.extend(page.result.objects);
@@ -152,15 +145,26 @@ async fn list(bucket: &Bucket, address: &Address) -> object_store::Result<Vec<Ob
     }
     found.retain(|meta| meta.location != address.path);
     let mut found = without_markers(bucket, found).await?;
-    found.extend(single);
+    if !address.folder {
+        match bucket.head(&address.path, found.is_empty()).await {
+            Ok(single) => found.extend(single),
+            // Stores that are folders themselves fail at being asked for one.
+            Err(_) if !found.is_empty() => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(found)
+}
+
+fn denied(error: &StoreError) -> bool {
+    matches!(error, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. })
 }
 
 /// A key that ends in a slash and holds nothing is a folder made in a console. The list does not tell it from an empty
 /// object without the slash, which can be asked for.
 async fn without_markers(bucket: &Bucket, mut found: Vec<ObjectMeta>) -> object_store::Result<Vec<ObjectMeta>> {
     let empty: Vec<ObjectMeta> = found.extract_if(.., |meta| meta.size == 0).collect();
-    let checked = stream::iter(empty).map(|meta| async move { bucket.head(&meta.location).await });
+    let checked = stream::iter(empty).map(|meta| async move { bucket.head(&meta.location, true).await });
     let really: Vec<Option<ObjectMeta>> = checked.buffered(CONNECTIONS).try_collect().await?;
     found.extend(really.into_iter().flatten().filter(|meta| meta.size == 0));
     Ok(found)

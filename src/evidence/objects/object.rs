@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::bucket::{Bucket, Fetched};
+use super::bucket::{Bucket, Fetched, quoted};
 
 /// Bytes asked for in one request, at most.
 pub(super) const PART: u64 = 4 * 1024 * 1024;
@@ -28,6 +28,15 @@ pub(super) struct Listed {
     pub(super) url: String,
     pub(super) meta: ObjectMeta,
     pub(super) bucket: Arc<Bucket>,
+    /// The `ETag` that all its bytes must carry: that of the list, or else that of the first bytes.
+    pub(super) tag: OnceLock<String>,
+}
+
+impl Listed {
+    pub(super) fn new(url: String, meta: ObjectMeta, bucket: Arc<Bucket>) -> Self {
+        let tag = meta.e_tag.as_deref().map_or_else(OnceLock::new, |tag| OnceLock::from(quoted(tag)));
+        Self { url, meta, bucket, tag }
+    }
 }
 
 /// An object in a store.
@@ -108,7 +117,7 @@ impl Object {
     /// Asks for `range`.
     pub(super) fn ask(self: &Arc<Self>, range: Range<u64>) -> Part {
         let object = self.clone();
-        let task = self.handle.spawn(async move { object.listed.bucket.get(&object.listed.meta, range).await });
+        let task = self.handle.spawn(async move { object.listed.bucket.get(&object.listed, range).await });
         Part { task, room: None }
     }
 
