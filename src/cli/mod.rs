@@ -66,7 +66,8 @@ enum Command {
 /// What all subcommands that read evidence share.
 #[derive(Args)]
 struct Reading {
-    /// Files, folders, globs, or - for standard input; packed with gzip or zstd or not
+    /// Files, folders, globs, - for standard input, or s3://, gs://, az:// if built with object-store; packed with gzip or
+    /// zstd or not
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Zone of times that carry none: an offset (+01:00) or a name (Europe/Berlin)

@@ -7,14 +7,14 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::HttpError;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt,
+    BackoffConfig, ClientConfigKey, Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt,
     RetryConfig,
 };
 use tokio::runtime::Runtime;
@@ -246,6 +246,11 @@ pub(super) fn said(error: &StoreError) -> String {
             None => format!("{ANSWERS} {}", status.trim()),
         };
     }
+    if innermost.contains("URL scheme is not allowed") {
+        return "it is plain HTTP, which is only spoken to this machine unless AWS_ALLOW_HTTP (GOOGLE_ALLOW_HTTP, \
+                AZURE_ALLOW_HTTP) is true"
+            .to_owned();
+    }
     let words = innermost.split_whitespace().map(|word| word.split('?').next().unwrap_or(word));
     let mut short = words.collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = short.char_indices().nth(200) {
@@ -264,32 +269,33 @@ fn store(scheme: Scheme, name: &str, retries: usize) -> object_store::Result<Arc
     Ok(match scheme {
         Scheme::S3 => {
             let builder = AmazonS3Builder::from_env().with_bucket_name(name).with_retry(retry);
-            let options = client(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"], "AWS");
-            Arc::new(builder.with_client_options(options).build()?)
+            let set =
+                |builder: AmazonS3Builder, (key, value)| builder.with_config(AmazonS3ConfigKey::Client(key), value);
+            Arc::new(client(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]).fold(builder, set).build()?)
         }
         Scheme::Gs => {
             let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(name).with_retry(retry);
-            Arc::new(builder.with_client_options(client(&["GOOGLE_BASE_URL"], "GOOGLE")).build()?)
+            let set = |builder: GoogleCloudStorageBuilder, (key, value)| {
+                builder.with_config(GoogleConfigKey::Client(key), value)
+            };
+            Arc::new(client(&["GOOGLE_BASE_URL"]).fold(builder, set).build()?)
         }
         Scheme::Az => {
             let builder = MicrosoftAzureBuilder::from_env().with_container_name(name).with_retry(retry);
-            Arc::new(
-                builder.with_client_options(client(&["AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"], "AZURE")).build()?,
-            )
+            let set =
+                |builder: MicrosoftAzureBuilder, (key, value)| builder.with_config(AzureConfigKey::Client(key), value);
+            Arc::new(client(&["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"]).fold(builder, set).build()?)
         }
     })
 }
 
-/// HTTP without TLS is spoken to this machine, and elsewhere only where the environment allows it.
-fn client(endpoints: &[&str], family: &str) -> ClientOptions {
+/// What is set besides the environment. HTTP without TLS is spoken to this machine, and elsewhere only where the
+/// environment allows it.
+fn client(endpoints: &[&str]) -> impl Iterator<Item = (ClientConfigKey, &'static str)> {
     let endpoint = endpoints.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     let here = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
         .iter()
         .any(|here| endpoint.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
-    let allowed =
-        std::env::var(format!("{family}_ALLOW_HTTP")).is_ok_and(|v| v.eq_ignore_ascii_case("true") || v == "1");
-    ClientOptions::new()
-        .with_allow_http(here || allowed)
-        .with_timeout(Duration::from_mins(1))
-        .with_pool_max_idle_per_host(CONNECTIONS)
+    let plain = here.then_some((ClientConfigKey::AllowHttp, "true"));
+    [(ClientConfigKey::Timeout, "60 seconds")].into_iter().chain(plain)
 }

@@ -183,14 +183,12 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
 
 fn breaking(bytes: Bytes) -> Body {
     let frames = stream::iter([Some(bytes), None]).then(|bytes| async move {
-        match bytes {
-            Some(bytes) => Ok(Frame::data(bytes)),
-            None => {
-                // What came before has gone out by then.
-                tokio::time::sleep(Duration::from_millis(30)).await;
-                Err(io::Error::other("broken on purpose"))
-            }
-        }
+        let Some(bytes) = bytes else {
+            // What came before has gone out by then.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            return Err(io::Error::other("broken on purpose"));
+        };
+        Ok(Frame::data(bytes))
     });
     StreamBody::new(frames).boxed_unsync()
 }
