@@ -69,7 +69,8 @@ enum Command {
 /// What is read, and how.
 #[derive(Args)]
 struct Inputs {
-    /// Files, folders, globs, folders of parts, or - for standard input; packed with gzip or zstd or not
+    /// Files, folders, globs, folders of parts, - for standard input, or s3://, gs://, az:// if built with object-store;
+    /// packed with gzip or zstd or not
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Zone of times that carry none: an offset (+01:00) or a name (Europe/Berlin)

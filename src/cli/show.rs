@@ -14,7 +14,7 @@ pub struct Arguments {
     /// The record's id, ev: and 16 hex digits (or more of its SHA-256)
     #[arg(value_name = "ev:...")]
     id: String,
-    /// Files, folders, globs or folders of parts to look in
+    /// Files, folders, globs, folders of parts or URLs to look in
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Longest record that is read, in bytes

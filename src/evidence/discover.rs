@@ -18,16 +18,21 @@ pub enum Place {
     Stream(Arc<Spool>),
     /// A file that a folder of parts holds: its events, not its bytes.
     Part(PartFile),
+    /// An object in a store.
+    #[cfg(feature = "object-store")]
+    Object(Arc<super::objects::Object>),
 }
 
 impl Place {
-    /// The file to open.
+    /// The file to open; of an object its URL, which is no file.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
             Self::Stream(spool) => &spool.0,
             Self::Part(part) => part.folder(),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Path::new(object.url()),
         }
     }
 
@@ -36,7 +41,23 @@ impl Place {
     pub fn part(&self) -> Option<&PartFile> {
         match self {
             Self::Part(part) => Some(part),
-            Self::File(_) | Self::Stream(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What is another when the content is: the time of the last modification to the nanosecond, or an object's `ETag`.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        match self {
+            Self::File(path) => {
+                let time = path.metadata().ok()?.modified().ok()?;
+                let nanos = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+                Some(format!("{}.{:09}", nanos.as_secs(), nanos.subsec_nanos()))
+            }
+            Self::Stream(_) => None,
+            Self::Part(part) => part.listed().modified.clone(),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.tag().map(str::to_owned),
         }
     }
 }
@@ -83,13 +104,19 @@ pub struct Discovery {
     pub unreadable: Vec<String>,
 }
 
-/// Finds the files that `paths` name: files, folders (walked, links not followed), globs, and `-` for standard input.
+/// Finds the files that `paths` name: files, folders (walked, links not followed), globs, `-` for standard input, and
+/// objects or what lies below a prefix of an object store (`s3://`, `gs://`, `az://`).
 ///
 /// # Errors
-/// A path that does not exist, a glob that is malformed or matches nothing, a folder without files.
+/// A path that does not exist, a glob that is malformed or matches nothing, a folder without files, a store that cannot
+/// be listed.
 pub fn discover(paths: &[String]) -> Result<Discovery> {
     let mut found = Discovery::default();
     let mut by_label = BTreeMap::new();
+    let (urls, paths): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| is_url(path));
+    if !urls.is_empty() {
+        by_label.extend(objects(&urls)?.into_iter().map(|input| (input.label.clone(), input)));
+    }
     for path in paths {
         if path == "-" {
             if !by_label.contains_key("-") {
@@ -108,6 +135,23 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
         notes.dedup();
     }
     Ok(found)
+}
+
+/// The stores whose paths are understood.
+const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
+
+fn is_url(path: &str) -> bool {
+    path.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
+#[cfg(feature = "object-store")]
+use super::objects::find as objects;
+
+#[cfg(not(feature = "object-store"))]
+fn objects(urls: &[&String]) -> Result<Vec<Input>> {
+    let reason = "this holdtrace was built without object stores; build it with `cargo build --release --features \
+                  object-store`, or copy the objects into a folder";
+    Err(Error::Usage { what: urls[0].clone(), reason: reason.to_owned() })
 }
 
 fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
@@ -212,6 +256,8 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
     let mut seen = std::collections::BTreeSet::new();
     by_length.retain(|input| match &input.place {
         Place::Stream(_) | Place::Part(_) => true,
+        #[cfg(feature = "object-store")]
+        Place::Object(_) => true,
         Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
     });
     by_length.sort_by(|a, b| a.label.cmp(&b.label));

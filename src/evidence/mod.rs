@@ -10,7 +10,10 @@ mod framer;
 mod json_tree;
 mod ledger;
 mod lines;
+#[cfg(feature = "object-store")]
+mod objects;
 mod shape;
+mod source;
 mod stream;
 
 pub use cite::{Cited, RecordReader, cite};

@@ -1,11 +1,11 @@
 //! Reading a file once: hashed as found, decompressed, bounded.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::source::Source;
 use super::{Digest, Place};
 
 /// Bytes read at a time, at most and at least.
@@ -30,7 +30,7 @@ impl Encoding {
     /// It cannot be read.
     pub fn of(place: &Place) -> io::Result<Self> {
         let mut head = Vec::with_capacity(4);
-        File::open(place.path())?.take(4).read_to_end(&mut head)?;
+        Source::open(place)?.take(4).read_to_end(&mut head)?;
         Ok(encoding(&head))
     }
 }
@@ -50,7 +50,7 @@ enum Decoder {
 }
 
 struct Hashing {
-    inner: File,
+    inner: Source,
     hasher: Sha256,
     bytes: u64,
 }
@@ -70,8 +70,8 @@ impl Stream {
     /// # Errors
     /// The file cannot be opened or its first bytes cannot be read.
     pub fn open(place: &Place) -> io::Result<Self> {
-        let inner = File::open(place.path())?;
-        let size = inner.metadata().map_or(BUFFER as u64, |m| m.len());
+        let inner = Source::open(place)?;
+        let size = inner.size().unwrap_or(BUFFER as u64);
         let capacity = usize::try_from(size).unwrap_or(BUFFER).clamp(SMALLEST_BUFFER, BUFFER);
         let mut reader = BufReader::with_capacity(capacity, Hashing { inner, hasher: Sha256::new(), bytes: 0 });
         let decoder = match encoding(reader.fill_buf()?) {

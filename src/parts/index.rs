@@ -93,7 +93,7 @@ pub struct Run {
 pub struct Listed {
     #[serde(flatten)]
     pub entry: FileEntry,
-    /// When it was changed last, as its file system said before it was read.
+    /// When it was changed last, as its file system said before it was read; an object's `ETag`.
     pub modified: Option<String>,
     /// Whether it was taken over from another folder of parts.
     pub from_parts: bool,

@@ -149,16 +149,6 @@ fn existing(out: &Path, options: Options) -> Result<Index> {
     Ok(old)
 }
 
-/// When a file was changed last, to the nanosecond.
-fn modified(input: &Input) -> Option<String> {
-    if let Some(part) = input.place.part() {
-        return part.listed().modified.clone();
-    }
-    let time = input.place.path().metadata().ok()?.modified().ok()?;
-    let nanos = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(format!("{}.{:09}", nanos.as_secs(), nanos.subsec_nanos()))
-}
-
 /// The inputs to be read, and how many are known.
 fn plan(inputs: &[Input], old: &Folder, recheck: bool) -> Result<(Vec<Input>, usize)> {
     let broken = broken(old, recheck);
@@ -198,7 +188,7 @@ fn is_known(input: &Input, same: &[&Listed], recheck: bool) -> Result<bool> {
         let content = content(input)?;
         return Ok(whole.any(|listed| listed.entry.sha256 == content));
     }
-    let modified = modified(input);
+    let modified = input.place.version();
     let found = whole.find(|listed| {
         !listed.from_parts && modified.is_some() && listed.modified == modified && listed.entry.bytes == input.bytes
     });
@@ -218,7 +208,7 @@ fn read(
     how: How,
     progress: &dyn Progress,
 ) -> Result<(Vec<Listed>, Vec<Part>)> {
-    let modified: Vec<Option<String>> = inputs.iter().map(modified).collect();
+    let modified: Vec<Option<String>> = inputs.iter().map(|input| input.place.version()).collect();
     let labels: Vec<&str> = inputs.iter().map(|input| input.label.as_str()).collect();
     let writer = |table| Writer::new(out, table, &old.parts, how.rows.clamp(1, MAX_ROWS), &labels);
     let mut tables = Table::ALL.map(writer);

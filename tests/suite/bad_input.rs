@@ -181,6 +181,7 @@ fn wrong_usage_is_one_sentence_and_status_2() {
         (&["analyze", "nowhere"][..], "no such file or folder"),
         (&["analyze", "nothing"], "holds no files"),
         (&["analyze", "*.nothing"], "no such file or folder"),
+        (&["analyze", "s3://bucket/prefix"], "--features object-store"),
         (&["analyze", ".", "--rules", "nowhere.toml"], "reading the rule pack"),
         (&["analyze", ".", "--since", "later"], "is no time"),
         (&["timeline", ".", "--job", "nobody"], "no record names this job"),
