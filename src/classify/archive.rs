@@ -1,6 +1,6 @@
 //! What verdicts look up in the archive: changes, documents, holds, probes, and what steps need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
@@ -32,6 +32,8 @@ pub struct Archive<'a> {
     pub contrast: &'a Contrast,
     pub chronicle: Chronicle<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
+    /// By record, the first document that says the same.
+    same_body: HashMap<Locator, Locator, foldhash::fast::RandomState>,
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
     needs: BTreeMap<String, Need>,
@@ -71,6 +73,7 @@ impl<'a> Archive<'a> {
             contrast: &correlated.contrast,
             chronicle,
             by_subject: by_subject(&ingested.documents),
+            same_body: same_body(&ingested.documents),
             authority,
             pack,
             needs,
@@ -147,6 +150,12 @@ impl<'a> Archive<'a> {
         probes[..until].last().copied().filter(|row| self.table.time(*row) >= Some(last))
     }
 
+    /// The record of the first document that says the same as `document`.
+    #[must_use]
+    pub fn first_with_body(&self, document: &Document) -> Locator {
+        self.same_body.get(&document.at).copied().unwrap_or(document.at)
+    }
+
     /// The document of `kind` in force at `time` for a subject that goes by any of `names`: the latest logged change
     /// before, else a snapshot. A snapshot that equals a later change was taken after it, and says nothing of the time
     /// before.
@@ -157,6 +166,16 @@ impl<'a> Archive<'a> {
         // A saved key or trust policy does not say whose it is. Where it is the only one, it is taken for the one meant.
         found.or_else(|| self.by_subject.get(&(kind, ""))?.only())
     }
+}
+
+/// Policies are written again and again as they were. A record that holds several documents stands for none.
+fn same_body(documents: &[Document]) -> HashMap<Locator, Locator, foldhash::fast::RandomState> {
+    let mut first: HashMap<String, Locator, foldhash::fast::RandomState> = HashMap::default();
+    let alone = documents.chunk_by(|a, b| a.at == b.at).filter_map(|of_record| match of_record {
+        [document] => Some(document),
+        _ => None,
+    });
+    alone.map(|document| (document.at, *first.entry(document.body.to_string()).or_insert(document.at))).collect()
 }
 
 /// The versions of a document on record.

@@ -1,6 +1,7 @@
 //! What a caller was allowed to do when: scopes as of an attempt, and what a step needs, judged by who succeeds at it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
@@ -11,8 +12,8 @@ use crate::ingest::{Change, ChangeKind, Document, DocumentKind, scopes};
 
 /// Scopes held at a time, and the records that say so.
 #[derive(Clone, Debug, Default)]
-pub struct Held {
-    pub scopes: BTreeSet<String>,
+pub struct Held<'h> {
+    pub scopes: Cow<'h, BTreeSet<String>>,
     /// The record of the job or of the snapshot that states them.
     pub basis: Option<Locator>,
     /// Grants and revocations applied since.
@@ -38,6 +39,15 @@ const ENOUGH_JOBS: usize = 3;
 /// what a record states of scopes can be stale.
 const STRAY_SHARE: usize = 50;
 
+/// What a change gave or took.
+#[derive(Default)]
+pub struct Given {
+    /// Roles replaced by their permissions where they are known.
+    pub permissions: BTreeSet<String>,
+    /// Whether that is all of it.
+    pub whole: bool,
+}
+
 /// What happened to a caller's permissions.
 pub struct History<'a> {
     /// Grants and revocations, in order of time.
@@ -58,6 +68,10 @@ pub struct Authority<'a> {
     by_caller: BTreeMap<&'a str, Vec<&'a Statement>>,
     /// Display names by id, as audit messages give them.
     names: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// What changes gave or took, by what they say of it: many say the same.
+    given: HashMap<&'a [String], Given, foldhash::fast::RandomState>,
+    /// What a change gave or took that says nothing of it.
+    nothing: Given,
     /// Scopes that callers are said to lack at a step, from the rule pack.
     candidates: BTreeMap<String, Vec<String>>,
     /// What [`Self::history`] found: callers are few, and asked for again and again.
@@ -99,6 +113,10 @@ impl<'a> Authority<'a> {
             }
         }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
+        let mut given: HashMap<&[String], Given, _> = HashMap::default();
+        for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
+            given.entry(&change.permissions).or_insert_with(|| resolve(&change.permissions, &roles));
+        }
         Self {
             outline,
             contrast,
@@ -107,6 +125,8 @@ impl<'a> Authority<'a> {
             roles,
             by_caller,
             names,
+            given,
+            nothing: Given::default(),
             candidates,
             histories: RwLock::default(),
         }
@@ -152,9 +172,11 @@ impl<'a> Authority<'a> {
                 taken.last().map(|before: &Arc<_>| BTreeSet::clone(before)).unwrap_or_default();
             let before = now.len();
             let mut differs = false;
-            for permission in self.permissions_of(change).0 {
-                differs |=
-                    if change.kind == ChangeKind::Revoke { now.insert(permission) } else { now.remove(&permission) };
+            for permission in &self.permissions_of(change).permissions {
+                differs |= match change.kind {
+                    ChangeKind::Revoke => now.insert(permission.clone()),
+                    _ => now.remove(permission),
+                };
             }
             let same = taken.last().filter(|_| !differs && before == now.len()).map(Arc::clone);
             taken.push(same.unwrap_or_else(|| Arc::new(now)));
@@ -173,11 +195,11 @@ impl<'a> Authority<'a> {
     /// What `principal` held in `job` at `time`: what the job's records state, or the caller's last statement before, or
     /// a snapshot; with the grants and revocations logged since. `None` where nothing states it.
     #[must_use]
-    pub fn held(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<Held> {
+    pub fn held(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<Held<'_>> {
         let history = self.history(principal);
         let changes = &history.changes;
         if let Some(Statement { time: since, scopes, at, .. }) = self.stated(principal, job, time) {
-            let scopes = self.contrast.scope_sets.get(scopes).cloned().unwrap_or_default();
+            let scopes = self.contrast.scope_sets.get(scopes).map(Cow::Borrowed).unwrap_or_default();
             let mut held = Held { scopes, basis: Some(*at), changes: Vec::new() };
             let (Some(since), Some(time)) = (since, time) else { return Some(held) };
             let first = changes.partition_point(|c| c.time <= *since);
@@ -187,7 +209,8 @@ impl<'a> Authority<'a> {
             return Some(held);
         }
         let client = self.clients.get(principal)?;
-        let mut held = Held { scopes: self.snapshot_scopes(client)?, basis: Some(client.at), changes: Vec::new() };
+        let mut held =
+            Held { scopes: Cow::Owned(self.snapshot_scopes(client)?), basis: Some(client.at), changes: Vec::new() };
         // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
         // what was changed after it is undone.
         for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {
@@ -233,7 +256,7 @@ impl<'a> Authority<'a> {
         let mut need = Need::default();
         let mut universe: BTreeSet<String> = self.candidates.get(step).into_iter().flatten().cloned().collect();
         // What was held, with the jobs that held it and their attempts: most jobs hold the same.
-        let mut groups: BTreeMap<BTreeSet<String>, (usize, u64)> = BTreeMap::new();
+        let mut groups: BTreeMap<Cow<'_, BTreeSet<String>>, (usize, u64)> = BTreeMap::new();
         for group in self.contrast.through(step) {
             let principal = self.outline.symbols.name(group.principal).unwrap_or_default();
             let Some(held) = self.held(principal, group.job, group.time) else { continue };
@@ -245,7 +268,7 @@ impl<'a> Authority<'a> {
             *jobs += 1;
             *attempts += group.ok;
         }
-        let with: BTreeSet<&String> = groups.keys().flatten().collect();
+        let with: BTreeSet<&String> = groups.keys().flat_map(|held| held.iter()).collect();
         universe.extend(with.iter().copied().cloned());
         for scope in universe {
             let without = groups.iter().filter(|(held, _)| !holds(held, &scope)).map(|(_, counts)| *counts);
@@ -272,42 +295,28 @@ impl<'a> Authority<'a> {
         BTreeSet::clone(&history.taken[past])
     }
 
-    /// What a change gave or took, roles replaced by their permissions where they are known; and whether that is all of
-    /// it.
+    /// What a change gave or took.
     #[must_use]
-    pub fn permissions_of(&self, change: &Change) -> (BTreeSet<String>, bool) {
-        let mut found = BTreeSet::new();
-        let mut whole = !change.permissions.is_empty();
-        for permission in &change.permissions {
-            if let Some(role) = self.roles.get(permission.as_str()) {
-                found.extend(role_permissions(&role.body));
-            } else {
-                // A name without colons is a role of which no snapshot tells what it allows.
-                whole &= permission.contains(':') || permission.contains('*');
-                found.insert(permission.clone());
-            }
-        }
-        (found, whole)
+    pub fn permissions_of(&self, change: &Change) -> &Given {
+        self.given.get(change.permissions.as_slice()).unwrap_or(&self.nothing)
     }
 
-    fn apply(&self, held: &mut Held, change: &Change) {
-        held.changes.push(change.at);
-        for permission in self.permissions_of(change).0 {
-            if change.kind == ChangeKind::Grant {
-                held.scopes.insert(permission);
-            } else {
-                held.scopes.remove(&permission);
-            }
-        }
+    fn apply(&self, held: &mut Held<'_>, change: &Change) {
+        self.settle(held, change, change.kind == ChangeKind::Grant);
     }
 
-    fn undo(&self, held: &mut Held, change: &Change) {
+    fn undo(&self, held: &mut Held<'_>, change: &Change) {
+        self.settle(held, change, change.kind != ChangeKind::Grant);
+    }
+
+    /// Makes what a change is about held or not; most of many changes make no difference.
+    fn settle(&self, held: &mut Held<'_>, change: &Change, now: bool) {
         held.changes.push(change.at);
-        for permission in self.permissions_of(change).0 {
-            if change.kind == ChangeKind::Grant {
-                held.scopes.remove(&permission);
-            } else {
-                held.scopes.insert(permission);
+        for permission in &self.permissions_of(change).permissions {
+            match (held.scopes.contains(permission), now) {
+                (false, true) => drop(held.scopes.to_mut().insert(permission.clone())),
+                (true, false) => drop(held.scopes.to_mut().remove(permission)),
+                _ => {}
             }
         }
     }
@@ -317,6 +326,20 @@ impl<'a> Authority<'a> {
     pub fn is_candidate(&self, step: &str, scope: &str) -> bool {
         self.candidates.get(step).is_some_and(|known| known.iter().any(|c| c == scope))
     }
+}
+
+fn resolve(named: &[String], roles: &BTreeMap<&str, &Document>) -> Given {
+    let mut given = Given { permissions: BTreeSet::new(), whole: !named.is_empty() };
+    for permission in named {
+        if let Some(role) = roles.get(permission.as_str()) {
+            given.permissions.extend(role_permissions(&role.body));
+        } else {
+            // A name without colons is a role of which no snapshot tells what it allows.
+            given.whole &= permission.contains(':') || permission.contains('*');
+            given.permissions.insert(permission.clone());
+        }
+    }
+    given
 }
 
 /// Whether `scopes` cover `wanted`; `recording:*:*`, `recording:*` and `*` are wildcards in Genesys permissions.

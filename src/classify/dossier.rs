@@ -61,7 +61,7 @@ pub const GROUPS: &[(&str, &str)] = &[
 /// Records that one finding cites at most; the others are counted by the features.
 pub const MAX_CITED: usize = 12;
 /// Records that a group holds at most: enough for a finding even if all that other groups gave it are here too.
-const MAX_HELD: usize = 2 * MAX_CITED;
+pub const MAX_HELD: usize = 2 * MAX_CITED;
 
 impl Dossier {
     /// Gathers what the archive says of `failure`.

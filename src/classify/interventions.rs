@@ -76,7 +76,7 @@ struct Own<'a> {
     roles: Vec<String>,
     keys: Vec<String>,
     holds: BTreeSet<String>,
-    /// What the documents already replayed answered, by their records: one is in force before and after many changes.
+    /// What the documents already replayed answered: the same is in force before and after many changes.
     replayed: RefCell<BTreeMap<(ChangeKind, Locator), Decision>>,
 }
 
@@ -137,8 +137,8 @@ impl<'a> Own<'a> {
 /// Whether a grant can have helped: it gives something that was missing, that the refusal named, or that the pack names
 /// for the step; a grant whose contents are not logged may.
 fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant: &Change) -> bool {
-    let (permissions, whole) = archive.authority.permissions_of(grant);
-    if !whole {
+    let given = archive.authority.permissions_of(grant);
+    if !given.whole {
         return true;
     }
     let steps = || failure.steps.iter();
@@ -149,7 +149,7 @@ fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant
         let action = dossier.features.str("refused_action").is_some_and(|a| policy::wildcard(scope, a));
         dossier.missing.contains(scope) || needed || action || (!idle && (candidate || dossier.named.contains(scope)))
     };
-    permissions.iter().any(fits)
+    given.permissions.iter().any(fits)
 }
 
 /// Whether a policy change matters to the refused request: replayed before and after it, the policy answers differently,
@@ -171,7 +171,7 @@ fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: 
     };
     let replayed = |time| -> Option<(Decision, &Value)> {
         let document = archive.in_force(kind, &names, time)?;
-        let place = (change.kind, document.at);
+        let place = (change.kind, archive.first_with_body(document));
         let known = own.replayed.borrow().get(&place).copied();
         let decision = known.or_else(|| replay(document))?;
         own.replayed.borrow_mut().insert(place, decision);
@@ -223,7 +223,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     f.text("set_aside_detail", Some(aside.collect::<Vec<_>>().join(", ")));
     let grants = [grants, grants_before].concat();
     let policies = [policies, policies_before].concat();
-    dossier.granted = grants.iter().flat_map(|c| archive.authority.permissions_of(c).0).collect();
+    dossier.granted = grants.iter().flat_map(|c| &archive.authority.permissions_of(c).permissions).cloned().collect();
     let granted = dossier.granted.iter().cloned().collect::<Vec<_>>().join(" ");
     dossier.features.text("granted", Some(granted));
     let records = |changes: &[&Change]| changes.iter().map(|c| c.at).collect::<Vec<_>>();

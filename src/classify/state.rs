@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::archive::Archive;
 use super::authority::{Held, holds};
-use super::dossier::Dossier;
+use super::dossier::{Dossier, MAX_HELD};
 use super::policy::{self, Decision, Replay, Request};
 use crate::correlate::{Failure, Row};
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Text, fold};
@@ -62,7 +62,7 @@ fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) 
     dossier.missing = missing;
 }
 
-fn cite_held(held: &Held, dossier: &mut Dossier) {
+fn cite_held(held: &Held<'_>, dossier: &mut Dossier) {
     dossier.cite("scopes", held.basis);
     dossier.cite("scopes", held.changes.iter().copied());
 }
@@ -80,14 +80,14 @@ fn fill_revocations(archive: &Archive<'_>, failure: &Failure, dossier: &mut Doss
     };
     let mut taken = archive.authority.taken(principal, failure.first_failed_at);
     taken.retain(|scope| may_need(scope) || dossier.named.contains(scope));
-    let concerns = |c: &Change| archive.authority.permissions_of(c).0.iter().any(|p| taken.contains(p));
+    let concerns = |c: &Change| archive.authority.permissions_of(c).permissions.iter().any(|p| taken.contains(p));
     let history = archive.authority.history(principal);
     let before = history
         .changes
         .iter()
         .filter(|_| !taken.is_empty())
         .filter(|c| c.kind == ChangeKind::Revoke && Some(c.time) <= failure.first_failed_at && concerns(c));
-    let records: Vec<_> = before.map(|c| c.at).collect();
+    let records: Vec<_> = before.map(|c| c.at).take(MAX_HELD).collect();
     dossier.features.flag("revoked_before", !taken.is_empty());
     dossier.features.text("revoked", Some(taken.iter().cloned().collect::<Vec<_>>().join(" ")));
     dossier.cite("revocations", records);
