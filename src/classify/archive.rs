@@ -6,24 +6,13 @@ use rayon::prelude::*;
 
 use super::authority::{Authority, Need};
 use super::chronicle::Chronicle;
+use super::holds::{Hold, Holds};
 use super::pack::Pack;
 use crate::correlate::{Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
 use crate::evidence::Locator;
-use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Ingested, Text};
+use crate::ingest::{Document, DocumentKind, Ingested, Text};
 
 const DAY: i64 = 86_400_000_000;
-
-/// A hold on a conversation. Times are microseconds since 1970, UTC.
-#[derive(Clone, Debug)]
-pub struct Hold {
-    pub conversation: Option<String>,
-    pub placed: i64,
-    /// When it was in force everywhere.
-    pub synced: Option<i64>,
-    /// When it was in force everywhere, or lifted.
-    pub ended: Option<i64>,
-    pub records: Vec<Locator>,
-}
 
 /// The archive as classification sees it.
 pub struct Archive<'a> {
@@ -37,8 +26,7 @@ pub struct Archive<'a> {
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
     needs: BTreeMap<String, Need>,
-    /// By conversation id and by hold id.
-    holds: BTreeMap<String, Vec<Hold>>,
+    holds: Holds<'a>,
     /// Direct metadata writes by caller, in order of time.
     probes: BTreeMap<String, Vec<Row>>,
     /// The same by recording, conversation and job.
@@ -60,13 +48,12 @@ impl<'a> Archive<'a> {
         let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
         let find_needs = || steps.par_iter().map(|step| (String::clone(step), authority.need(step))).collect();
         let find_holds = || {
-            let holds = holds(&ingested.changes);
+            let holds = Holds::new(&ingested.changes);
             let unacknowledged = unacknowledged(outline, &holds);
             (holds, unacknowledged, Chronicle::new(&ingested.changes))
         };
         let (needs, (holds, unacknowledged, chronicle)) = rayon::join(find_needs, find_holds);
-        let lag = |hold: &Hold| hold.synced.map(|synced| synced - hold.placed);
-        let longest_lag = holds.values().flatten().filter_map(lag).max();
+        let longest_lag = holds.longest_lag();
         Self {
             table,
             outline,
@@ -116,12 +103,7 @@ impl<'a> Archive<'a> {
     pub fn holds_of(&self, failure: &Failure) -> Vec<&Hold> {
         let named = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
         let own = failure.conversation_id.iter().chain(&failure.recording_id).map(String::as_str);
-        let ids: BTreeSet<&str> = own.chain(named).collect();
-        let mut found: Vec<&Hold> = ids.iter().filter_map(|id| self.holds.get(*id)).flatten().collect();
-        found.retain(|hold| agree(hold.conversation.as_ref(), failure.conversation_id.as_ref()));
-        found.sort_by_key(|hold| (hold.placed, hold.records.clone()));
-        found.dedup_by_key(|hold| hold.records.clone());
-        found
+        self.holds.of(&own.chain(named).collect(), failure.conversation_id.as_deref())
     }
 
     /// Direct metadata writes by the failure's caller about its item, after its first failing attempt, in order of time.
@@ -231,53 +213,6 @@ fn sources(outline: &Outline) -> BTreeSet<String> {
     symbols.into_iter().filter_map(|symbol| outline.symbols.name(*symbol)).map(str::to_owned).collect()
 }
 
-/// Whether two ids are equal where both are known.
-#[must_use]
-pub fn agree(a: Option<&String>, b: Option<&String>) -> bool {
-    a.is_none() || b.is_none() || a == b
-}
-
-/// Whether an ending is of the hold that was placed: they share hold or conversation, and differ in neither.
-fn ends(end: &Change, placed: &Change) -> bool {
-    let same_hold = end.hold.is_some() && end.hold == placed.hold;
-    let shares = same_hold || end.subject == placed.subject;
-    shares
-        && agree(end.hold.as_ref(), placed.hold.as_ref())
-        && agree(end.conversation.as_ref(), placed.conversation.as_ref())
-}
-
-fn holds(changes: &[Change]) -> BTreeMap<String, Vec<Hold>> {
-    let ids = |change: &Change| -> BTreeSet<String> {
-        std::iter::once(&change.subject).chain(&change.hold).chain(&change.also).cloned().collect()
-    };
-    let mut endings: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
-    for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::HoldSynced | ChangeKind::HoldReleased)) {
-        for id in ids(change) {
-            endings.entry(id).or_default().push(change);
-        }
-    }
-    let mut found: BTreeMap<String, Vec<Hold>> = BTreeMap::new();
-    for placed in changes.iter().filter(|c| c.kind == ChangeKind::HoldPlaced) {
-        let ids = ids(placed);
-        let candidates = ids.iter().filter_map(|id| endings.get(id)).flatten();
-        let ended = candidates.filter(|c| c.time >= placed.time && ends(c, placed)).min_by_key(|c| (c.time, c.at));
-        let mut records = vec![placed.at];
-        records.extend(ended.map(|c| c.at));
-        let synced = ended.filter(|c| c.kind == ChangeKind::HoldSynced).map(|c| c.time);
-        let hold = Hold {
-            conversation: placed.conversation.clone(),
-            placed: placed.time,
-            synced,
-            ended: ended.map(|c| c.time),
-            records,
-        };
-        for id in ids {
-            found.entry(id).or_default().push(hold.clone());
-        }
-    }
-    found
-}
-
 /// Probes by what `columns` name, in order of time.
 fn probes(table: &EventTable, columns: &[Text]) -> BTreeMap<String, Vec<Row>> {
     let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
@@ -294,12 +229,10 @@ fn probes(table: &EventTable, columns: &[Text]) -> BTreeMap<String, Vec<Row>> {
 
 /// Attempts that got through with the hold not acknowledged, on conversations that were under one, by step. That others
 /// pass without acknowledging a hold that they do not have says nothing.
-fn unacknowledged(outline: &Outline, holds: &BTreeMap<String, Vec<Hold>>) -> BTreeMap<String, i64> {
+fn unacknowledged(outline: &Outline, holds: &Holds<'_>) -> BTreeMap<String, i64> {
     let mut found = BTreeMap::new();
-    let placed: BTreeMap<IdHash, i64> = holds
-        .iter()
-        .filter_map(|(id, holds)| Some((outline.hash(id), holds.iter().map(|hold| hold.placed).min()?)))
-        .collect();
+    let placed: HashMap<IdHash, i64, foldhash::fast::RandomState> =
+        holds.first_placed().map(|(id, placed)| (outline.hash(id), placed)).collect();
     let (conversations, ids) = (outline.id(Id::Conversation), outline.id(Id::Hold));
     for row in outline.rows().filter(|row| outline.is(*row, flag::UNACKNOWLEDGED)) {
         let n = row as usize;

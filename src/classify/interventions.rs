@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::archive::{Archive, agree};
+use super::archive::Archive;
 use super::chronicle::Span;
 use super::dossier::Dossier;
+use super::holds::agree;
 use super::policy::{self, Decision};
 use super::state;
 use crate::correlate::Failure;

@@ -5,6 +5,7 @@ mod authority;
 mod chronicle;
 mod dossier;
 mod features;
+mod holds;
 mod interventions;
 mod pack;
 mod policy;
