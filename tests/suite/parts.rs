@@ -491,3 +491,60 @@ impl Run {
         serde_json::from_str::<Value>(&self.stdout).expect("JSON")["failures"].as_array().map_or(0, Vec::len)
     }
 }
+
+/// Everything that is read of `path`: events with all columns, changes, documents, ledger.
+fn all_of(path: &Path) -> (polars::prelude::DataFrame, String) {
+    use holdtrace::evidence::discover;
+    use holdtrace::ingest::{EventColumns, Options, Prints, ingest};
+    let inputs = discover(&[path.display().to_string()]).expect("found").inputs;
+    let keys = foldhash::quality::RandomState::default();
+    let mut frames = Vec::new();
+    let mut absorb = |columns: EventColumns| frames.push(columns.finish().expect("a frame"));
+    let read =
+        ingest(&inputs, Options::default(), Prints::of_hashed(&keys), &EventColumns::default, &mut absorb, &|_| {});
+    let mut all = EventColumns::default().finish().expect("a frame");
+    for frame in frames {
+        all.vstack_mut_owned(frame).expect("the same columns");
+    }
+    (all, format!("{:#?}\n{:#?}\n{:#?}", read.changes, read.documents, read.files))
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn every_column_change_and_document_comes_back_as_it_was(
+        texts in proptest::collection::vec("[ -~\\n\\t\\\\\"äß€😀\u{0}\u{202e}]{0,16}", 8),
+        number in proptest::prelude::any::<i64>(),
+        small in proptest::prelude::any::<i16>(),
+        rows in 1usize..9,
+    ) {
+        let mut case = Case::new();
+        let text = |n: usize| texts[n % texts.len()].clone();
+        for n in 0..5 {
+            let more = json!({
+                "errorMessage": text(n), "queue": text(n + 1), "durationMs": number, "attempt": small, "status": small,
+                "legalHoldAcknowledgement": n % 2 == 0, "holdId": text(n + 2), "principal": text(n + 3), "scopes": [text(n), "a"],
+            });
+            let step = ["upload", "legal_hold.placed", "credential.rotated", "legal_hold.synced", "job.started"][n];
+            case.step(&text(n + 4), i64::from(small) + 7, step, "success", more);
+        }
+        let lines: Vec<String> = case.trail.iter().map(Value::to_string).collect();
+        case.write("logs/trail.ndjson", lines.join("\n"));
+        let mut policy = bucket_policy(&["s3:PutObject"], &text(0));
+        policy["Statement"][0]["Condition"] = json!({ text(1): { text(2): number, "ratio": f64::from(small) / 8.0, "list": [text(3), null, true] } });
+        case.write("logs/policy.json", json!({ "Policy": policy.to_string() }).to_string());
+        case.write("logs/client.json", json!({ "id": text(5), "name": text(6), "roleDivisions": [{ "roleId": text(7) }], "accessTokenValiditySeconds": number }).to_string());
+        let mut put = put_object("j", 1, None);
+        put["eventName"] = json!("PutBucketPolicy");
+        put["requestParameters"] = json!({ "bucketName": text(4), "bucketPolicy": policy });
+        case.write("logs/cloud.json", json!({ "Records": [put, put_object("k", 2, Some(&text(1)))] }).to_string());
+        let rows = rows.to_string();
+        let done = run(case.path(), &["ingest", &case.path().join("logs").display().to_string(), "--out", "parts", "--rows-per-part", &rows]);
+        proptest::prop_assert!(done.status < 2, "{}", done.stderr);
+        let (raw, parts) = (all_of(&case.path().join("logs")), all_of(&case.path().join("parts")));
+        proptest::prop_assert!(raw.0.height() > 0 && raw.1.contains("BucketPolicy"));
+        proptest::prop_assert!(raw.0.equals_missing(&parts.0), "{:?}\n{:?}", raw.0, parts.0);
+        proptest::prop_assert_eq!(raw.1, parts.1);
+    }
+}
