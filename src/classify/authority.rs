@@ -52,8 +52,32 @@ pub struct Given {
 pub struct History<'a> {
     /// Grants and revocations, in order of time.
     pub changes: Vec<&'a Change>,
+    /// What each of them gave or took.
+    given: Vec<Arc<Given>>,
     /// Permissions that the last change on record took, before the first change and after each.
     taken: Vec<Arc<BTreeSet<String>>>,
+}
+
+impl History<'_> {
+    fn apply(&self, held: &mut Held<'_>, n: usize) {
+        self.settle(held, n, self.changes[n].kind == ChangeKind::Grant);
+    }
+
+    fn undo(&self, held: &mut Held<'_>, n: usize) {
+        self.settle(held, n, self.changes[n].kind != ChangeKind::Grant);
+    }
+
+    /// Makes what a change is about held or not; most of many changes make no difference.
+    fn settle(&self, held: &mut Held<'_>, n: usize, now: bool) {
+        held.changes.push(self.changes[n].at);
+        for permission in &self.given[n].permissions {
+            match (held.scopes.contains(permission), now) {
+                (false, true) => drop(held.scopes.to_mut().insert(permission.clone())),
+                (true, false) => drop(held.scopes.to_mut().remove(permission)),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Answers questions of authority.
@@ -69,9 +93,9 @@ pub struct Authority<'a> {
     /// Display names by id, as audit messages give them.
     names: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// What changes gave or took, by what they say of it: many say the same.
-    given: HashMap<&'a [String], Given, foldhash::fast::RandomState>,
+    given: HashMap<&'a [String], Arc<Given>, foldhash::fast::RandomState>,
     /// What a change gave or took that says nothing of it.
-    nothing: Given,
+    nothing: Arc<Given>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
     candidates: BTreeMap<String, Vec<String>>,
     /// What [`Self::history`] found: callers are few, and asked for again and again.
@@ -113,9 +137,9 @@ impl<'a> Authority<'a> {
             }
         }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
-        let mut given: HashMap<&[String], Given, _> = HashMap::default();
+        let mut given: HashMap<&[String], Arc<Given>, _> = HashMap::default();
         for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
-            given.entry(&change.permissions).or_insert_with(|| resolve(&change.permissions, &roles));
+            given.entry(&change.permissions).or_insert_with(|| Arc::new(resolve(&change.permissions, &roles)));
         }
         Self {
             outline,
@@ -126,7 +150,7 @@ impl<'a> Authority<'a> {
             by_caller,
             names,
             given,
-            nothing: Given::default(),
+            nothing: Arc::default(),
             candidates,
             histories: RwLock::default(),
         }
@@ -158,7 +182,8 @@ impl<'a> Authority<'a> {
         }
         let changes = self.find_changes(principal);
         let taken = self.find_taken(&changes);
-        let found = Arc::new(History { changes, taken });
+        let given = changes.iter().map(|change| Arc::clone(self.permissions_of(change))).collect();
+        let found = Arc::new(History { changes, given, taken });
         let mut histories = self.histories.write().unwrap_or_else(PoisonError::into_inner);
         histories.insert(principal.to_owned(), Arc::clone(&found));
         found
@@ -203,9 +228,8 @@ impl<'a> Authority<'a> {
             let mut held = Held { scopes, basis: Some(*at), changes: Vec::new() };
             let (Some(since), Some(time)) = (since, time) else { return Some(held) };
             let first = changes.partition_point(|c| c.time <= *since);
-            for change in changes[first..].iter().take_while(|c| c.time <= time) {
-                self.apply(&mut held, change);
-            }
+            let last = changes.partition_point(|c| c.time <= time);
+            (first..last).for_each(|n| history.apply(&mut held, n));
             return Some(held);
         }
         let client = self.clients.get(principal)?;
@@ -213,11 +237,10 @@ impl<'a> Authority<'a> {
             Held { scopes: Cow::Owned(self.snapshot_scopes(client)?), basis: Some(client.at), changes: Vec::new() };
         // A snapshot does not say when it was taken. What was changed before the attempt was in force at it either way;
         // what was changed after it is undone.
-        for change in changes.iter().rev().filter(|c| time.is_some_and(|t| c.time > t)) {
-            self.undo(&mut held, change);
-        }
-        for change in changes.iter().filter(|c| time.is_some_and(|t| c.time <= t)) {
-            self.apply(&mut held, change);
+        if let Some(time) = time {
+            let now = changes.partition_point(|c| c.time <= time);
+            (now..changes.len()).rev().for_each(|n| history.undo(&mut held, n));
+            (0..now).for_each(|n| history.apply(&mut held, n));
         }
         Some(held)
     }
@@ -297,28 +320,8 @@ impl<'a> Authority<'a> {
 
     /// What a change gave or took.
     #[must_use]
-    pub fn permissions_of(&self, change: &Change) -> &Given {
+    pub fn permissions_of(&self, change: &Change) -> &Arc<Given> {
         self.given.get(change.permissions.as_slice()).unwrap_or(&self.nothing)
-    }
-
-    fn apply(&self, held: &mut Held<'_>, change: &Change) {
-        self.settle(held, change, change.kind == ChangeKind::Grant);
-    }
-
-    fn undo(&self, held: &mut Held<'_>, change: &Change) {
-        self.settle(held, change, change.kind != ChangeKind::Grant);
-    }
-
-    /// Makes what a change is about held or not; most of many changes make no difference.
-    fn settle(&self, held: &mut Held<'_>, change: &Change, now: bool) {
-        held.changes.push(change.at);
-        for permission in &self.permissions_of(change).permissions {
-            match (held.scopes.contains(permission), now) {
-                (false, true) => drop(held.scopes.to_mut().insert(permission.clone())),
-                (true, false) => drop(held.scopes.to_mut().remove(permission)),
-                _ => {}
-            }
-        }
     }
 
     /// Whether `scope` is one that the rule pack names for `step`.

@@ -29,7 +29,14 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     let is_relevant = |change: &Change| is_relevant(archive, failure, dossier, change, &own);
     let span = Span { first: last, last: recovered };
     let mut relevant = archive.chronicle.of(&ids, span);
-    relevant.retain(|place| is_relevant(archive.chronicle.at(*place)));
+    let mut before: Option<(&Change, bool)> = None;
+    relevant.retain(|place| {
+        let change = archive.chronicle.at(*place);
+        let known = before.filter(|(last, _)| change.is_like(last)).map(|(_, relevant)| relevant);
+        let relevant = known.unwrap_or_else(|| is_relevant(change));
+        before = Some((change, relevant));
+        relevant
+    });
     let mut found = Found {
         set_aside: archive.chronicle.count(span) - relevant.len(),
         aside: archive.chronicle.others(span, &relevant, MAX_SET_ASIDE),
@@ -224,7 +231,9 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     f.text("set_aside_detail", Some(aside.collect::<Vec<_>>().join(", ")));
     let grants = [grants, grants_before].concat();
     let policies = [policies, policies_before].concat();
-    dossier.granted = grants.iter().flat_map(|c| &archive.authority.permissions_of(c).permissions).cloned().collect();
+    let given: BTreeSet<&String> =
+        grants.iter().flat_map(|c| &archive.authority.permissions_of(c).permissions).collect();
+    dossier.granted = given.into_iter().cloned().collect();
     let granted = dossier.granted.iter().cloned().collect::<Vec<_>>().join(" ");
     dossier.features.text("granted", Some(granted));
     let records = |changes: &[&Change]| changes.iter().map(|c| c.at).collect::<Vec<_>>();

@@ -93,6 +93,14 @@ impl Change {
         }
     }
 
+    /// Whether this is another record of the same change, or of one like it at the same time.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.kind, self.time, &self.subject, &self.also) == (other.kind, other.time, &other.subject, &other.also)
+            && self.permissions == other.permissions
+            && (&self.conversation, &self.hold) == (&other.conversation, &other.hold)
+    }
+
     /// Whether this change is of `id`, by its subject or one of its other ids.
     #[must_use]
     pub fn is_of(&self, id: &str) -> bool {
