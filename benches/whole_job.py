@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """whole_job.py ARCHIVE [RUNS] [ENGINE...]: the whole job beside plain hashing of the same files and beside the same kind of
-job written by hand in other engines (engines.py), in one run, as a table of ratios. See README.md."""
+job written by hand in other engines (engines.py), in one run, as a table of ratios; the engine `parts` is holdtrace itself on
+the archive as it was ingested before. See README.md."""
 import os
 import statistics
 import subprocess
@@ -34,7 +35,13 @@ with tempfile.NamedTemporaryFile("w", suffix=".txt") as listing:
     hashing = ["xargs", "-0", "-a", listing.name, f"-P{cores}", f"-n{share}", "openssl", "dgst", "-sha256"]
     release = os.path.join(os.path.dirname(here), "target/release/holdtrace")
     commands = {"openssl dgst -sha256": hashing, "holdtrace analyze": [release, "analyze", archive, "--format", "ndjson"]}
-    commands |= {name: [sys.executable, os.path.join(here, "engines.py"), name, archive] for name in engines}
+    parts = tempfile.TemporaryDirectory()
+    for name in engines:
+        if name == "parts":
+            timed([release, "ingest", archive, "--out", parts.name])
+            commands["holdtrace analyze, of parts"] = [release, "analyze", parts.name, "--format", "ndjson"]
+        else:
+            commands[name] = [sys.executable, os.path.join(here, "engines.py"), name, archive]
     for command in commands.values():  # the files are in the page cache from here on
         timed(command)
     rounds = [{name: timed(command) for name, command in commands.items()} for _ in range(runs)]

@@ -3,7 +3,9 @@
 
 use std::io::Write as _;
 
-use holdtrace::evidence::{Framer, Input, Limits, Place, Stream, recognise};
+use holdtrace::correlate::EventTable;
+use holdtrace::evidence::{Framer, Input, Limits, Locator, Place, Stream, recognise};
+use holdtrace::ingest::{Collect, Event, Text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -128,6 +130,65 @@ proptest! {
             .map(|(item, count, first, passed)| (format!("r{item}"), count as u64, at(first), passed.map(at)))
             .collect();
         prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_order_of_members_never_matters(seeds in proptest::collection::vec(any::<u64>(), 1..12)) {
+        // Names are expected in the order of the record before; records that differ from it are read all the same.
+        let record = |n: usize| vec![
+            ("timestamp", json!(time(i64::try_from(n).expect("small") * 10))), ("jobId", json!("j")), ("try", json!(n)),
+            ("recordingId", json!(format!("r{}", n % 3))), ("job", json!("not this one")), ("stage", json!("upload")),
+            ("outcome", json!(if n.is_multiple_of(2) { "failure" } else { "success" })), ("principal", json!("p")),
+            ("status", json!(if n.is_multiple_of(2) { 403 } else { 200 })), ("http", json!({ "status": 409 })), ("other", json!([n])),
+        ];
+        let line = |members: &[(&str, Value)]| {
+            let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            format!("{{{}}}\n", members.join(","))
+        };
+        let found = |lines: String| {
+            let case = Case::new();
+            case.write("trail.ndjson", lines);
+            let mut found = run(case.path(), &["analyze", ".", "--format", "ndjson"]).objects();
+            for failure in &mut found {
+                failure["evidence"] = Value::Null;
+            }
+            found
+        };
+        let plain: String = (0..seeds.len()).map(|n| line(&record(n))).collect();
+        let shuffled: String = seeds.iter().enumerate().map(|(n, seed)| {
+            let mut members = record(n);
+            members.sort_by_key(|(name, _)| foldhash_of(name, *seed));
+            line(&members)
+        }).collect();
+        prop_assert_eq!(found(plain), found(shuffled));
+    }
+
+    #[test]
+    fn a_table_of_events_joined_from_parts_holds_each_text_at_its_row(
+        rows in proptest::collection::vec(proptest::collection::vec((0usize..4, 0u8..3), 0..5), 0..40),
+        cuts in proptest::collection::vec(0usize..40, 0..4),
+    ) {
+        const COLUMNS: [Text; 4] = [Text::JobId, Text::RecordingId, Text::ErrorCode, Text::Uid];
+        let at = Locator { file: 0, record: 0, offset: 0, length: 0 };
+        let mut parts = vec![EventTable::default()];
+        for (n, row) in rows.iter().enumerate() {
+            if cuts.contains(&n) {
+                parts.push(EventTable::default());
+            }
+            let mut event = Event::default();
+            for (column, value) in row {
+                event.set(COLUMNS[*column], Some(format!("text {value}")));
+            }
+            parts.last_mut().expect("a part").event("export_trail", &event, at, 0, None);
+        }
+        let table = EventTable::joined(parts);
+        prop_assert_eq!(table.len(), rows.len());
+        for (n, row) in (0..).zip(&rows) {
+            for (place, column) in COLUMNS.iter().enumerate() {
+                let expected = row.iter().rfind(|(column, _)| *column == place).map(|(_, value)| format!("text {value}"));
+                prop_assert_eq!(table.text(*column, n), expected.as_deref());
+            }
+        }
     }
 
     #[test]
