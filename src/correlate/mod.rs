@@ -53,7 +53,7 @@ pub struct Correlated {
 }
 
 /// Events that a part of an archive is expected to hold: columns that grow bit by bit are copied again and again.
-const PART: usize = 4096;
+const PART: usize = 2048;
 
 /// Bytes of an archive that make an event, at least mostly: room that is not used costs nothing.
 const BYTES_AN_EVENT: u64 = 400;

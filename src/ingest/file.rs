@@ -35,8 +35,13 @@ pub struct Manner {
     pub packed: bool,
 }
 
-/// Small files are read together, so that thousands of them make few parts.
-const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Files smaller than this are read by one thread each.
+const LARGE: u64 = 4 * 1024 * 1024;
+/// Small files are read together, so that thousands of them make few parts, but not so many that what is read of them and
+/// not yet taken in takes up much memory.
+const RUN_BYTES: u64 = 1024 * 1024;
+/// How much larger packed logs are, for that purpose, when they are unpacked; a name is enough to go by here.
+const PACKED_GROWTH: u64 = 10;
 /// Chunks of one file that are parsed at the same time, while as many more are being read.
 const CHUNKS_AT_ONCE: usize = 4;
 
@@ -65,17 +70,18 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
     let mut work = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (n, input) in inputs.iter().enumerate() {
-        let large = input.bytes >= BATCH_BYTES;
+        let large = input.bytes >= LARGE;
         if large && start < n {
             work.push(Work::Small(start..n));
         }
-        bytes += input.bytes;
+        let packed = [".gz", ".zst"].iter().any(|ending| input.label.ends_with(ending));
+        bytes += if packed { input.bytes * PACKED_GROWTH } else { input.bytes };
         if large {
             work.push(Work::Large(n));
-        } else if bytes >= BATCH_BYTES {
+        } else if bytes >= RUN_BYTES {
             work.push(Work::Small(start..n + 1));
         }
-        if bytes >= BATCH_BYTES {
+        if large || bytes >= RUN_BYTES {
             (start, bytes) = (n + 1, 0);
         }
     }

@@ -66,7 +66,7 @@ pub struct Ingested {
 }
 
 /// Runs of small files that are read before their parts are taken in.
-const RUNS_AT_ONCE: usize = 16;
+const RUNS_AT_ONCE: usize = 8;
 
 /// Reads all inputs, their events into collectors that `collector` makes; `absorb` gets these in the order of the files
 /// and of the records in them, while others are still being filled. `progress` is told the size as found of every file
