@@ -98,7 +98,7 @@ pub struct Input {
 #[derive(Debug, Default)]
 pub struct Discovery {
     pub inputs: Vec<Input>,
-    /// One sentence per link or special file that was not read.
+    /// One sentence per link or special file that was not read, and per folder of parts that another version made.
     pub skipped: Vec<String>,
     /// One sentence per file or folder that should have been read and could not be.
     pub unreadable: Vec<String>,
@@ -229,6 +229,7 @@ fn add_parts(file: &walkdir::DirEntry, found: &mut Discovery) -> Result<()> {
     match opened {
         Ok((folder, inputs)) => {
             found.inputs.extend(inputs);
+            found.skipped.extend(folder.other_version());
             for walk in &folder.index.walks {
                 found.skipped.extend(walk.skipped.iter().cloned());
                 found.unreadable.extend(walk.unreadable.iter().cloned());

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Discovery;
+use crate::error::Error;
+
 /// A record that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
@@ -65,4 +68,19 @@ impl FileEntry {
             rejects: Vec::new(),
         }
     }
+}
+
+/// Says that nothing can be read, with the first reason.
+#[must_use]
+pub fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
+    let first = files.iter().find_map(|file| Some((file, file.rejects.first()?)));
+    let detail = match (first, files.first(), discovery.unreadable.first()) {
+        (Some((file, reject)), ..) => {
+            format!("{}, record {} at offset {}: {}", file.path, reject.record, reject.offset, reject.reason)
+        }
+        (None, Some(file), _) => format!("{} is empty", file.path),
+        (None, None, Some(unreadable)) => unreadable.clone(),
+        (None, None, None) => "no files".to_owned(),
+    };
+    Error::NothingReadable { files: files.len(), detail }
 }

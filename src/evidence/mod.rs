@@ -12,6 +12,7 @@ mod ledger;
 mod lines;
 #[cfg(feature = "object-store")]
 mod objects;
+mod progress;
 mod shape;
 mod source;
 mod stream;
@@ -20,7 +21,8 @@ pub use cite::{Cited, RecordReader, cite};
 pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
-pub use ledger::{FileEntry, Reject, is_partial};
+pub use ledger::{FileEntry, Reject, is_partial, nothing_readable};
+pub use progress::Progress;
 pub use shape::{Sample, Shape, recognise};
 pub use stream::{Encoding, Stream};
 

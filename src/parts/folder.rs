@@ -81,6 +81,18 @@ impl Folder {
         Self { path: path.to_owned(), index, places, held: Mutex::default() }
     }
 
+    /// Says that the parts were made by another version of holdtrace than this.
+    #[must_use]
+    pub fn other_version(&self) -> Option<String> {
+        let (theirs, ours) = (&self.index.holdtrace_version, env!("CARGO_PKG_VERSION"));
+        (theirs != ours).then(|| {
+            format!(
+                "{}: read by holdtrace {theirs}; this one, {ours}, may read the original files otherwise",
+                self.path.display()
+            )
+        })
+    }
+
     /// A part, checked; the ones used last are kept, because many input files lie in one.
     ///
     /// # Errors

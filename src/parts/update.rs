@@ -13,9 +13,8 @@ use super::input::{check, content};
 use super::write::{Writer, put};
 use super::{ASIDE, INDEX, LOCK, is_part};
 use crate::error::{Error, Result};
-use crate::evidence::{Discovery, FileEntry, Input, Place, discover};
+use crate::evidence::{Discovery, FileEntry, Input, Place, Progress, discover, nothing_readable};
 use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest};
-use crate::report::{Progress, nothing_readable};
 
 /// How a folder of parts is written.
 #[derive(Clone, Copy, Debug)]

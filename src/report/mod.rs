@@ -25,8 +25,9 @@ pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{DEFAULT_PACK, Pack, classify};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
-use crate::error::{Error, Result};
-use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial};
+use crate::error::Result;
+pub use crate::evidence::Progress;
+use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
 use crate::ingest::{Ingested, Options};
 use crate::parts;
 
@@ -165,34 +166,6 @@ impl Evidence {
         let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options);
         correlate::table(outline, rows, &reread, clocks)
     }
-}
-
-/// Hears of the progress of reading.
-pub trait Progress: Sync {
-    /// Bytes that there are to read.
-    fn total(&self, bytes: u64);
-    /// Bytes of files that are done with.
-    fn done(&self, bytes: u64);
-}
-
-/// Nobody listens.
-impl Progress for () {
-    fn total(&self, _: u64) {}
-    fn done(&self, _: u64) {}
-}
-
-/// Says that nothing can be read, with the first reason.
-pub(crate) fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
-    let first = files.iter().find_map(|file| Some((file, file.rejects.first()?)));
-    let detail = match (first, files.first(), discovery.unreadable.first()) {
-        (Some((file, reject)), ..) => {
-            format!("{}, record {} at offset {}: {}", file.path, reject.record, reject.offset, reject.reason)
-        }
-        (None, Some(file), _) => format!("{} is empty", file.path),
-        (None, None, Some(unreadable)) => unreadable.clone(),
-        (None, None, None) => "no files".to_owned(),
-    };
-    Error::NothingReadable { files: files.len(), detail }
 }
 
 /// Reads `paths`, finds the failures, weighs the evidence.

@@ -417,6 +417,21 @@ fn an_index_that_is_not_as_it_was_written_is_refused() {
 }
 
 #[test]
+fn parts_of_another_version_are_read_and_named() {
+    let case = archive();
+    ingest(&case, &["samples"], "parts");
+    let plain = analyze(&case, &["parts"], "ndjson");
+    let path = case.path().join("parts/holdtrace-parts.json");
+    let text = fs::read_to_string(&path).expect("read");
+    let ours = format!("\"holdtrace_version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    fs::write(&path, text.replacen(&ours, "\"holdtrace_version\":\"0.0.9\"", 1)).expect("written");
+    let other = analyze(&case, &["parts"], "ndjson");
+    assert_eq!(other.stdout, plain.stdout);
+    assert!(other.stderr.contains("parts: read by holdtrace 0.0.9"), "{}", other.stderr);
+    assert!(!plain.stderr.contains("0.0.9"));
+}
+
+#[test]
 fn an_ingest_that_never_ended_is_named() {
     let case = archive();
     ingest(&case, &["samples"], "parts");
