@@ -126,13 +126,13 @@ impl Outline {
     /// Number of events.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.at.len()
+        self.flags.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.at.is_empty()
+        self.flags.is_empty()
     }
 
     /// All rows.
@@ -156,6 +156,20 @@ impl Outline {
     #[must_use]
     pub fn is(&self, row: Row, flag: u8) -> bool {
         self.flags[row as usize] & flag != 0
+    }
+
+    /// Gives up what only correlation and timelines need: most of the memory. Verdicts ask for times, flags, sources, steps,
+    /// conversations and holds of events, and for jobs.
+    pub fn give_up_links(&mut self) {
+        for column in [&mut self.phase, &mut self.principal, &mut self.bucket, &mut self.region] {
+            *column = Vec::new();
+        }
+        for (id, _) in IDS.iter().filter(|(id, _)| !matches!(id, Id::Conversation | Id::Hold)) {
+            self.ids[*id as usize] = Vec::new();
+        }
+        self.uid = Vec::new();
+        self.fingerprint = Vec::new();
+        self.at = Vec::new();
     }
 
     /// An event's time, if it is known.

@@ -173,7 +173,8 @@ impl Evidence {
 /// # Errors
 /// A path is wrong, nothing can be read, or a stage fails.
 pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
-    let evidence = Evidence::read(paths, options, rules, progress)?;
+    let mut evidence = Evidence::read(paths, options, rules, progress)?;
+    evidence.correlated.outline.give_up_links();
     let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
     let failures = failure::reports(&evidence, verdicts)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
