@@ -42,7 +42,7 @@ impl<'a> Chronicle<'a> {
     pub fn new(changes: &'a [Change]) -> Self {
         let mut by_id: HashMap<&str, Vec<Place>, foldhash::fast::RandomState> = HashMap::default();
         for (place, change) in changes.iter().enumerate() {
-            for id in std::iter::once(&change.subject).chain(&change.also).chain(&change.hold) {
+            for id in change.ids() {
                 let places = by_id.entry(id).or_default();
                 if places.last() != Some(&place) {
                     places.push(place);

@@ -24,7 +24,7 @@ type Keys = foldhash::fast::RandomState;
 
 impl<'a, T: Copy> ByIds<'a, T> {
     fn add(&mut self, change: &'a Change, thing: T) {
-        for id in ids(change) {
+        for id in change.ids().collect::<BTreeSet<&str>>() {
             self.0.entry(id).or_default().entry(change.conversation.as_deref()).or_default().push(thing);
         }
     }
@@ -39,10 +39,6 @@ impl<'a, T: Copy> ByIds<'a, T> {
         let of = [Some(conversation), None].into_iter().filter_map(|key| by_conversation.get(&key));
         of.flatten().copied().collect()
     }
-}
-
-fn ids(change: &Change) -> BTreeSet<&str> {
-    std::iter::once(&change.subject).chain(&change.hold).chain(&change.also).map(String::as_str).collect()
 }
 
 /// All holds on record.
@@ -61,7 +57,7 @@ impl<'a> Holds<'a> {
         }
         let mut holds = Self { all: Vec::new(), by_ids: ByIds(HashMap::default()) };
         for placed in changes.iter().filter(|c| c.kind == ChangeKind::HoldPlaced) {
-            let candidates = ids(placed).into_iter().flat_map(|id| endings.find(id, placed.conversation.as_deref()));
+            let candidates = placed.ids().flat_map(|id| endings.find(id, placed.conversation.as_deref()));
             let ended = candidates.filter(|c| c.time >= placed.time && ends(c, placed)).min_by_key(|c| (c.time, c.at));
             let mut records = vec![placed.at];
             records.extend(ended.map(|c| c.at));

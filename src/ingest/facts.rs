@@ -101,6 +101,11 @@ impl Change {
             && (&self.conversation, &self.hold) == (&other.conversation, &other.hold)
     }
 
+    /// All ids by which this change may be found: its subject, the subject's other ids, its hold.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.subject).chain(&self.also).chain(&self.hold).map(String::as_str)
+    }
+
     /// Whether this change is of `id`, by its subject or one of its other ids.
     #[must_use]
     pub fn is_of(&self, id: &str) -> bool {
