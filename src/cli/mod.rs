@@ -4,6 +4,7 @@ mod analyze;
 mod evaluate;
 mod ingest;
 mod output;
+mod policy;
 mod progress;
 mod rules;
 mod show;
@@ -62,6 +63,8 @@ enum Command {
     Show(show::Arguments),
     /// Print the built-in rule pack, to be changed and given to --rules
     Rules,
+    /// Decide one request by AWS policies: given in files, or in force in an archive at a time
+    Policy(policy::Arguments),
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
 }
@@ -134,6 +137,7 @@ pub fn run() -> ExitCode {
         Command::Timeline(arguments) => timeline::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Rules => rules::run(),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
     };
     match result {

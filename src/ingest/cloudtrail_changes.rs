@@ -53,6 +53,15 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
     {
         describe(change, event, body.as_ref(), text("granteePrincipal"));
     }
+    if let Some(name) = text("policyName")
+        && matches!(operation, "PutRolePolicy" | "DeleteRolePolicy" | "PutUserPolicy" | "DeleteUserPolicy")
+        && event.time.is_some()
+    {
+        // As AWS shows one, which a user or role may have many of. One that is deleted has no document.
+        let body = serde_json::json!({ "PolicyName": name, "PolicyDocument": body });
+        sink.document(DocumentKind::IdentityPolicy, vec![subject], event.time, body, at);
+        return;
+    }
     let kind = match operation {
         "PutBucketPolicy" | "DeleteBucketPolicy" => DocumentKind::BucketPolicy,
         "UpdateAssumeRolePolicy" | "CreateRole" => DocumentKind::TrustPolicy,

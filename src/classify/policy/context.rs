@@ -44,7 +44,7 @@ pub(super) struct Context {
 }
 
 /// What condition keys follow from.
-pub(super) struct Basis<'a> {
+pub(super) struct Circumstances<'a> {
     pub caller: &'a Caller,
     /// As it was given.
     pub principal: &'a str,
@@ -83,18 +83,18 @@ fn is_of_principals(key: &str) -> bool {
 impl Context {
     /// The context of a request. What is `given` wins over what follows from the rest; with `complete`, keys that are
     /// neither are absent.
-    pub fn new(given: &BTreeMap<String, Vec<String>>, basis: &Basis<'_>, complete: bool) -> Self {
+    pub fn new(given: &BTreeMap<String, Vec<String>>, known: &Circumstances<'_>, complete: bool) -> Self {
         let mut context = Self {
             keys: BTreeMap::new(),
-            role: match basis.caller {
+            role: match known.caller {
                 Caller::Session { arn, .. } => role_of_session(arn),
                 _ => None,
             },
-            anonymous: *basis.caller == Caller::Anonymous,
+            anonymous: *known.caller == Caller::Anonymous,
             complete,
         };
-        context.derive_caller(basis);
-        context.derive_request(basis);
+        context.derive_caller(known);
+        context.derive_request(known);
         context.keys.extend(given.iter().map(|(key, values)| (key.to_ascii_lowercase(), values.clone())));
         context
     }
@@ -107,8 +107,8 @@ impl Context {
         self.keys.extend(keys.iter().map(|key| (key.to_ascii_lowercase(), Vec::new())));
     }
 
-    fn derive_caller(&mut self, basis: &Basis<'_>) {
-        let kind = match basis.caller {
+    fn derive_caller(&mut self, known: &Circumstances<'_>) {
+        let kind = match known.caller {
             Caller::Anonymous => {
                 self.set("aws:userid", "anonymous");
                 "Anonymous"
@@ -120,7 +120,7 @@ impl Context {
             }
             Caller::Root(account) => {
                 self.set("aws:userid", account);
-                self.set("aws:PrincipalArn", basis.principal);
+                self.set("aws:PrincipalArn", known.principal);
                 self.lacks(&["aws:username"]);
                 "Account"
             }
@@ -130,7 +130,7 @@ impl Context {
                 "User"
             }
             Caller::Role { .. } => {
-                self.set("aws:PrincipalArn", basis.principal);
+                self.set("aws:PrincipalArn", known.principal);
                 self.lacks(&["aws:username"]);
                 "AssumedRole"
             }
@@ -149,28 +149,28 @@ impl Context {
         if !kind.is_empty() {
             self.set("aws:PrincipalType", kind);
         }
-        if let Some(account) = basis.caller.account() {
+        if let Some(account) = known.caller.account() {
             self.set("aws:PrincipalAccount", account);
             self.set("aws:PrincipalIsAWSService", "false");
             self.lacks(&["aws:PrincipalServiceName", "aws:PrincipalServiceNamesList"]);
         }
     }
 
-    fn derive_request(&mut self, basis: &Basis<'_>) {
-        let service = basis.action.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        if let Some(account) = basis.resource_account {
+    fn derive_request(&mut self, known: &Circumstances<'_>) {
+        let service = known.action.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        if let Some(account) = known.resource_account {
             self.set("aws:ResourceAccount", account);
             if service == "s3" {
                 self.set("s3:ResourceAccount", account);
             }
         }
-        if let Some(account) = basis.caller.account().filter(|_| service == "kms") {
+        if let Some(account) = known.caller.account().filter(|_| service == "kms") {
             self.set("kms:CallerAccount", account);
         }
-        if let Some(id) = basis.canonical_user {
+        if let Some(id) = known.canonical_user {
             self.set(CANONICAL_USER, id);
         }
-        if let Some(time) = basis.time {
+        if let Some(time) = known.time {
             self.set("aws:CurrentTime", &rfc3339(time));
             self.set("aws:EpochTime", &time.div_euclid(1_000_000).to_string());
         }

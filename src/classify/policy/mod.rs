@@ -5,20 +5,29 @@
 //! Organizations, KMS and VPC endpoints; docs/policy.md lists the rules. What is not known of a request is *unknown*,
 //! and an answer that hangs on it is undetermined.
 
+mod answer;
 mod caller;
 mod conditions;
 mod context;
 mod document;
+mod evaluate;
 mod operators;
 mod pattern;
+mod proof;
+mod question;
 mod replay;
+mod shapes;
 mod statement;
 mod tri;
 
+pub use answer::{Answer, DecidedBy, Evaluated, Unusable};
 pub use caller::is_account;
 pub use document::Kind;
+pub use evaluate::evaluate;
 pub use pattern::wildcard;
+pub use question::{Attached, Policies, Question};
 pub use replay::{Gap, Replay, Request, looks_like_id, replay};
+pub use shapes::documents;
 
 /// What policies say of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,6 +24,8 @@ pub(super) struct Judged<'a> {
     /// Null where the policy gives none that there is.
     pub effect: Option<Effect>,
     pub named: Named,
+    /// Whether NotPrincipal names the caller's account and not the caller.
+    pub excepted_by_account: bool,
     pub action: Tri,
     pub resource: Tested,
     /// In the order of the policy, with what they were tested on.
@@ -40,10 +42,12 @@ impl<'a> Judged<'a> {
     }
 
     fn of(policy: &Policy<'a>, source: Statement<'a>, kind: Kind, subject: &Subject<'_>) -> Self {
+        let (named, excepted_by_account) = named(&source, kind, subject);
         Self {
             id: source.id.clone(),
             effect: source.effect,
-            named: named(&source, kind, subject),
+            named,
+            excepted_by_account,
             action: element(&source.action, |actions| actions_match(actions, subject.action)),
             resource: resource(policy, &source.resource, subject),
             conditions: source.conditions.iter().map(|condition| test(policy, condition, subject.keys)).collect(),
@@ -114,12 +118,13 @@ fn resource(policy: &Policy<'_>, patterns: &Element<Texts<'_>>, subject: &Subjec
     }
 }
 
-fn named(statement: &Statement<'_>, kind: Kind, subject: &Subject<'_>) -> Named {
+/// How a statement names the caller, and whether it excepts it by its account alone.
+fn named(statement: &Statement<'_>, kind: Kind, subject: &Subject<'_>) -> (Named, bool) {
     let names = |principals: &Principals<'_>| {
         let each = principals.iter().map(|(kind, name)| subject.caller.named(kind, name, subject.keys));
         each.fold(Named::NOT, Named::or)
     };
-    match &statement.principal {
+    let named = match &statement.principal {
         Element::Missing => Named::ALL,
         Element::Unusable => Named { direct: Tri::Unknown, ..Named::NOT },
         Element::Is(principals) => names(principals),
@@ -127,6 +132,11 @@ fn named(statement: &Statement<'_>, kind: Kind, subject: &Subject<'_>) -> Named 
         Element::Not(_) if kind == Kind::Resource && statement.effect == Some(Effect::Deny) && subject.bounded => {
             Named::ALL
         }
-        Element::Not(principals) => Named { direct: names(principals).any().not(), ..Named::NOT },
-    }
+        Element::Not(principals) => {
+            let excepted = names(principals);
+            let by_account = excepted.account == Tri::Yes && excepted.direct.or(excepted.entity) == Tri::No;
+            return (Named { direct: excepted.any().not(), ..Named::NOT }, by_account);
+        }
+    };
+    (named, false)
 }

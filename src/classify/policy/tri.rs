@@ -33,10 +33,6 @@ impl Tri {
         self.not().and(other.not()).not()
     }
 
-    pub fn any(values: impl IntoIterator<Item = Self>) -> Self {
-        values.into_iter().fold(Self::No, Self::or)
-    }
-
     pub fn all(values: impl IntoIterator<Item = Self>) -> Self {
         values.into_iter().fold(Self::Yes, Self::and)
     }
