@@ -16,11 +16,12 @@ use crate::evidence::is_partial;
 use crate::ingest::{AssumedZone, Options};
 use crate::report::{Evidence, RuleText, add_on_record, attached, plain};
 
+const REQUEST_HELP: &str = "The request, JSON: {\"principal\": ARN, AWS service or anonymous, \"action\", \"resource\", \
+                            \"resource_account\", \"context\": {key: value or [values]}}; - for standard input";
+
 #[derive(Args)]
 pub struct Arguments {
-    /// The request, JSON: {"principal": ARN, service or anonymous, "action", "resource", "resource_account", "context":
-    /// {key: value or [values]}}; - for standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = REQUEST_HELP)]
     request: PathBuf,
     /// Policy of the bucket, key or role (its trust policy), as it is or as AWS's commands print it
     #[arg(long, value_name = "FILE")]
@@ -73,9 +74,10 @@ const MAX_BYTES: u64 = 16 << 20;
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
     let at = moment("--at", arguments.at.as_ref())?;
+    let files = files(arguments)?;
     let request = read(&arguments.request)?;
     let question = Question::parse(&request).map_err(|reason| wrong(&arguments.request, reason))?;
-    let mut policies = given(arguments)?;
+    let mut policies = given(arguments, &files)?;
     let mut status = Status::Done;
     if !arguments.paths.is_empty() {
         let reason = || "name the time of the request, at which the policies in PATH are looked up".to_owned();
@@ -108,31 +110,36 @@ fn wrong(path: &Path, reason: String) -> Error {
     Error::Usage { what: path.display().to_string(), reason }
 }
 
-/// The policies given in files.
-fn given(arguments: &Arguments) -> Result<Policies> {
-    let mut policies =
-        Policies { scp_levels: arguments.scp.len(), rcp_levels: arguments.rcp.len(), ..Policies::default() };
-    let one = |kind, path: &Option<PathBuf>| path.iter().cloned().map(|path| (kind, 0, path)).collect::<Vec<_>>();
-    let many = |kind, paths: &[PathBuf]| {
-        paths.iter().cloned().enumerate().map(|(level, path)| (kind, level, path)).collect::<Vec<_>>()
-    };
-    let all = [
-        one(Kind::Resource, &arguments.resource_policy),
-        many(Kind::Identity, &arguments.identity),
-        many(Kind::Boundary, &arguments.boundary),
-        one(Kind::Session, &arguments.session),
-        many(Kind::Scp, &arguments.scp),
-        many(Kind::Rcp, &arguments.rcp),
-        many(Kind::Endpoint, &arguments.endpoint),
+/// The files that policies are given in, with their kinds and levels.
+fn files(arguments: &Arguments) -> Result<Vec<(Kind, usize, &Path)>> {
+    let single = [(Kind::Resource, &arguments.resource_policy), (Kind::Session, &arguments.session)];
+    let many = [
+        (Kind::Identity, &arguments.identity),
+        (Kind::Boundary, &arguments.boundary),
+        (Kind::Scp, &arguments.scp),
+        (Kind::Rcp, &arguments.rcp),
+        (Kind::Endpoint, &arguments.endpoint),
     ];
-    let standard_input = all.iter().flatten().map(|(.., path)| path).chain([&arguments.request]);
-    if standard_input.filter(|path| path.as_os_str() == "-").count() > 1 {
+    let mut found: Vec<(Kind, usize, &Path)> =
+        single.into_iter().filter_map(|(kind, path)| Some((kind, 0, path.as_deref()?))).collect();
+    for (kind, paths) in many {
+        found.extend(paths.iter().enumerate().map(|(level, path)| (kind, level, path.as_path())));
+    }
+    let all = found.iter().map(|(.., path)| *path).chain([arguments.request.as_path()]);
+    if all.filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(wrong(Path::new("-"), "standard input can be read once; put the others into files".to_owned()));
     }
-    for (kind, level, path) in all.into_iter().flatten() {
-        let found = documents(kind, level, &path)?;
-        if kind == Kind::Resource && found.len() != 1 {
-            return Err(wrong(&path, format!("{} policies; a resource has one", found.len())));
+    Ok(found)
+}
+
+/// The policies in files.
+fn given(arguments: &Arguments, files: &[(Kind, usize, &Path)]) -> Result<Policies> {
+    let mut policies =
+        Policies { scp_levels: arguments.scp.len(), rcp_levels: arguments.rcp.len(), ..Policies::default() };
+    for (kind, level, path) in files {
+        let found = documents(*kind, *level, path)?;
+        if *kind == Kind::Resource && found.len() != 1 {
+            return Err(wrong(path, format!("{} policies; a resource has one", found.len())));
         }
         policies.attached.extend(found);
     }

@@ -13,6 +13,7 @@ mod labelled;
 mod outputs;
 mod parts;
 mod policies;
+mod policy_command;
 mod policy_properties;
 mod policy_table;
 mod properties;

@@ -171,7 +171,9 @@ proptest! {
         let question = ask(principal, &context);
         let mut turned = policies.clone();
         turned.reverse();
-        turned.iter_mut().for_each(|(.., statements)| statements.reverse());
+        for (.., statements) in &mut turned {
+            statements.reverse();
+        }
         let (one, other) = (answer(&question, &policies, strict), answer(&question, &turned, strict));
         prop_assert_eq!((one.decision, one.missing_keys, one.possible), (other.decision, other.missing_keys, other.possible));
     }

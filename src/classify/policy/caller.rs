@@ -1,6 +1,6 @@
 //! Who asks, and whether a policy names them.
 //!
-//! Source: IAM user guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
+//! Source: IAM user guide, "AWS JSON policy elements: Principal" and the page on its `Not` form.
 
 use super::context::{Found, Keys};
 use super::tri::Tri;

@@ -74,11 +74,10 @@ pub(super) fn test(policy: &Policy<'_>, condition: &Condition<'_>, keys: &dyn Ke
             match operator.set {
                 Set::ForAllValues if nothing => Tested::known(Tri::Yes),
                 Set::ForAnyValue if nothing => Tested::known(Tri::No),
-                Set::ForAllValues => Tested::all(each()),
-                Set::ForAnyValue => Tested::any(each()),
                 // A key with several values needs one of the two.
                 Set::One if values.len() > 1 => Tested::known(Tri::No),
-                Set::One => Tested::all(each()),
+                Set::ForAnyValue => Tested::any(each()),
+                Set::One | Set::ForAllValues => Tested::all(each()),
             }
         }
     }
@@ -103,11 +102,10 @@ fn meets_one(
     pathless: bool,
 ) -> Tested {
     let each = condition.values.iter().map(|text| match Pattern::resolve(text, operator.has_wildcards(), variables) {
-        Resolved::NoValue => Tested::known(Tri::No),
         Resolved::Unknown(key) => Tested::missing(&key),
         Resolved::To(pattern) if meets(operator.base, actual, text, &pattern) => Tested::known(Tri::Yes),
         Resolved::To(_) if pathless && may_have_path(text, actual) => Tested::missing(condition.key),
-        Resolved::To(_) => Tested::known(Tri::No),
+        Resolved::To(_) | Resolved::NoValue => Tested::known(Tri::No),
     });
     let met = Tested::any(each);
     if operator.negated { met.not() } else { met }

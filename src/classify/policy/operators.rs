@@ -138,9 +138,9 @@ pub(super) fn meets(base: Base, actual: &str, text: &str, pattern: &Pattern) -> 
         Base::Bool => truth(actual).is_some() && pattern.matches_any_case(actual),
         Base::Numeric(order) => {
             let number = |text: &str| text.trim().parse::<f64>().ok();
-            number(actual).zip(number(text)).is_some_and(|(actual, wanted)| order.holds(actual, wanted))
+            number(actual).zip(number(text)).is_some_and(|(actual, wanted)| order.holds(&actual, &wanted))
         }
-        Base::Date(order) => date(actual).zip(date(text)).is_some_and(|(actual, wanted)| order.holds(actual, wanted)),
+        Base::Date(order) => date(actual).zip(date(text)).is_some_and(|(actual, wanted)| order.holds(&actual, &wanted)),
         Base::Ip => address(actual).zip(range(text)).is_some_and(|(address, range)| within(address, range)),
         // The value may be given as it is, or in base64 as policies write it.
         Base::Binary => actual == text || unpack(text).is_some_and(|bytes| bytes == actual.as_bytes()),
@@ -149,7 +149,7 @@ pub(super) fn meets(base: Base, actual: &str, text: &str, pattern: &Pattern) -> 
 }
 
 impl Order {
-    fn holds<T: PartialOrd>(self, actual: T, wanted: T) -> bool {
+    fn holds<T: PartialOrd>(self, actual: &T, wanted: &T) -> bool {
         match self {
             Self::Equals => actual == wanted,
             Self::LessThan => actual < wanted,

@@ -66,24 +66,24 @@ impl Proof {
 
     /// Whether one of `proofs` holds; it rests on the first that does.
     pub fn any(proofs: impl IntoIterator<Item = Self>) -> Self {
-        proofs.into_iter().fold(Self::plain(Tri::No), |found, next| match (found.holds, next.holds) {
-            (Tri::Yes, _) => found,
-            (_, Tri::Yes) => next,
-            (Tri::No, Tri::Unknown) => next,
-            (Tri::Unknown, Tri::No) => found,
-            _ => found.joined(next),
+        proofs.into_iter().fold(Self::plain(Tri::No), |found, next| {
+            if found.holds == Tri::Yes { found } else { found.weighed(next, Tri::or) }
         })
     }
 
     /// Whether all of `proofs` hold.
     pub fn all(proofs: impl IntoIterator<Item = Self>) -> Self {
-        proofs.into_iter().fold(Self::yes(), |found, next| match (found.holds, next.holds) {
-            (Tri::No, Tri::Yes | Tri::Unknown) => found,
-            (Tri::Yes | Tri::Unknown, Tri::No) => next,
-            (Tri::Yes, Tri::Unknown) => next,
-            (Tri::Unknown, Tri::Yes) => found,
-            _ => found.joined(next),
-        })
+        proofs.into_iter().fold(Self::yes(), |found, next| found.weighed(next, Tri::and))
+    }
+
+    /// Keeps the one that decides; both, where they agree.
+    fn weighed(self, next: Self, fold: fn(Tri, Tri) -> Tri) -> Self {
+        let whole = fold(self.holds, next.holds);
+        match (self.holds == whole, next.holds == whole) {
+            (true, true) => self.joined(next),
+            (true, false) => self,
+            (false, _) => next,
+        }
     }
 
     fn joined(mut self, next: Self) -> Self {

@@ -209,9 +209,9 @@ pub fn replay(policy: &Value, request: &Request<'_>) -> Replay {
 }
 
 fn refused(allows: &[Matched<'_>], request: &Request<'_>) -> Replay {
-    let names = |m: &Matched<'_>| m.judged.named.any() != Tri::No;
-    let named = allows.iter().any(names);
-    let closest = allows.iter().min_by_key(|m| (m.gaps().len(), !names(m)));
+    let is_named = |m: &Matched<'_>| m.judged.named.any() != Tri::No;
+    let named = allows.iter().any(is_named);
+    let closest = allows.iter().min_by_key(|m| (m.gaps().len(), !is_named(m)));
     let who = request.principal.unwrap_or("the caller");
     let (gap, detail) = match closest {
         None => (Gap::Principal, format!("no statement allows anything to {who}")),

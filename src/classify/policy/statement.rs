@@ -24,7 +24,7 @@ pub(super) struct Judged<'a> {
     /// Null where the policy gives none that there is.
     pub effect: Option<Effect>,
     pub named: Named,
-    /// Whether NotPrincipal names the caller's account and not the caller.
+    /// Whether `NotPrincipal` names the caller's account and not the caller.
     pub excepted_by_account: bool,
     pub action: Tri,
     pub resource: Tested,
@@ -120,20 +120,20 @@ fn resource(policy: &Policy<'_>, patterns: &Element<Texts<'_>>, subject: &Subjec
 
 /// How a statement names the caller, and whether it excepts it by its account alone.
 fn named(statement: &Statement<'_>, kind: Kind, subject: &Subject<'_>) -> (Named, bool) {
-    let names = |principals: &Principals<'_>| {
+    let any_of = |principals: &Principals<'_>| {
         let each = principals.iter().map(|(kind, name)| subject.caller.named(kind, name, subject.keys));
         each.fold(Named::NOT, Named::or)
     };
     let named = match &statement.principal {
         Element::Missing => Named::ALL,
         Element::Unusable => Named { direct: Tri::Unknown, ..Named::NOT },
-        Element::Is(principals) => names(principals),
+        Element::Is(principals) => any_of(principals),
         // Who has a boundary is denied whatever NotPrincipal says.
         Element::Not(_) if kind == Kind::Resource && statement.effect == Some(Effect::Deny) && subject.bounded => {
             Named::ALL
         }
         Element::Not(principals) => {
-            let excepted = names(principals);
+            let excepted = any_of(principals);
             let by_account = excepted.account == Tri::Yes && excepted.direct.or(excepted.entity) == Tri::No;
             return (Named { direct: excepted.any().not(), ..Named::NOT }, by_account);
         }
