@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
-pub use on_record::{Found, OnRecord, on_record};
+pub use on_record::{OnRecord, Recorded, on_record};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
 pub use policy::{Decision, Gap, Replay, Request, replay};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};

@@ -21,7 +21,7 @@ pub struct OnRecord<'a> {
 
 /// What an archive has on record, and what it should have and has not.
 #[derive(Default)]
-pub struct Found<'a> {
+pub struct Recorded<'a> {
     pub policies: Vec<OnRecord<'a>>,
     /// Kinds that bear on the request and are not on record, and what of.
     pub missing: Vec<(Kind, String)>,
@@ -37,8 +37,8 @@ pub fn on_record<'a>(
     question: &Question,
     given: &[Kind],
     at: i64,
-) -> Found<'a> {
-    let mut found = Found::default();
+) -> Recorded<'a> {
+    let mut found = Recorded::default();
     if !given.contains(&Kind::Resource)
         && let Some((kind, names, words)) = resource(question)
     {

@@ -191,7 +191,7 @@ fn a_refusal_that_names_a_permission_the_caller_holds_is_judged_by_the_policy() 
 #[test]
 fn a_statement_of_no_known_form_leaves_the_answer_open_where_it_is_about_the_request() {
     let odd = statement("allow", json!({}));
-    assert_eq!(decide(&[statement("Allow", json!({})), odd.clone()], &request()).0, Decision::Undetermined);
+    assert_eq!(decide(&[statement("Allow", json!({})), odd], &request()).0, Decision::Undetermined);
     let elsewhere = statement("allow", json!({ "Action": "s3:GetObject" }));
     assert_eq!(decide(&[statement("Allow", json!({})), elsewhere], &request()).0, Decision::Allow);
     let unknown = statement("Deny", json!({ "Condition": { "StringResembles": { "s3:prefix": "x" } } }));

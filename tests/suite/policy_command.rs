@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Case, Run, bucket_policy, command, run, time};
+use crate::support::{Case, Run, bucket_policy, command, root, run, time};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/Export";
 const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -349,4 +349,40 @@ fn policies_given_in_files_stand_for_those_on_record_and_time_is_known() {
         let files: Vec<&Value> = answer["policies"].as_array().expect("a list").iter().map(|p| &p["file"]).collect();
         assert_eq!((&answer["decision"], files), (&json!(expected), vec![&json!("own.json"), &json!("none.json")]));
     }
+}
+
+/// The block of JSON that follows a mark in docs/policy.md.
+fn documented(mark: &str) -> Value {
+    let page = std::fs::read_to_string(root().join("docs/policy.md")).expect("the page");
+    let (_, rest) = page.split_once(&format!("<!-- {mark} -->\n```json\n")).expect("a block");
+    let (block, _) = rest.split_once("```").expect("its end");
+    serde_json::from_str(block).expect("JSON")
+}
+
+#[test]
+fn the_example_in_the_documentation_is_real() {
+    let case = case_with(&documented("request"));
+    let request = case.path().join("request.json").display().to_string();
+    let run =
+        run(root(), &["policy", "--request", &request, "samples", "--at", "2026-05-05T06:10:00Z", "--format", "json"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let answer: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    for (name, value) in documented("answer").as_object().expect("an object") {
+        assert_eq!(&answer[name], value, "{name}");
+    }
+}
+
+#[test]
+fn an_archive_and_its_parts_give_the_same_answer() {
+    let case = case_with(&request(json!({})));
+    let put = |tenant| json!({ "bucketName": "exports", "bucketPolicy": bucket_policy(&["s3:PutObject"], tenant) });
+    let identity = policy(json!([{ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" }])).to_string();
+    let role = json!({ "roleName": "Export", "policyName": "Write", "policyDocument": identity });
+    let lines = [change(100, "PutBucketPolicy", &put("tenant-0001")), change(50, "PutRolePolicy", &role)];
+    case.write("archive/trail.json", lines.join("\n"));
+    assert_eq!(run(case.path(), &["ingest", "archive", "--out", "parts"]).status, 0);
+    let of = |path: &str| ask(&case, &[path, "--at", &time(150)]);
+    let (archive, parts) = (of("archive"), of("parts"));
+    assert_eq!(archive["policies"].as_array().map(Vec::len), Some(2), "{archive}");
+    assert_eq!(archive, parts);
 }

@@ -162,11 +162,20 @@ fn matches(pattern: &[Token], text: &str) -> bool {
     if pattern.contains(&Token::AnyWithin) { follow(pattern, text) } else { greedy(pattern, text) }
 }
 
+/// Steps after which matching is given up: hostile texts could otherwise keep it busy for days. What AWS takes for a policy
+/// and a request needs a thousandth of them.
+const MAX_STEPS: usize = 1 << 26;
+
 /// Where every star reaches as far as it likes, only the last one has to be tried again.
 fn greedy(pattern: &[Token], text: &str) -> bool {
     let (mut own, mut star) = (0, None);
+    let mut steps = 0;
     let mut rest = text.chars();
     loop {
+        steps += 1;
+        if steps > MAX_STEPS {
+            return false;
+        }
         let before = rest.clone();
         if pattern.get(own).is_some_and(|token| token.is_star()) {
             own += 1;
@@ -191,6 +200,9 @@ fn greedy(pattern: &[Token], text: &str) -> bool {
 
 /// Follows all ways to match at once.
 fn follow(pattern: &[Token], text: &str) -> bool {
+    if pattern.len().saturating_mul(text.len()) > MAX_STEPS {
+        return false;
+    }
     let mut reached = vec![false; pattern.len() + 1];
     reached[0] = true;
     let pass_stars = |reached: &mut Vec<bool>| {
