@@ -9,6 +9,8 @@ use super::caller::Caller;
 use super::document::{Effect, Element, Kind};
 use super::evaluate::Case;
 use super::proof::{Basis, Proof};
+use super::question::Attached;
+use super::statement::Judged;
 use super::tri::Tri;
 
 /// A decision, with what it rests on.
@@ -94,7 +96,7 @@ impl Answer {
             Decision::Undetermined => by_statement(case, hangs_on.by.first()),
         };
         let reason = match decision {
-            Decision::ExplicitDeny => format!("{} denies {}", sentence(case, &denied.by[..1]), case.question.action),
+            Decision::ExplicitDeny => format!("{} denies {}", sentence(case, denied.by.get(..1).unwrap_or_default()), case.question.action),
             Decision::Allow => allows(case, allowed),
             Decision::ImplicitDeny => {
                 let lacks: Vec<&str> = allowed.lacks.iter().map(|lack| lack.why.as_str()).collect();
@@ -189,9 +191,9 @@ fn open(case: &Case<'_>, denied: &Proof, allowed: &Proof, missing: &[String]) ->
 }
 
 fn unusable(case: &Case<'_>) -> Vec<Unusable> {
-    let of_document = |(n, judged): (usize, &Vec<super::statement::Judged<'_>>)| {
+    let of_document = |(n, judged): (usize, &Vec<Judged<'_>>)| {
         let attached = &case.policies.attached[n];
-        let of_statement = |judged: &super::statement::Judged<'_>| {
+        let of_statement = |judged: &Judged<'_>| {
             Some(Unusable {
                 policy: attached.kind.name(),
                 file: attached.origin.clone(),
@@ -205,7 +207,7 @@ fn unusable(case: &Case<'_>) -> Vec<Unusable> {
 }
 
 fn evaluated(case: &Case<'_>) -> Vec<Evaluated> {
-    let of = |attached: &super::question::Attached| Evaluated {
+    let of = |attached: &Attached| Evaluated {
         policy: attached.kind.name(),
         file: attached.origin.clone(),
         record: attached.record.clone(),
