@@ -96,7 +96,9 @@ impl Answer {
             Decision::Undetermined => by_statement(case, hangs_on.by.first()),
         };
         let reason = match decision {
-            Decision::ExplicitDeny => format!("{} denies {}", sentence(case, denied.by.get(..1).unwrap_or_default()), case.question.action),
+            Decision::ExplicitDeny => {
+                format!("{} denies {}", sentence(case, denied.by.get(..1).unwrap_or_default()), case.question.action)
+            }
             Decision::Allow => allows(case, allowed),
             Decision::ImplicitDeny => {
                 let lacks: Vec<&str> = allowed.lacks.iter().map(|lack| lack.why.as_str()).collect();
