@@ -60,18 +60,21 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("cut into records, hashing", |b| b.iter(|| cut(&plain)));
     let options = Options::default();
     group.bench_function("read in outline", |b| {
-        b.iter(|| correlate::read(std::slice::from_ref(&plain), options, operations, &|_| {}).0.len());
+        b.iter(|| {
+            correlate::read(std::slice::from_ref(&plain), options, operations, &|_| {})
+                .map(|(outline, _)| outline.len())
+        });
     });
     group.bench_function("correlate", |b| {
         b.iter_batched(
-            || correlate::read(&inputs, options, operations, &|_| {}),
+            || correlate::read(&inputs, options, operations, &|_| {}).expect("read"),
             |(outline, mut ingested)| {
                 correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.failures.len())
             },
             criterion::BatchSize::LargeInput,
         );
     });
-    let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {});
+    let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {}).expect("read");
     let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
     group.throughput(Throughput::Elements(correlated.failures.len() as u64));
     group.bench_function("classify, by failures", |b| {

@@ -8,7 +8,8 @@ use super::authority::{Authority, Need};
 use super::chronicle::Chronicle;
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
-use crate::correlate::{Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
+use crate::correlate::{Column, Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
+use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Document, DocumentKind, Ingested, Text};
 
@@ -40,8 +41,10 @@ pub struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     /// Indexes the archive.
-    #[must_use]
-    pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Self {
+    ///
+    /// # Errors
+    /// The outline cannot be read.
+    pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
         let (outline, table) = (&correlated.outline, &correlated.table);
         let authority =
             Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
@@ -53,8 +56,8 @@ impl<'a> Archive<'a> {
             (holds, unacknowledged, Chronicle::new(&ingested.changes))
         };
         let (needs, (holds, unacknowledged, chronicle)) = rayon::join(find_needs, find_holds);
-        let longest_lag = holds.longest_lag();
-        Self {
+        let (longest_lag, unacknowledged) = (holds.longest_lag(), unacknowledged?);
+        Ok(Self {
             table,
             outline,
             contrast: &correlated.contrast,
@@ -68,9 +71,9 @@ impl<'a> Archive<'a> {
             probes: probes(table, &[Text::Principal]),
             probes_by_item: probes(table, &[Text::RecordingId, Text::ConversationId, Text::JobId]),
             unacknowledged,
-            sources: sources(outline),
+            sources: outline.sources().map(str::to_owned).collect(),
             longest_lag,
-        }
+        })
     }
 
     /// Whether the evidence holds records of a source.
@@ -208,11 +211,6 @@ fn by_subject(documents: &[Document]) -> BTreeMap<(DocumentKind, &str), Versions
     found
 }
 
-fn sources(outline: &Outline) -> BTreeSet<String> {
-    let symbols: BTreeSet<_> = outline.source.iter().collect();
-    symbols.into_iter().filter_map(|symbol| outline.symbols.name(*symbol)).map(str::to_owned).collect()
-}
-
 /// Probes by what `columns` name, in order of time.
 fn probes(table: &EventTable, columns: &[Text]) -> BTreeMap<String, Vec<Row>> {
     let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
@@ -229,18 +227,24 @@ fn probes(table: &EventTable, columns: &[Text]) -> BTreeMap<String, Vec<Row>> {
 
 /// Attempts that got through with the hold not acknowledged, on conversations that were under one, by step. That others
 /// pass without acknowledging a hold that they do not have says nothing.
-fn unacknowledged(outline: &Outline, holds: &Holds<'_>) -> BTreeMap<String, i64> {
+fn unacknowledged(outline: &Outline, holds: &Holds<'_>) -> Result<BTreeMap<String, i64>> {
     let mut found = BTreeMap::new();
+    if outline.count(flag::UNACKNOWLEDGED) == 0 {
+        return Ok(found);
+    }
     let placed: HashMap<IdHash, i64, foldhash::fast::RandomState> =
         holds.first_placed().map(|(id, placed)| (outline.hash(id), placed)).collect();
-    let (conversations, ids) = (outline.id(Id::Conversation), outline.id(Id::Hold));
-    for row in outline.rows().filter(|row| outline.is(*row, flag::UNACKNOWLEDGED)) {
-        let n = row as usize;
-        let since = placed.get(&conversations[n]);
-        let held = ids[n] != 0 || since.is_some_and(|placed| Some(*placed) <= outline.time(row));
-        if let Some(step) = outline.symbols.name(outline.step[n]).filter(|_| held) {
-            *found.entry(step.to_owned()).or_default() += 1;
+    let columns = [Column::Time, Column::Step, Column::Id(Id::Conversation), Column::Id(Id::Hold)];
+    for block in outline.blocks(&columns) {
+        let block = block?;
+        for n in block.places().filter(|n| block.is(*n, flag::UNACKNOWLEDGED)) {
+            let since = placed.get(&block.id(Id::Conversation)[n]);
+            let under = since.is_some_and(|placed| Some(*placed) <= block.known_time(n));
+            let held = block.id(Id::Hold)[n] != 0 || under;
+            if let Some(step) = outline.symbols.name(block.names(Column::Step)[n]).filter(|_| held) {
+                *found.entry(step.to_owned()).or_default() += 1;
+            }
         }
     }
-    found
+    Ok(found)
 }

@@ -36,7 +36,7 @@ const BLOCK: usize = 4096;
 /// # Errors
 /// Polars cannot evaluate a rule.
 pub fn classify(ingested: &Ingested, correlated: &Correlated, pack: &Pack) -> Result<Vec<Verdict>> {
-    let archive = archive::Archive::new(ingested, correlated, pack);
+    let archive = archive::Archive::new(ingested, correlated, pack)?;
     let scales = Scales::new(pack).map_err(Error::frame("classify"))?;
     let mut verdicts = Vec::with_capacity(correlated.failures.len());
     for failures in correlated.failures.chunks(BLOCK) {

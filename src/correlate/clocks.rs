@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::outline::{Id, IdHash, NO_TIME, Outline, flag};
+use super::columns::Column;
+use super::outline::{Block, Id, IdHash, Outline, Share, flag};
+use super::symbols::Symbol;
+use crate::error::Result;
 use crate::ingest::{Change, Document};
 
 /// How far the clock of a source is from that of the export trail.
@@ -35,9 +38,12 @@ pub struct Clocks {
 }
 
 /// Estimates the offset of every source against the export trail and puts the times of those that are off right.
-pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) -> Clocks {
+///
+/// # Errors
+/// The outline cannot be read.
+pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) -> Result<Clocks> {
     let mut clocks = Clocks::default();
-    for (source, mut differences) in differences(outline) {
+    for (source, mut differences) in differences(outline)? {
         differences.sort_unstable();
         let at = |share: usize| differences[(differences.len() - 1) * share / 4];
         let median = at(2);
@@ -51,30 +57,49 @@ pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Doc
         clocks.offsets.push(ClockOffset { source, offset_seconds, pairs: differences.len(), applied });
     }
     shift(&clocks.shifts, outline, changes, documents);
-    clocks
+    Ok(clocks)
 }
 
-/// By source: time in it less time in the trail, for each request that both record.
-fn differences(outline: &Outline) -> BTreeMap<String, Vec<i64>> {
+/// Requests of other sources that are held at a time.
+const LOOKED_UP: usize = 1 << 20;
+
+/// By source: time in it less time in the trail, for each request that both record, in no order.
+fn differences(outline: &Outline) -> Result<BTreeMap<String, Vec<i64>>> {
     let mut found: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for (own, other) in [(Id::Correlation, Id::Request), (Id::Request, Id::Request), (Id::Correlation, Id::Correlation)]
-    {
-        let rows = |of_trail: bool, id: Id| {
-            let ids = outline.id(id).iter().zip(&outline.time).zip(&outline.flags).enumerate();
-            let known = ids.filter(|(_, ((id, time), _))| **id != 0 && **time != NO_TIME);
-            let of_side = known.filter(move |(_, (_, flags))| (**flags & flag::TRAIL != 0) == of_trail);
-            of_side.map(|(row, ((id, time), _))| (row, *id, *time))
-        };
-        let mut theirs: HashMap<IdHash, Vec<(usize, i64)>, foldhash::fast::RandomState> = HashMap::default();
-        for (row, id, time) in rows(false, other) {
-            theirs.entry(id).or_default().push((row, time));
+    for ids in [(Id::Correlation, Id::Request), (Id::Request, Id::Request), (Id::Correlation, Id::Correlation)] {
+        for share in Share::of(outline.len(), LOOKED_UP) {
+            compare(outline, ids, share, &mut found)?;
         }
-        if theirs.is_empty() {
-            continue;
+    }
+    Ok(found)
+}
+
+/// Adds the differences for the requests whose ids are in `share`: the id `own` of the trail is the id `other` of a source.
+fn compare(
+    outline: &Outline,
+    (own, other): (Id, Id),
+    share: Share,
+    found: &mut BTreeMap<String, Vec<i64>>,
+) -> Result<()> {
+    let of_block = |block: &Block<'_>, of_trail: bool, id: Id| -> Vec<(IdHash, i64, usize)> {
+        let places = block.places().filter(|n| block.is(*n, flag::TRAIL) == of_trail);
+        let known = places.filter_map(|n| Some((block.id(id)[n], block.known_time(n)?, n)));
+        known.filter(|(id, ..)| *id != 0 && share.has(*id)).collect()
+    };
+    let mut theirs: HashMap<IdHash, Vec<(Symbol, i64)>, foldhash::fast::RandomState> = HashMap::default();
+    for block in outline.blocks(&[Column::Time, Column::Source, Column::Id(other)]) {
+        let block = block?;
+        for (id, time, n) in of_block(&block, false, other) {
+            theirs.entry(id).or_default().push((block.names(Column::Source)[n], time));
         }
-        for (_, id, ours) in rows(true, own) {
-            for (row, theirs) in theirs.get(&id).into_iter().flatten() {
-                let source = outline.symbols.name(outline.source[*row]).unwrap_or_default();
+    }
+    if theirs.is_empty() {
+        return Ok(());
+    }
+    for block in outline.blocks(&[Column::Time, Column::Id(own)]) {
+        for (id, ours, _) in of_block(&block?, true, own) {
+            for (source, theirs) in theirs.get(&id).into_iter().flatten() {
+                let source = outline.symbols.name(*source).unwrap_or_default();
                 match found.get_mut(source) {
                     Some(differences) => differences.push(theirs - ours),
                     None => drop(found.insert(source.to_owned(), vec![theirs - ours])),
@@ -82,17 +107,12 @@ fn differences(outline: &Outline) -> BTreeMap<String, Vec<i64>> {
             }
         }
     }
-    found
+    Ok(())
 }
 
 fn shift(shifts: &BTreeMap<String, i64>, outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) {
     for (source, by) in shifts {
-        let symbol = outline.symbols.find(source);
-        for (time, of) in outline.time.iter_mut().zip(&outline.source) {
-            if Some(*of) == symbol && *time != NO_TIME {
-                *time += by;
-            }
-        }
+        outline.shift(source, *by);
         for change in changes.iter_mut().filter(|c| c.source == source) {
             change.time += by;
         }

@@ -1,6 +1,8 @@
 //! Correlate: from events to the failures of export items, by identity and never by closeness in time alone.
 
+mod blocks;
 mod clocks;
+mod columns;
 mod contrast;
 mod duplicates;
 mod failures;
@@ -20,11 +22,12 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 pub use clocks::{ClockOffset, Clocks};
+pub use columns::Column;
 pub use contrast::{Contrast, Count, ScopeGroup, Statement};
 pub use failures::Failure;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
-pub use outline::{Id, IdHash, Outline, flag};
+pub use outline::{Block, Id, IdHash, Outline, flag};
 pub use steps::{Operation, Steps};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
@@ -55,25 +58,23 @@ pub struct Correlated {
 /// Events that a part of an archive is expected to hold: columns that grow bit by bit are copied again and again.
 const PART: usize = 2048;
 
-/// Bytes of an archive that make an event, at least mostly: room that is not used costs nothing.
-const BYTES_AN_EVENT: u64 = 400;
-
 /// Reads `inputs` in outline.
-#[must_use]
+///
+/// # Errors
+/// What does not fit into memory cannot be put into a temporary file.
 pub fn read(
     inputs: &[Input],
     options: Options,
     operations: &[Operation],
     progress: &(dyn Fn(u64) + Sync),
-) -> (Outline, Ingested) {
+) -> Result<(Outline, Ingested)> {
     let (keys, steps) = (RandomState::default(), Arc::new(Steps::new(operations)));
     let collector = || Outline::with_capacity(keys.clone(), Arc::clone(&steps), PART);
-    let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
-    let expected = usize::try_from(bytes / BYTES_AN_EVENT).unwrap_or(0);
-    let mut outline = Outline::with_capacity(keys.clone(), Arc::clone(&steps), expected);
+    let mut outline = collector();
     let prints = Prints::of_run(&keys, inputs);
     let ingested = ingest(inputs, options, prints, &collector, &mut |part| outline.append(part), progress);
-    (outline, ingested)
+    outline.finish()?;
+    Ok((outline, ingested))
 }
 
 /// Finds the failures among the events.
@@ -86,21 +87,22 @@ pub fn correlate(
     inputs: &[Input],
     options: Options,
 ) -> Result<Correlated> {
-    let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents);
+    let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
     let duplicates = duplicates::mark(&mut outline, inputs)?;
-    let attempts = related::attempts(&outline);
-    let related = related::related(&outline, &attempts);
+    related::leave_out_echoes(&mut outline)?;
+    let related = related::related(&outline)?;
     let probes = outline.rows().filter(|row| outline.is(*row, flag::PROBE));
-    let mut held: Vec<Row> = related.iter().copied().chain(probes).collect();
+    let mut held: Vec<Row> = related.iter().map(|(row, _)| *row).chain(probes).collect();
     held.sort_unstable();
     held.dedup();
     let reread = reread(&outline, ingested, inputs, options);
     let table = table(&outline, &held, &reread, &clocks)?;
     let related = Related::new(&outline, &related, &held);
     let find = || failures::find(&table, &related, &items::group(&table, &related), &outline);
-    let (failures, contrast) = rayon::join(find, || Contrast::new(&outline, &attempts));
-    let jobs = count_jobs(&outline, &attempts);
-    Ok(Correlated { table, failures, contrast, clocks, duplicates, attempts: attempts.len(), jobs, outline })
+    let (failures, contrast) = rayon::join(find, || Contrast::new(&outline));
+    let contrast = contrast?;
+    let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
+    Ok(Correlated { outline, table, failures, contrast, clocks, duplicates, attempts, jobs })
 }
 
 /// How records of an archive are read again.
@@ -115,15 +117,22 @@ pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Inp
 /// # Errors
 /// A file cannot be read again, or is not what it was.
 pub fn table(outline: &Outline, rows: &[Row], reread: &Reread<'_>, clocks: &Clocks) -> Result<EventTable> {
-    let wanted: Vec<_> = rows.iter().map(|row| outline.wanted(*row)).collect();
+    let wanted = outline.wanted(rows)?;
     let mut table = EventTable::joined(reread.read(&wanted, &EventTable::default)?);
     table.shift(&clocks.shifts);
     Ok(table)
 }
 
-fn count_jobs(outline: &Outline, attempts: &[Row]) -> usize {
-    let jobs = outline.id(Id::Job);
-    let ids: HashSet<IdHash, foldhash::fast::RandomState> =
-        attempts.iter().map(|row| jobs[*row as usize]).filter(|job| *job != 0).collect();
-    ids.len()
+/// Jobs that an attempt is of.
+fn count_jobs(outline: &Outline) -> Result<usize> {
+    let of_block = |block: &Block<'_>| -> Vec<IdHash> {
+        let attempts = block.places().filter(|n| block.is(*n, flag::ATTEMPT));
+        let mut jobs: Vec<IdHash> = attempts.map(|n| block.id(Id::Job)[n]).filter(|job| *job != 0).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs
+    };
+    let found = outline.look(&[Column::Id(Id::Job)], of_block)?;
+    let ids: HashSet<IdHash, foldhash::fast::RandomState> = found.into_iter().flatten().collect();
+    Ok(ids.len())
 }

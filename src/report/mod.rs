@@ -140,13 +140,13 @@ impl Evidence {
         parts::check(&discovery.inputs, options)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
-            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes));
+            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        let repeated: BTreeSet<Locator> =
-            correlated.duplicates.iter().map(|row| correlated.outline.at[*row as usize]).collect();
+        let repeated = correlated.outline.wanted(&correlated.duplicates)?;
+        let repeated: BTreeSet<Locator> = repeated.into_iter().map(|wanted| wanted.at).collect();
         for at in &repeated {
             ingested.files[at.file as usize].duplicates += 1;
         }
@@ -173,8 +173,7 @@ impl Evidence {
 /// # Errors
 /// A path is wrong, nothing can be read, or a stage fails.
 pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
-    let mut evidence = Evidence::read(paths, options, rules, progress)?;
-    evidence.correlated.outline.give_up_links();
+    let evidence = Evidence::read(paths, options, rules, progress)?;
     let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
     let failures = failure::reports(&evidence, verdicts)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
