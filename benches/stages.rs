@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use holdtrace::classify::{DEFAULT_PACK, classify};
+use holdtrace::classify::{DEFAULT_PACK, Judge};
 use holdtrace::correlate;
 use holdtrace::evidence::{Digest, Framer, Input, Limits, Place, Stream, discover, recognise};
 use holdtrace::ingest::Options;
@@ -76,9 +76,12 @@ fn stages(criterion: &mut Criterion) {
     });
     let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {}).expect("read");
     let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
+    let failures: Vec<_> = correlated.failures.iter().collect();
     group.throughput(Throughput::Elements(correlated.failures.len() as u64));
     group.bench_function("classify, by failures", |b| {
-        b.iter(|| classify(&ingested, &correlated, &rules.pack).map(|v| v.len()));
+        b.iter(|| {
+            Judge::new(&ingested, &correlated, &rules.pack).and_then(|judge| judge.verdicts(&failures)).map(|v| v.len())
+        });
     });
 }
 

@@ -77,7 +77,7 @@ impl Support {
 }
 
 /// A cause with what speaks for and against it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hypothesis {
     pub class: Cause,
     pub weight: f64,
@@ -145,7 +145,7 @@ impl<'a> Scales<'a> {
     ///
     /// # Errors
     /// Polars cannot evaluate a condition.
-    pub fn weigh(&self, failures: &[Failure], dossiers: &[Dossier]) -> PolarsResult<Vec<Verdict>> {
+    pub fn weigh(&self, failures: &[&Failure], dossiers: &[Dossier]) -> PolarsResult<Vec<Verdict>> {
         let rows: Vec<&FeatureRow> = dossiers.iter().map(|d| &d.features).collect();
         let frame = features::frame(&rows)?;
         let met = evaluate(&frame, &self.met)?;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::FailureReport;
+use super::{FailureReport, Failures};
 use crate::error::{Error, Result};
 
 /// Names of the flat columns, for CSV and Parquet.
@@ -81,13 +81,13 @@ pub fn row(failure: &FailureReport) -> [Option<String>; COLUMNS.len()] {
 /// an apostrophe.
 ///
 /// # Errors
-/// The output cannot be written.
-pub fn write_csv(failures: &[FailureReport], out: impl Write) -> Result<()> {
+/// The reports cannot be read again, or the output not written.
+pub fn write_csv(failures: &Failures, out: impl Write) -> Result<()> {
     let fail = |e: csv::Error| Error::Output(e.to_string());
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(out);
     writer.write_record(COLUMNS).map_err(fail)?;
     for failure in failures {
-        writer.write_record(row(failure).map(|cell| harmless(cell.unwrap_or_default()))).map_err(fail)?;
+        writer.write_record(row(&failure?).map(|cell| harmless(cell.unwrap_or_default()))).map_err(fail)?;
     }
     writer.flush().map_err(|e| Error::Output(e.to_string()))
 }

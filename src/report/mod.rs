@@ -2,6 +2,7 @@
 
 mod csv;
 mod failure;
+mod failures;
 mod gaps;
 mod parquet;
 mod record_ids;
@@ -15,7 +16,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub use csv::write_csv;
-pub use failure::{EvidenceReport, FailureReport, SymptomCounts};
+pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
+pub use failures::Failures;
 pub use gaps::Gap;
 pub use parquet::write_parquet;
 pub use summary::Summary;
@@ -23,7 +25,7 @@ pub use table::render as render_table;
 pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
-use crate::classify::{DEFAULT_PACK, Pack, classify};
+use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
@@ -38,18 +40,10 @@ pub struct Analysis {
     pub rules: Rules,
     pub summary: Summary,
     /// Ordered by first failing time, then job, then item.
-    pub failures: Vec<FailureReport>,
+    pub failures: Failures,
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
-}
-
-impl Analysis {
-    /// Keeps only some failures, in the list and in the summary.
-    pub fn retain(&mut self, keep: impl Fn(&FailureReport) -> bool) {
-        self.failures.retain(keep);
-        self.summary.count(&self.failures);
-    }
 }
 
 /// The program that made the report.
@@ -168,16 +162,21 @@ impl Evidence {
     }
 }
 
-/// Reads `paths`, finds the failures, weighs the evidence.
+/// Reads `paths`, finds the failures, weighs the evidence on those of `selection`.
 ///
 /// # Errors
 /// A path is wrong, nothing can be read, or a stage fails.
-pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
+pub fn analyze(
+    paths: &[String],
+    options: Options,
+    rules: &RuleText,
+    selection: &Selection,
+    progress: &dyn Progress,
+) -> Result<Analysis> {
     let evidence = Evidence::read(paths, options, rules, progress)?;
-    let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-    let failures = failure::reports(&evidence, verdicts)?;
+    let mut summary = Summary::new(&evidence);
+    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
-    let summary = Summary::new(&evidence, &failures);
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
     // Giving memory back takes a while; it happens while the report is written.

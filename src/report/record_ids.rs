@@ -1,26 +1,48 @@
 //! Record ids of cited records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Evidence;
 use crate::correlate::EventTable;
 use crate::error::Result;
-use crate::evidence::{Cited, Locator, cite};
+use crate::evidence::{Cited, Digest, Locator, cite};
 use crate::ingest::Ingested;
 
-/// Finds the SHA-256 of every record in `wanted`, computed while reading where it is that of a row of `table`, of a change
-/// or of a document, else by going back.
-///
-/// # Errors
-/// A file cannot be read again.
-pub fn digests(evidence: &Evidence, table: &EventTable, wanted: &BTreeSet<Locator>) -> Result<Cited> {
-    let Ingested { changes, documents, .. } = &evidence.ingested;
-    let of_rows = table.rows().filter_map(|row| Some((table.locator(row), table.sha256(row)?)));
-    let of_changes = changes.iter().filter_map(|change| Some((change.at, change.sha256?)));
-    let of_documents = documents.iter().filter_map(|document| Some((document.at, document.sha256?)));
-    let all = of_rows.chain(of_changes).chain(of_documents);
-    let mut known: Cited = all.filter(|(at, _)| wanted.contains(at)).collect();
-    let read = cite(&evidence.discovery.inputs, wanted.iter().copied().filter(|at| !known.contains_key(at)))?;
-    known.extend(read);
-    Ok(known)
+/// The SHA-256 of records: computed while reading where a record is that of a row of the table, of a change or of a
+/// document, else found by going back.
+pub struct Digests<'a> {
+    evidence: &'a Evidence,
+    table: &'a EventTable,
+    of_facts: HashMap<Locator, Digest, foldhash::fast::RandomState>,
+    /// Those that were found by going back.
+    found: Cited,
+}
+
+impl<'a> Digests<'a> {
+    /// None found yet; `table` is of that evidence.
+    #[must_use]
+    pub fn new(evidence: &'a Evidence, table: &'a EventTable) -> Self {
+        let Ingested { changes, documents, .. } = &evidence.ingested;
+        let of_changes = changes.iter().filter_map(|change| Some((change.at, change.sha256?)));
+        let of_documents = documents.iter().filter_map(|document| Some((document.at, document.sha256?)));
+        Self { evidence, table, of_facts: of_changes.chain(of_documents).collect(), found: Cited::new() }
+    }
+
+    /// Finds those of `wanted`.
+    ///
+    /// # Errors
+    /// A file cannot be read again.
+    pub fn find(&mut self, wanted: &BTreeSet<Locator>) -> Result<()> {
+        let unknown = wanted.iter().copied().filter(|at| self.of(at).is_none());
+        let found = cite(&self.evidence.discovery.inputs, unknown)?;
+        self.found.extend(found);
+        Ok(())
+    }
+
+    /// The SHA-256 of a record, if it is one that was looked for or lies in memory.
+    #[must_use]
+    pub fn of(&self, at: &Locator) -> Option<Digest> {
+        let of_row = || self.table.sha256(self.table.row_at(at)?);
+        self.of_facts.get(at).or_else(|| self.found.get(at)).copied().or_else(of_row)
+    }
 }

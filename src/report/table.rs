@@ -7,6 +7,7 @@ use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, pres
 use super::terminal::plain;
 use super::{Analysis, FailureReport};
 use crate::classify::Class;
+use crate::error::Result;
 
 /// Records shown per failure; the others are in the machine-readable formats.
 const SHOWN_RECORDS: usize = 3;
@@ -24,12 +25,14 @@ Support is a degree of judgement by the rules, not a probability.
 ";
 
 /// Renders the analysis for a terminal `width` columns wide.
-#[must_use]
-pub fn render(analysis: &Analysis, width: u16) -> String {
+///
+/// # Errors
+/// The reports cannot be read again.
+pub fn render(analysis: &Analysis, width: u16) -> Result<String> {
     let mut text = headline(analysis);
     text.push_str(&coverage(analysis));
     if analysis.failures.is_empty() {
-        return text;
+        return Ok(text);
     }
     let mut table = Table::new();
     table
@@ -41,12 +44,13 @@ pub fn render(analysis: &Analysis, width: u16) -> String {
     table
         .set_constraints([EXPORT_WIDTH, VERDICT_WIDTH, why_width].map(|w| ColumnConstraint::Absolute(Width::Fixed(w))));
     for failure in &analysis.failures {
-        let cells = [export(failure), verdict(failure), why(failure, usize::from(why_width.saturating_sub(2)))];
+        let failure = failure?;
+        let cells = [export(&failure), verdict(&failure), why(&failure, usize::from(why_width.saturating_sub(2)))];
         table.add_row(cells.map(|text| Cell::new(plain(&text))));
     }
     let _ = writeln!(text, "\n{table}");
     text.push_str(FOOTER);
-    text
+    Ok(text)
 }
 
 fn headline(analysis: &Analysis) -> String {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::Evidence;
-use super::record_ids::digests;
+use super::record_ids::Digests;
 use crate::correlate::{Block, Column, EventTable, Id, IdHash, Row, Symbol, flag};
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, Locator};
+use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
 
 /// One record of a timeline.
@@ -60,9 +60,10 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
     let table = evidence.table(&held)?;
     let mut rows: Vec<Row> = table.rows().collect();
     rows.sort_by_key(|row| (table.time(*row).is_none(), table.time(*row), table.locator(*row)));
-    let digests = digests(evidence, &table, &rows.iter().map(|row| table.locator(*row)).collect())?;
+    let mut digests = Digests::new(evidence, &table);
+    digests.find(&rows.iter().map(|row| table.locator(*row)).collect())?;
     let entries = rows.into_iter().map(|row| {
-        let id = digests.get(&table.locator(row)).map(Digest::record_id);
+        let id = digests.of(&table.locator(row)).map(|digest| digest.record_id());
         entry(evidence, &table, row, by[row as usize].clone(), id)
     });
     Ok(Timeline { job_id: job.to_owned(), entries: entries.collect() })
