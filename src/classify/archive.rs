@@ -1,8 +1,10 @@
 //! What verdicts look up in the archive: changes, documents, holds, probes, and what steps need.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde_json::Value;
 
 use super::authority::{Authority, Need};
 use super::chronicle::Chronicle;
@@ -155,12 +157,12 @@ impl<'a> Archive<'a> {
 
 /// Policies are written again and again as they were. A record that holds several documents stands for none.
 fn same_body(documents: &[Document]) -> HashMap<Locator, Locator, foldhash::fast::RandomState> {
-    let mut first: HashMap<String, Locator, foldhash::fast::RandomState> = HashMap::default();
+    let mut first: HashMap<*const Value, Locator, foldhash::fast::RandomState> = HashMap::default();
     let alone = documents.chunk_by(|a, b| a.at == b.at).filter_map(|of_record| match of_record {
         [document] => Some(document),
         _ => None,
     });
-    alone.map(|document| (document.at, *first.entry(document.body.to_string()).or_insert(document.at))).collect()
+    alone.map(|document| (document.at, *first.entry(Arc::as_ptr(&document.body)).or_insert(document.at))).collect()
 }
 
 /// The versions of a document on record.

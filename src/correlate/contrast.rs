@@ -80,7 +80,7 @@ struct Group {
 const HOUR: i64 = 3_600_000_000;
 
 /// Attempts whose jobs are grouped at a time.
-const GROUPED: usize = 1 << 21;
+const GROUPED: usize = 1 << 18;
 const LOOKED_AT: [Column; 7] =
     [Column::Time, Column::Phase, Column::Principal, Column::Bucket, Column::Region, Column::Id(Id::Job), Column::At];
 

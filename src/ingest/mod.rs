@@ -81,11 +81,14 @@ pub fn ingest<C: Collect + Send>(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
     let context = file::Context { options, prints, collector };
-    let mut ingested = Ingested::default();
+    let (mut ingested, mut bodies) = (Ingested::default(), facts::Bodies::default());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
         ingested.changes.extend(part.facts.changes);
-        ingested.documents.extend(part.facts.documents);
+        ingested.documents.extend(part.facts.documents.into_iter().map(|mut document| {
+            bodies.share(&mut document);
+            document
+        }));
         for (entry, manner) in part.files {
             ingested.files.push(entry);
             ingested.manners.push(manner);
