@@ -10,7 +10,9 @@ use super::authority::{Authority, Need};
 use super::chronicle::Chronicle;
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
-use crate::correlate::{Column, Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
+use crate::correlate::{
+    Clocks, Column, Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag,
+};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Document, DocumentKind, Ingested, Text};
@@ -22,6 +24,7 @@ pub struct Archive<'a> {
     pub table: &'a EventTable,
     pub outline: &'a Outline,
     pub contrast: &'a Contrast,
+    pub clocks: &'a Clocks,
     pub chronicle: Chronicle<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     /// By record, the first document that says the same.
@@ -63,6 +66,7 @@ impl<'a> Archive<'a> {
             table,
             outline,
             contrast: &correlated.contrast,
+            clocks: &correlated.clocks,
             chronicle,
             by_subject: by_subject(&ingested.documents),
             same_body: same_body(&ingested.documents),

@@ -7,6 +7,7 @@ mod dossier;
 mod features;
 mod holds;
 mod interventions;
+mod moments;
 mod pack;
 mod policy;
 mod refusal;

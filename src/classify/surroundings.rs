@@ -1,8 +1,12 @@
 //! What was going on around a failure: holds, acknowledgements, probes, rotations, and how others fared.
 
+use std::cmp::Ordering;
+
 use super::archive::Archive;
 use super::chronicle::Span;
 use super::dossier::Dossier;
+use super::holds::Hold;
+use super::moments::Moment;
 use super::symptoms::seconds;
 use crate::correlate::{Count, Failure, Row};
 use crate::evidence::Locator;
@@ -22,19 +26,47 @@ fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     // What a hold delays is writing the metadata and handing over the item; storage knows nothing of it.
     let delayed = |step: &str| matches!(step, "metadata_injection" | "hold_sync" | "export");
     let attempts = failure.failing.iter().zip(&failure.steps).filter(|(_, step)| delayed(step));
-    let times: Vec<i64> = attempts.filter_map(|(row, _)| archive.table.time(*row)).collect();
-    let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.ended.is_some_and(|end| **time <= end));
+    let moments: Vec<Moment<'_>> = attempts.filter_map(|(row, _)| Moment::of(archive, *row)).collect();
     let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
-    let soon = |time: &&i64| {
-        holds.iter().any(|h| h.ended.is_none() && h.placed <= **time && seconds(**time - h.placed) <= lag)
+    let soon = |moment: &&Moment<'_>| {
+        let open = holds.iter().filter(|h| h.ended.is_none() && after_placing(archive, moment, h) == Some(true));
+        open.into_iter().any(|h| seconds(moment.time - h.placed) <= lag)
     };
+    let answers: Vec<Option<bool>> = moments.iter().map(|moment| inside_any(archive, moment, &holds)).collect();
+    let count = |wanted: Option<bool>| answers.iter().filter(|answer| **answer == wanted).count();
     dossier.features.flag("hold_known", !holds.is_empty());
-    dossier.features.count("in_hold_window", times.iter().filter(inside).count());
-    dossier.features.count("after_open_hold", times.iter().filter(soon).count());
+    dossier.features.count("in_hold_window", count(Some(true)));
+    dossier.features.count("hold_unordered", count(None));
+    dossier.features.count("after_open_hold", moments.iter().filter(soon).count());
+    if count(None) > 0 {
+        dossier.cite("unordered", holds.iter().flat_map(|h| h.records.iter().copied()));
+    }
     dossier.cite("holds", holds.iter().flat_map(|h| h.records.iter().copied()));
     dossier.features.number("sync_lag_seconds", Some(lag));
     let span = failure.first_failed_at.zip(failure.last_failed_at).map(|(first, last)| seconds(last - first));
     dossier.features.number("span_over_lag", span.map(|span| span / lag.max(1.0)));
+}
+
+/// Whether a moment lies after the placing of a hold; `None` where the clocks do not tell.
+fn after_placing(archive: &Archive<'_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
+    moment.order(archive, hold.placed_by, hold.placed).map(Ordering::is_le)
+}
+
+/// Whether a moment lies between the placing of a hold and the end of its synchronising; `None` where the clocks do not
+/// tell.
+fn inside(archive: &Archive<'_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
+    let Some((ended, by)) = hold.ended.zip(hold.ended_by) else { return Some(false) };
+    let before_end = moment.order(archive, by, ended).map(Ordering::is_ge);
+    match (after_placing(archive, moment, hold), before_end) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+fn inside_any(archive: &Archive<'_>, moment: &Moment<'_>, holds: &[&Hold]) -> Option<bool> {
+    let answers: Vec<Option<bool>> = holds.iter().map(|hold| inside(archive, moment, hold)).collect();
+    if answers.contains(&Some(true)) { Some(true) } else { (!answers.contains(&None)).then_some(false) }
 }
 
 fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
@@ -86,14 +118,15 @@ fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     let places = archive.chronicle.of(&names, Span { first, last });
     let rotations: Vec<&Change> = places.into_iter().map(|place| archive.chronicle.at(place)).filter(own).collect();
     dossier.features.flag("rotated_in_window", !rotations.is_empty());
-    let Some(rotated) = rotations.first().map(|c| c.time) else {
+    let Some(rotated) = rotations.first() else {
         dossier.features.int("errors_after_rotation", 0);
         return;
     };
     let after = failure.failing.iter().filter(|row| {
         let (code, message) =
             (archive.table.text(Text::ErrorCode, **row), archive.table.text(Text::ErrorMessage, **row));
-        archive.table.time(**row) >= Some(rotated) && super::refusal::is_credential_error(code, message)
+        let later = Moment::of(archive, **row).and_then(|moment| moment.order_of(archive, rotated));
+        later.is_some_and(Ordering::is_le) && super::refusal::is_credential_error(code, message)
     });
     dossier.features.count("errors_after_rotation", after.count());
     dossier.cite("credentials", rotations.iter().map(|c| c.at));

@@ -140,10 +140,7 @@ fn report_coverage(analysis: &Analysis, format: Format) {
         output::message(&format!("holdtrace: {note}"));
     }
     for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
-        let (source, offset) = (&clock.source, clock.offset_seconds);
-        output::message(&format!(
-            "holdtrace: the clock of {source} is {offset} s off the trail's; its times are put right"
-        ));
+        output::message(&format!("holdtrace: {}", clock.sentence()));
     }
     let s = &analysis.summary;
     if s.zoneless_times > 0 {

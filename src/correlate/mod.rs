@@ -10,6 +10,7 @@ mod items;
 mod jobs;
 mod links;
 mod outline;
+mod reexports;
 mod related;
 mod steps;
 mod symbols;
@@ -21,9 +22,10 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-pub use clocks::{ClockOffset, Clocks};
+pub use clocks::{Bounds, ClockOffset, Clocks};
 pub use columns::Column;
 pub use contrast::{Contrast, Count, ScopeGroup, Statement};
+pub use duplicates::Repeated;
 pub use failures::Failure;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
@@ -48,8 +50,8 @@ pub struct Correlated {
     /// What the rest of the archive did.
     pub contrast: Contrast,
     pub clocks: Clocks,
-    /// Rows of the outline that repeat an earlier one, ascending.
-    pub duplicates: Vec<Row>,
+    /// Rows of the outline that do not count.
+    pub repeated: Repeated,
     /// Attempts and jobs seen, for the summary.
     pub attempts: usize,
     pub jobs: usize,
@@ -87,28 +89,33 @@ pub fn correlate(
     inputs: &[Input],
     options: Options,
 ) -> Result<Correlated> {
+    let keys = outline.keys.clone();
+    let repeated = duplicates::mark(&mut outline, &reread_in(&keys, ingested, inputs, options))?;
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
-    let duplicates = duplicates::mark(&mut outline, inputs)?;
     related::leave_out_echoes(&mut outline)?;
     let related = related::related(&outline)?;
-    let probes = outline.rows().filter(|row| outline.is(*row, flag::PROBE));
+    let probes = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row));
     let mut held: Vec<Row> = related.iter().map(|(row, _)| *row).chain(probes).collect();
     held.sort_unstable();
     held.dedup();
     let reread = reread(&outline, ingested, inputs, options);
     let table = table(&outline, &held, &reread, &clocks)?;
     let related = Related::new(&outline, &related, &held);
-    let find = || failures::find(&table, &related, &items::group(&table, &related), &outline);
+    let find = || failures::find(&table, &related, &items::group(&table, &related), &outline, &clocks);
     let (failures, contrast) = rayon::join(find, || Contrast::new(&outline));
     let contrast = contrast?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
-    Ok(Correlated { outline, table, failures, contrast, clocks, duplicates, attempts, jobs })
+    Ok(Correlated { outline, table, failures, contrast, clocks, repeated, attempts, jobs })
 }
 
 /// How records of an archive are read again.
 #[must_use]
 pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
-    let prints = Prints::of_run(&outline.keys, inputs);
+    reread_in(&outline.keys, ingested, inputs, options)
+}
+
+fn reread_in<'a>(keys: &'a RandomState, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
+    let prints = Prints::of_run(keys, inputs);
     Reread { inputs, manners: &ingested.manners, options, prints }
 }
 

@@ -1,4 +1,4 @@
-//! The outline of an archive: what one pass over it keeps of every event, some 160 bytes, however long the record is.
+//! The outline of an archive: what one pass over it keeps of every event, some 180 bytes, however long the record is.
 //!
 //! Ids are kept as keyed 64-bit hashes and recurring names as numbers; whatever a report says is read again from the
 //! records themselves. The keys are fresh in each run: nobody can prepare two ids that are taken for one, and by chance
@@ -37,6 +37,10 @@ pub enum Id {
     Request,
     Correlation,
     Hold,
+    /// The credential that a call was made with.
+    Credential,
+    /// The credential that it issued.
+    Issued,
 }
 
 const TEXTS: [Text; Id::ALL.len()] = [
@@ -50,11 +54,13 @@ const TEXTS: [Text; Id::ALL.len()] = [
     Text::RequestId,
     Text::CorrelationId,
     Text::HoldId,
+    Text::Credential,
+    Text::IssuedCredential,
 ];
 
 impl Id {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Job,
         Self::Session,
         Self::Recording,
@@ -65,6 +71,8 @@ impl Id {
         Self::Request,
         Self::Correlation,
         Self::Hold,
+        Self::Credential,
+        Self::Issued,
     ];
 
     /// The column of the event frame that it is the hash of.
@@ -89,6 +97,8 @@ pub mod flag {
     pub const DUPLICATE: u8 = 32;
     /// It is an attempt at a step of an export, and the only record of it in its source.
     pub const ATTEMPT: u8 = 64;
+    /// An amended record takes its place.
+    pub const SUPERSEDED: u8 = 128;
 }
 
 /// Stands for an unknown time.
@@ -107,6 +117,8 @@ pub struct Outline {
     unwritten: Option<io::Error>,
     /// Events without an id of the source's own.
     pub without_uid: usize,
+    /// Events that amend another record, with the hash of its id; ascending.
+    pub amendments: Vec<(Row, IdHash)>,
     /// The sources that were met, in no order.
     sources: Vec<Symbol>,
     pub jobs: Jobs,
@@ -147,6 +159,12 @@ impl Block<'_> {
     #[must_use]
     pub fn is(&self, place: usize, flag: u8) -> bool {
         self.flags[place] & flag != 0
+    }
+
+    /// Whether the event at a place is neither a repetition of another nor superseded.
+    #[must_use]
+    pub fn counts(&self, place: usize) -> bool {
+        !self.is(place, flag::DUPLICATE | flag::SUPERSEDED)
     }
 
     /// The time at a place, if it is known.
@@ -199,6 +217,7 @@ impl Outline {
             open,
             unwritten: None,
             without_uid: 0,
+            amendments: Vec::new(),
             sources: Vec::new(),
             jobs: Jobs::default(),
             statements: Statements::default(),
@@ -233,6 +252,12 @@ impl Outline {
     #[must_use]
     pub fn is(&self, row: Row, flag: u8) -> bool {
         self.flags[row as usize] & flag != 0
+    }
+
+    /// Whether an event is neither a repetition of another nor superseded.
+    #[must_use]
+    pub fn counts(&self, row: Row) -> bool {
+        !self.is(row, flag::DUPLICATE | flag::SUPERSEDED)
     }
 
     /// Number of events that have all flags of `flags`.
@@ -314,6 +339,8 @@ impl Outline {
     /// Appends the outline of the next part of the archive.
     pub fn append(&mut self, mut part: Self) {
         let numbers = self.symbols.merge(&part.symbols);
+        let before = Row::try_from(self.len()).unwrap_or(Row::MAX);
+        self.amendments.extend(part.amendments.iter().map(|(row, original)| (before + row, *original)));
         self.open.append(&mut part.open, &numbers);
         self.flags.append(&mut part.flags);
         self.without_uid += part.without_uid;
@@ -388,6 +415,9 @@ impl Collect for Outline {
         let names: [Symbol; NAMES.len()] = std::array::from_fn(|n| self.symbols.near(texts[n], Some(&before[n])));
         let ids = TEXTS.map(|text| event.get(text).map_or(0, |text| hash(&self.keys, text)));
         let uid = event.get(Text::Uid).map_or(0, |uid| hash(&self.keys, uid));
+        if let Some(original) = event.get(Text::Amends) {
+            self.amendments.push((self.rows().end, hash(&self.keys, original)));
+        }
         self.open.push(&Entry { time: event.time.unwrap_or(NO_TIME), names, ids, uid, fingerprint, at });
         self.flags.push(flags);
         self.without_uid += usize::from(uid == 0);

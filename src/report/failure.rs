@@ -25,7 +25,8 @@ pub struct SymptomCounts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub rule: String,
-    pub class: Cause,
+    /// Null where it only says how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     pub weight: f64,
     pub statement: String,
     pub records: Vec<String>,

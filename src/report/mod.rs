@@ -1,5 +1,6 @@
 //! Report: the result of an analysis as data, and its renderings.
 
+mod counted_once;
 mod csv;
 mod failure;
 mod failures;
@@ -11,10 +12,9 @@ mod table;
 mod terminal;
 mod timeline;
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
+pub use counted_once::Superseded;
 pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
@@ -29,7 +29,7 @@ use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
+use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
 use crate::ingest::{Ingested, Options};
 use crate::parts;
 
@@ -65,6 +65,8 @@ pub struct Rules {
 #[derive(Debug, Serialize)]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
+    /// Records that an amended one takes the place of.
+    pub superseded: Vec<Superseded>,
     /// What the evidence should hold and does not.
     pub gaps: Vec<Gap>,
     /// Clocks of the sources against that of the trail, from requests that both record.
@@ -139,13 +141,7 @@ impl Evidence {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        let repeated = correlated.outline.wanted(&correlated.duplicates)?;
-        let repeated: BTreeSet<Locator> = repeated.into_iter().map(|wanted| wanted.at).collect();
-        for at in &repeated {
-            ingested.files[at.file as usize].duplicates += 1;
-        }
-        ingested.changes.retain(|change| !repeated.contains(&change.at));
-        ingested.documents.retain(|document| !repeated.contains(&document.at));
+        counted_once::take_out(&mut ingested, &correlated)?;
         Ok(Self { discovery, ingested, correlated, options })
     }
 }
@@ -176,6 +172,7 @@ pub fn analyze(
     let evidence = Evidence::read(paths, options, rules, progress)?;
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
+    let superseded = counted_once::superseded(&evidence)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
@@ -194,7 +191,14 @@ pub fn analyze(
         },
         summary,
         failures,
-        coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },
+        coverage: Coverage {
+            files,
+            superseded,
+            gaps,
+            clocks,
+            skipped: discovery.skipped,
+            unreadable: discovery.unreadable,
+        },
         manifest,
     })
 }

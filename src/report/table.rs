@@ -136,12 +136,13 @@ fn coverage(analysis: &Analysis) -> String {
     if s.redacted > 0 {
         let _ = writeln!(text, "  {} values looked like secrets and were blanked", s.redacted);
     }
-    for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
-        let _ = writeln!(
-            text,
-            "  The clock of {} is {} s off the trail's ({} shared requests); its times are put right",
-            clock.source, clock.offset_seconds, clock.pairs
-        );
+    let (known, unknown): (Vec<_>, Vec<_>) = analysis.coverage.clocks.iter().partition(|c| c.offset_seconds.is_some());
+    for clock in known {
+        let _ = writeln!(text, "  {}", capital(&clock.sentence()));
+    }
+    if !unknown.is_empty() {
+        let names: Vec<&str> = unknown.iter().map(|clock| clock.source.as_str()).collect();
+        let _ = writeln!(text, "  Clock offset unknown: {}", names.join(", "));
     }
     if !analysis.coverage.gaps.is_empty() {
         let _ = writeln!(text, "  {} jobs start and never end in this evidence", analysis.coverage.gaps.len());
@@ -199,9 +200,10 @@ fn why(failure: &FailureReport, width: usize) -> String {
         lines.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
         return lines.join("\n");
     }
-    let own = failure.evidence.iter().filter(|e| Class::from(e.class) == failure.class && e.weight > 0.0);
+    let own = failure.evidence.iter().filter(|e| e.class.map(Class::from) == Some(failure.class) && e.weight > 0.0);
     let Some(best) = own.reduce(|a, b| if b.weight > a.weight { b } else { a }) else { return String::new() };
     let mut lines = vec![best.statement.clone()];
+    lines.extend(failure.evidence.iter().filter(|e| e.class.is_none()).map(|e| format!("But: {}", e.statement)));
     if !failure.missing_permissions.is_empty() {
         lines.push(format!("Missing: {}", failure.missing_permissions.join(", ")));
     }
@@ -228,6 +230,10 @@ fn in_lines(words: &[String], width: usize) -> Vec<String> {
 }
 
 fn capitalised(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{}.", capital(text)) }
+}
+
+fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+    chars.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), chars.as_str()))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Evidence;
 use super::record_ids::Digests;
-use crate::correlate::{Block, Column, EventTable, Id, IdHash, Row, Symbol, flag};
+use crate::correlate::{Block, Column, EventTable, Id, IdHash, Row, Symbol};
 use crate::error::{Error, Result};
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
@@ -17,6 +17,9 @@ pub struct TimelineEntry {
     /// RFC 3339 UTC; null where the record's time is unknown.
     pub time: Option<String>,
     pub source: String,
+    /// How far the source's clock may be ahead of the trail's, seconds, least and most; null for the trail itself and where
+    /// it is not known.
+    pub clock_ahead_seconds: Option<[f64; 2]>,
     /// The step or operation.
     pub what: String,
     pub outcome: String,
@@ -125,8 +128,8 @@ fn joined(evidence: &Evidence, job: &str, own: &Own, changed: &[(Locator, String
     let ids = SHARED.map(Column::Id).into_iter();
     let columns: Vec<Column> = ids.chain([Column::Id(Id::Job), Column::Id(Id::Session), Column::At]).collect();
     let of_block = |block: &Block<'_>| -> Vec<(Row, String)> {
-        let first_of_its_kind = block.places().filter(|n| !block.is(*n, flag::DUPLICATE));
-        first_of_its_kind.filter_map(|n| Some((block.row(n), by(block, n)?))).collect()
+        let counting = block.places().filter(|n| block.counts(*n));
+        counting.filter_map(|n| Some((block.row(n), by(block, n)?))).collect()
     };
     Ok(outline.look(&columns, of_block)?.into_iter().flatten().collect())
 }
@@ -168,6 +171,7 @@ fn entry(
     TimelineEntry {
         time: table.time(row).map(rfc3339),
         source: table.source(row).to_owned(),
+        clock_ahead_seconds: evidence.correlated.clocks.ahead(table.source(row)),
         what: text(Text::Step).or_else(|| text(Text::Operation)).unwrap_or_default(),
         outcome: table.outcome(row).to_owned(),
         http_status: table.status(row),
