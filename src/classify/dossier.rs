@@ -67,7 +67,7 @@ pub const MAX_HELD: usize = 2 * MAX_CITED;
 impl Dossier {
     /// Gathers what the archive says of `failure`.
     #[must_use]
-    pub fn new(archive: &Archive<'_>, failure: &Failure) -> Self {
+    pub fn new(archive: &Archive<'_, '_>, failure: &Failure) -> Self {
         let mut dossier = Self::default();
         symptoms::fill(archive, failure, &mut dossier);
         state::fill(archive, failure, &mut dossier);
@@ -78,7 +78,7 @@ impl Dossier {
     }
 
     /// Adds rows to a group.
-    pub fn cite_rows(&mut self, archive: &Archive<'_>, group: &'static str, rows: &[Row]) {
+    pub fn cite_rows(&mut self, archive: &Archive<'_, '_>, group: &'static str, rows: &[Row]) {
         self.cite(group, rows.iter().map(|row| archive.table.locator(*row)));
     }
 

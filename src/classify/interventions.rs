@@ -24,7 +24,7 @@ const MAX_SET_ASIDE: usize = 5;
 const SPREADING: i64 = 120_000_000;
 
 /// Fills in the features of interventions. Without a recovery there is no "between".
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
     let recovery = failure.recovery.and_then(|row| Moment::of(archive, row));
     let Some(ends) = Moment::last_failing(archive, failure).zip(recovery) else { return };
@@ -83,7 +83,7 @@ enum Position {
 
 /// Where a change lies between the `ends`, which are those of `span`. Where nothing is known of the clocks, they are taken to
 /// agree.
-fn position(archive: &Archive<'_>, change: &Change, ends: (Moment<'_>, Moment<'_>), span: Span) -> Position {
+fn position(archive: &Archive<'_, '_>, change: &Change, ends: (Moment<'_>, Moment<'_>), span: Span) -> Position {
     let (last, recovered) = ends;
     let after = match last.bounds(archive, change.source) {
         Some(_) => last.order_of(archive, change).map(Ordering::is_gt),
@@ -98,7 +98,13 @@ fn position(archive: &Archive<'_>, change: &Change, ends: (Moment<'_>, Moment<'_
 }
 
 /// Whether a change is of what the failure is about, and can have helped.
-fn is_relevant(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
+fn is_relevant(
+    archive: &Archive<'_, '_>,
+    failure: &Failure,
+    dossier: &Dossier,
+    change: &Change,
+    own: &Own<'_>,
+) -> bool {
     let counts = || matters(archive, failure, dossier, change, own);
     match change.kind {
         ChangeKind::Grant => own.is_caller(change) && grant_fits(archive, failure, dossier, change),
@@ -136,7 +142,7 @@ struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    fn of(archive: &'a Archive<'_>, failure: &'a Failure, dossier: &Dossier) -> Self {
+    fn of(archive: &'a Archive<'_, '_>, failure: &'a Failure, dossier: &Dossier) -> Self {
         let caller = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
         let with_name = |arn: String| {
             let name = arn.rsplit('/').next().unwrap_or(&arn).to_owned();
@@ -191,7 +197,7 @@ impl<'a> Own<'a> {
 
 /// Whether a grant can have helped: it gives something that was missing, that the refusal named, or that the pack names
 /// for the step; a grant whose contents are not logged may.
-fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant: &Change) -> bool {
+fn grant_fits(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, grant: &Change) -> bool {
     let given = archive.authority.permissions_of(grant);
     if !given.whole {
         return true;
@@ -209,7 +215,7 @@ fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant
 
 /// Whether a policy change matters to the refused request: replayed before and after it, the policy answers differently,
 /// and afterwards no longer refuses. Where nothing shows what it was before, it may have mattered.
-fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
+fn matters(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
     let names: Vec<&str> = std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
     let (kind, role, key) = match change.kind {
         ChangeKind::BucketPolicy => (DocumentKind::BucketPolicy, None, None),
@@ -246,7 +252,7 @@ fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: 
         }
 }
 
-fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found: &Found<'_>, own: &Own<'_>) {
+fn record(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier, found: &Found<'_>, own: &Own<'_>) {
     let of = |kinds: &[ChangeKind]| -> Vec<&Change> {
         found.relevant.iter().copied().filter(|c| kinds.contains(&c.kind)).collect()
     };
@@ -300,7 +306,7 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
 }
 
 /// The last failing attempt that says so did not acknowledge the hold, and the one that succeeded does.
-fn acknowledged_between(archive: &Archive<'_>, failure: &Failure) -> bool {
+fn acknowledged_between(archive: &Archive<'_, '_>, failure: &Failure) -> bool {
     let before = failure.failing.iter().rev().find_map(|row| archive.table.acknowledged(*row));
     let after = failure.recovery.and_then(|row| archive.table.acknowledged(row));
     before == Some(false) && after == Some(true)

@@ -19,43 +19,43 @@ pub struct Moment<'a> {
 impl<'a> Moment<'a> {
     /// When the attempt of a row was made.
     #[must_use]
-    pub fn of(archive: &'a Archive<'_>, row: Row) -> Option<Self> {
+    pub fn of(archive: &'a Archive<'_, '_>, row: Row) -> Option<Self> {
         Some(Self { time: archive.table.time(row)?, source: archive.table.source(row) })
     }
 
     /// The first failing attempt of those that are known to have a time.
     #[must_use]
-    pub fn first_failing(archive: &'a Archive<'_>, failure: &Failure) -> Option<Self> {
+    pub fn first_failing(archive: &'a Archive<'_, '_>, failure: &Failure) -> Option<Self> {
         failure.failing.iter().filter_map(|row| Self::of(archive, *row)).min_by_key(|moment| moment.time)
     }
 
     /// The last failing attempt.
     #[must_use]
-    pub fn last_failing(archive: &'a Archive<'_>, failure: &Failure) -> Option<Self> {
+    pub fn last_failing(archive: &'a Archive<'_, '_>, failure: &Failure) -> Option<Self> {
         failure.failing.iter().filter_map(|row| Self::of(archive, *row)).max_by_key(|moment| moment.time)
     }
 
     /// Whether the clock of `source` is known to be within bounds of this one's; else the two are taken to agree.
     #[must_use]
-    pub fn bounds(&self, archive: &Archive<'_>, source: &str) -> Option<Bounds> {
+    pub fn bounds(&self, archive: &Archive<'_, '_>, source: &str) -> Option<Bounds> {
         archive.clocks.between(source, self.source)
     }
 
     /// Whether `time` of `source` came before or after; `None` where the clocks do not tell.
     #[must_use]
-    pub fn order(&self, archive: &Archive<'_>, source: &str, time: i64) -> Option<Ordering> {
+    pub fn order(&self, archive: &Archive<'_, '_>, source: &str, time: i64) -> Option<Ordering> {
         archive.clocks.order((source, time), (self.source, self.time))
     }
 
     /// Whether a change came before or after; `None` where the clocks do not tell.
     #[must_use]
-    pub fn order_of(&self, archive: &Archive<'_>, change: &Change) -> Option<Ordering> {
+    pub fn order_of(&self, archive: &Archive<'_, '_>, change: &Change) -> Option<Ordering> {
         self.order(archive, change.source, change.time)
     }
 }
 
 /// Says how far clocks may be apart, where something could not be put in order.
-pub fn fill(archive: &Archive<'_>, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, dossier: &mut Dossier) {
     if !dossier.groups.contains_key("unordered") {
         return;
     }
@@ -75,7 +75,7 @@ pub enum InForce<'a> {
 /// The document of `kind` in force at a moment for a subject that goes by any of `names`.
 #[must_use]
 pub fn in_force<'a>(
-    archive: &Archive<'a>,
+    archive: &Archive<'_, 'a>,
     kind: DocumentKind,
     names: &[&str],
     moment: Option<Moment<'_>>,

@@ -11,7 +11,7 @@ use crate::correlate::{Failure, Row};
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, Text, fold};
 
 /// Fills in the features of state.
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     fill_scopes(archive, failure, dossier);
     fill_bucket_policy(archive, failure, dossier);
     fill_trust_policy(archive, failure, dossier);
@@ -22,7 +22,7 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     dossier.features.flag("key_prefix_differs", differs);
 }
 
-fn fill_scopes(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_scopes(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let steps: BTreeSet<&String> = failure.steps.iter().collect();
     let needs: Vec<_> = steps.iter().filter_map(|step| archive.need(step)).collect();
     let needed: BTreeSet<&String> = needs.iter().flat_map(|n| &n.needed).collect();
@@ -73,7 +73,7 @@ fn cite_held(held: &Held<'_>, dossier: &mut Dossier) {
 }
 
 /// Whether a step that failed may need a scope.
-fn may_need(archive: &Archive<'_>, failure: &Failure, scope: &String) -> bool {
+fn may_need(archive: &Archive<'_, '_>, failure: &Failure, scope: &String) -> bool {
     failure.steps.iter().any(|step| {
         let need = archive.need(step);
         need.is_some_and(|n| n.needed.contains(scope))
@@ -83,7 +83,7 @@ fn may_need(archive: &Archive<'_>, failure: &Failure, scope: &String) -> bool {
 
 /// Scopes that the steps may need and that were given or taken so near to the first failing attempt that the clocks do not
 /// tell whether the caller held them.
-fn fill_unsettled(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) -> BTreeSet<String> {
+fn fill_unsettled(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) -> BTreeSet<String> {
     let (Some(principal), Some(first)) = (&failure.principal, Moment::first_failing(archive, failure)) else {
         return BTreeSet::new();
     };
@@ -106,7 +106,7 @@ fn fill_unsettled(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossie
 }
 
 /// Scopes that the steps may need, taken from the caller before it failed and not given back.
-fn fill_revocations(archive: &Archive<'_>, failure: &Failure, unsettled: &BTreeSet<String>, dossier: &mut Dossier) {
+fn fill_revocations(archive: &Archive<'_, '_>, failure: &Failure, unsettled: &BTreeSet<String>, dossier: &mut Dossier) {
     let Some(principal) = &failure.principal else { return };
     let mut taken = archive.authority.taken(principal, failure.first_failed_at);
     taken.retain(|scope| may_need(archive, failure, scope) || dossier.named.contains(scope));
@@ -138,7 +138,7 @@ pub fn is_aws_name(name: &str) -> bool {
     name.starts_with("arn:") || name.ends_with(".amazonaws.com") || policy::is_account(name)
 }
 
-fn fill_bucket_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_bucket_policy(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     if !dossier.features.is("storage_refused") {
         return;
     }
@@ -163,7 +163,7 @@ pub fn hands_over(step: &str) -> bool {
 }
 
 /// When storage refused: the first refusal at a storing step.
-fn refused_at<'a>(archive: &'a Archive<'_>, failure: &Failure) -> Option<Moment<'a>> {
+fn refused_at<'a>(archive: &'a Archive<'_, '_>, failure: &Failure) -> Option<Moment<'a>> {
     let rows = failure.failing.iter().zip(&failure.steps);
     let stored = rows.filter(|(_, step)| hands_over(step)).filter_map(|(row, _)| Moment::of(archive, *row));
     stored.min_by_key(|moment| moment.time).or_else(|| Moment::first_failing(archive, failure))
@@ -177,7 +177,7 @@ fn cannot_tell(dossier: &mut Dossier, in_force: InForce<'_>) {
 
 /// Replays a bucket policy against the failure's refused call.
 #[must_use]
-pub fn replay_bucket(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, document: &Document) -> Replay {
+pub fn replay_bucket(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, document: &Document) -> Replay {
     let caller = aws_caller(failure, dossier);
     let action = dossier.features.str("refused_action").filter(|a| a.starts_with("s3:")).unwrap_or("s3:PutObject");
     let bucket = failure.bucket.as_deref().unwrap_or("");
@@ -198,7 +198,7 @@ pub fn replay_bucket(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier
 }
 
 /// Condition keys of the refused request, where a record of AWS shows them.
-fn context(archive: &Archive<'_>, failure: &Failure) -> Option<BTreeMap<String, String>> {
+fn context(archive: &Archive<'_, '_>, failure: &Failure) -> Option<BTreeMap<String, String>> {
     let mut rows = failure.witnesses.iter().chain(&failure.failing);
     let shown = rows.find_map(|row| archive.table.text(Text::RequestContext, *row))?;
     let pair = |pair: &str| pair.split_once('=').map(|(key, value)| (fold(key).as_str().to_owned(), value.to_owned()));
@@ -209,7 +209,7 @@ fn bucket_level(action: &str) -> bool {
     action.contains("Bucket") && !action.contains("Object")
 }
 
-fn fill_trust_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_trust_policy(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     if !dossier.features.is("assume_role_refused") {
         return;
     }
@@ -231,7 +231,7 @@ fn fill_trust_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dos
 /// Replays a role's trust policy against the refused call to assume it.
 #[must_use]
 pub fn replay_trust(
-    archive: &Archive<'_>,
+    archive: &Archive<'_, '_>,
     failure: &Failure,
     dossier: &Dossier,
     document: &Document,
@@ -251,19 +251,19 @@ pub fn replay_trust(
 
 /// The role that a failing record says could not be assumed.
 #[must_use]
-pub fn refused_role(archive: &Archive<'_>, failure: &Failure) -> Option<(String, Row)> {
+pub fn refused_role(archive: &Archive<'_, '_>, failure: &Failure) -> Option<(String, Row)> {
     let mut rows = failure.witnesses.iter().chain(&failure.failing);
     rows.find_map(|row| Some((archive.table.text(Text::RoleArn, *row)?.to_owned(), *row)))
 }
 
 /// The key that a failing record says could not be used.
 #[must_use]
-pub fn refused_key(archive: &Archive<'_>, failure: &Failure) -> Option<String> {
+pub fn refused_key(archive: &Archive<'_, '_>, failure: &Failure) -> Option<String> {
     let rows = failure.witnesses.iter().chain(&failure.failing);
     rows.filter_map(|row| archive.table.text(Text::KeyArn, *row)).map(str::to_owned).next()
 }
 
-fn fill_key_policy(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_key_policy(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     if !dossier.features.is("key_refused") {
         return;
     }

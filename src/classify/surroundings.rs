@@ -13,7 +13,7 @@ use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text};
 
 /// Fills in the features of the surroundings.
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     fill_holds(archive, failure, dossier);
     fill_acknowledgement(archive, failure, dossier);
     fill_probe(archive, failure, dossier);
@@ -21,7 +21,7 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     fill_contrast(archive, failure, dossier);
 }
 
-fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_holds(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let holds = archive.holds_of(failure);
     // What a hold delays is writing the metadata and handing over the item; storage knows nothing of it.
     let delayed = |step: &str| matches!(step, "metadata_injection" | "hold_sync" | "export");
@@ -48,13 +48,13 @@ fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
 }
 
 /// Whether a moment lies after the placing of a hold; `None` where the clocks do not tell.
-fn after_placing(archive: &Archive<'_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
+fn after_placing(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
     moment.order(archive, hold.placed_by, hold.placed).map(Ordering::is_le)
 }
 
 /// Whether a moment lies between the placing of a hold and the end of its synchronising; `None` where the clocks do not
 /// tell.
-fn inside(archive: &Archive<'_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
+fn inside(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
     let Some((ended, by)) = hold.ended.zip(hold.ended_by) else { return Some(false) };
     let before_end = moment.order(archive, by, ended).map(Ordering::is_ge);
     match (after_placing(archive, moment, hold), before_end) {
@@ -64,12 +64,12 @@ fn inside(archive: &Archive<'_>, moment: &Moment<'_>, hold: &Hold) -> Option<boo
     }
 }
 
-fn inside_any(archive: &Archive<'_>, moment: &Moment<'_>, holds: &[&Hold]) -> Option<bool> {
+fn inside_any(archive: &Archive<'_, '_>, moment: &Moment<'_>, holds: &[&Hold]) -> Option<bool> {
     let answers: Vec<Option<bool>> = holds.iter().map(|hold| inside(archive, moment, hold)).collect();
     if answers.contains(&Some(true)) { Some(true) } else { (!answers.contains(&None)).then_some(false) }
 }
 
-fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_acknowledgement(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let missing: Vec<Row> =
         failure.failing.iter().copied().filter(|row| archive.table.acknowledged(*row) == Some(false)).collect();
     let demands = |row: &&Row| {
@@ -84,28 +84,29 @@ fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut 
     dossier.cite_rows(archive, "unacknowledged", &missing);
 }
 
-fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_probe(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let own = archive.probes_of(failure);
     let (last, feature) = match own.last() {
         Some(last) => (Some(*last), "probe_ok"),
         None => (archive.probe_elsewhere(failure), "probe_elsewhere_ok"),
     };
     let Some(last) = last else { return };
-    let refused = archive.table.status(last) == Some(403);
+    let table = archive.probe_table;
+    let refused = table.status(last) == Some(403);
     if feature == "probe_ok" {
-        dossier.features.int("probe_status", archive.table.status(last).map(i64::from));
+        dossier.features.int("probe_status", table.status(last).map(i64::from));
     }
-    let outcome = match archive.table.outcome(last) {
+    let outcome = match table.outcome(last) {
         "success" => Some(true),
         "failure" if refused => Some(false),
         _ => None,
     };
     dossier.features.flag(feature, outcome);
-    dossier.cite_rows(archive, "probes", &[last]);
+    dossier.cite("probes", [table.locator(last)]);
 }
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
-fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_rotation(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
     let job = failure.job_id.as_ref().map(|job| archive.outline.hash(job));
     let statements = job.into_iter().flat_map(|job| archive.contrast.stated(job));
@@ -132,7 +133,7 @@ fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     dossier.cite("credentials", rotations.iter().map(|c| c.at));
 }
 
-fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_contrast(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let own_failed = u64::from(failure.job_id.is_some());
     let own_ok = u64::from(failure.recovery.is_some() && failure.job_id.is_some());
     if let Some(principal) = &failure.principal {
@@ -158,7 +159,7 @@ fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     }
 }
 
-fn step_of<'a>(archive: &'a Archive<'_>, row: Row) -> &'a str {
+fn step_of<'a>(archive: &'a Archive<'_, '_>, row: Row) -> &'a str {
     let operation = archive.table.text(Text::Operation, row).unwrap_or("");
     let by_pack = || archive.pack.operations.iter().find(|o| o.name == operation).map(|o| o.step.as_str());
     archive.table.text(Text::Step, row).or_else(by_pack).unwrap_or("")

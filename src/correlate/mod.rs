@@ -16,6 +16,7 @@ mod steps;
 mod symbols;
 mod table;
 mod texts;
+mod waves;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -38,15 +39,16 @@ use crate::error::Result;
 use crate::evidence::Input;
 use crate::ingest::{Ingested, Options, Prints, Reread, ingest};
 use related::Related;
+use waves::Attempts;
 
 /// What correlation finds.
 pub struct Correlated {
     /// All events, in outline.
     pub outline: Outline,
-    /// The events that have to do with failures, and all probes.
-    pub table: EventTable,
-    /// In the order of the report: first failing time, then job, then item.
-    pub failures: Vec<Failure>,
+    /// All direct metadata writes.
+    pub probes: EventTable,
+    /// The attempts that have to do with failures; what they are is found wave by wave.
+    waves: Vec<Attempts>,
     /// What the rest of the archive did.
     pub contrast: Contrast,
     pub clocks: Clocks,
@@ -55,6 +57,43 @@ pub struct Correlated {
     /// Attempts and jobs seen, for the summary.
     pub attempts: usize,
     pub jobs: usize,
+}
+
+/// Failures that have nothing to do with those of other waves, with the events that they rest on.
+pub struct Wave {
+    pub table: EventTable,
+    /// By first failing time, then job, then item.
+    pub failures: Vec<Failure>,
+}
+
+impl Correlated {
+    /// The failures, wave by wave: an archive with very many takes no more memory than one with some.
+    ///
+    /// # Errors
+    /// In place of a wave: a file cannot be read again, or is not what it was.
+    pub fn waves<'a>(&'a self, reread: &'a Reread<'_>) -> impl Iterator<Item = Result<Wave>> + 'a {
+        (0..self.waves.len()).map(|number| self.wave(number, reread))
+    }
+
+    /// The waves with a failure of which a row of the outline (`rows`, ascending) may be.
+    ///
+    /// # Errors
+    /// As [`waves`](Self::waves).
+    pub fn waves_of<'a>(&'a self, rows: &'a [Row], reread: &'a Reread<'_>) -> impl Iterator<Item = Result<Wave>> + 'a {
+        let holds = |attempts: &Attempts| attempts.iter().any(|(row, _)| rows.binary_search(row).is_ok());
+        let numbers = (0..self.waves.len()).filter(move |number| holds(&self.waves[*number]));
+        numbers.map(|number| self.wave(number, reread))
+    }
+
+    fn wave(&self, number: usize, reread: &Reread<'_>) -> Result<Wave> {
+        let Self { outline, clocks, .. } = self;
+        let attempts = &self.waves[number];
+        let rows: Vec<Row> = attempts.iter().map(|(row, _)| *row).collect();
+        let table = table(outline, &rows, reread, clocks)?;
+        let related = Related::new(outline, attempts);
+        let failures = failures::find(&table, &related, &items::group(&table, &related), outline, clocks);
+        Ok(Wave { table, failures })
+    }
 }
 
 /// Events that a part of an archive is expected to hold: columns that grow bit by bit are copied again and again.
@@ -94,18 +133,12 @@ pub fn correlate(
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
     related::leave_out_echoes(&mut outline)?;
     let related = related::related(&outline)?;
-    let probes = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row));
-    let mut held: Vec<Row> = related.iter().map(|(row, _)| *row).chain(probes).collect();
-    held.sort_unstable();
-    held.dedup();
-    let reread = reread(&outline, ingested, inputs, options);
-    let table = table(&outline, &held, &reread, &clocks)?;
-    let related = Related::new(&outline, &related, &held);
-    let find = || failures::find(&table, &related, &items::group(&table, &related), &outline, &clocks);
-    let (failures, contrast) = rayon::join(find, || Contrast::new(&outline));
-    let contrast = contrast?;
+    let waves = waves::divide(&outline, related, options.attempts_at_a_time)?;
+    let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
+    let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
+    let contrast = Contrast::new(&outline)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
-    Ok(Correlated { outline, table, failures, contrast, clocks, repeated, attempts, jobs })
+    Ok(Correlated { outline, probes, waves, contrast, clocks, repeated, attempts, jobs })
 }
 
 /// How records of an archive are read again.

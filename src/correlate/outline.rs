@@ -149,6 +149,13 @@ impl Block<'_> {
         0..self.flags.len()
     }
 
+    /// The place of a row, if it lies in the block.
+    #[must_use]
+    pub fn place(&self, row: Row) -> Option<usize> {
+        let place = row.checked_sub(self.first)? as usize;
+        (place < self.flags.len()).then_some(place)
+    }
+
     /// The row at a place.
     #[must_use]
     pub fn row(&self, place: usize) -> Row {

@@ -162,19 +162,18 @@ fn names_bucket_only(block: &Block<'_>, place: usize) -> bool {
 }
 
 impl Related {
-    /// The attempts at `rows` of the outline, each with its step, numbered as they are in a table that holds the rows `held`.
+    /// The attempts at `rows` of the outline, each with its step, numbered as they are in the table of just these rows.
     #[must_use]
-    pub fn new(outline: &Outline, rows: &[(Row, Symbol)], held: &[Row]) -> Self {
+    pub fn new(outline: &Outline, rows: &[(Row, Symbol)]) -> Self {
         let mut numbers: BTreeMap<Symbol, u16> = BTreeMap::new();
         let mut phases = Vec::new();
-        let attempts = rows.iter().filter_map(|(row, symbol)| {
-            let place = held.binary_search(row).ok().and_then(|n| Row::try_from(n).ok())?;
+        let attempts = (0..).zip(rows).map(|(place, (row, symbol))| {
             let phase = *numbers.entry(*symbol).or_insert_with(|| {
                 phases.push(outline.symbols.name(*symbol).unwrap_or_default().to_owned());
                 u16::try_from(phases.len() - 1).unwrap_or(u16::MAX)
             });
             let (failing, ok) = (outline.is(*row, flag::FAILING), outline.is(*row, flag::OK));
-            Some(Attempt { row: place, phase, failing, ok })
+            Attempt { row: place, phase, failing, ok }
         });
         let attempts = attempts.collect();
         Self { attempts, phases }

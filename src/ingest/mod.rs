@@ -49,10 +49,19 @@ pub const ADAPTERS: &[&dyn Adapter] = &[
 ];
 
 /// How to read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub zone: AssumedZone,
     pub limits: Limits,
+    /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
+    /// result depends on it.
+    pub attempts_at_a_time: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { zone: AssumedZone::default(), limits: Limits::default(), attempts_at_a_time: 64 * 1024 }
+    }
 }
 
 /// What was read of an archive besides its events.

@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::failures::Order;
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
 use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Support, Verdict};
-use crate::correlate::Failure;
+use crate::correlate::{EventTable, Failure, Wave};
 use crate::error::Result;
 use crate::ingest::rfc3339;
 
@@ -93,21 +94,34 @@ const BLOCK: usize = 2048;
 pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary: &mut Summary) -> Result<Failures> {
     let Evidence { ingested, correlated, .. } = evidence;
     let judge = Judge::new(ingested, correlated, pack)?;
-    let mut digests = Digests::new(evidence, &correlated.table);
-    let selected: Vec<&Failure> = correlated.failures.iter().filter(|failure| selection.takes(failure)).collect();
-    let mut failures = Failures::default();
-    for block in selected.chunks(BLOCK) {
-        let verdicts = judge.verdicts(block)?;
-        let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-        digests.find(&cited)?;
-        let pairs = block.par_iter().zip(verdicts.into_par_iter());
-        let reports: Vec<FailureReport> = pairs.map(|(failure, verdict)| report(failure, verdict, &digests)).collect();
-        for report in &reports {
-            summary.add(report);
+    let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
+    for wave in correlated.waves(&evidence.reread()) {
+        let Wave { table, failures: of_wave } = wave?;
+        let selected: Vec<&Failure> = of_wave.iter().filter(|failure| selection.takes(failure)).collect();
+        for block in selected.chunks(BLOCK) {
+            let verdicts = judge.verdicts(&table, block)?;
+            let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+            digests.find(&cited, &[&table, &correlated.probes])?;
+            let pairs = block.par_iter().zip(verdicts.into_par_iter());
+            let reports = pairs.map(|(failure, verdict)| (order(failure, &table), report(failure, verdict, &digests)));
+            let reports: Vec<(Order, FailureReport)> = reports.collect();
+            for (_, report) in &reports {
+                summary.add(report);
+            }
+            failures.add(reports)?;
         }
-        failures.add(&reports)?;
     }
+    failures.sort();
     Ok(failures)
+}
+
+fn order(failure: &Failure, table: &EventTable) -> Order {
+    Order {
+        first_failed: (failure.first_failed_at.is_none(), failure.first_failed_at),
+        job: failure.job_id.clone(),
+        unit: failure.unit.clone(),
+        first_failing: failure.failing.first().map(|row| table.locator(*row)),
+    }
 }
 
 fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {

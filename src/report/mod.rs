@@ -30,7 +30,7 @@ use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, Options};
+use crate::ingest::{Ingested, Options, Reread};
 use crate::parts;
 
 /// The whole result.
@@ -147,14 +147,18 @@ impl Evidence {
 }
 
 impl Evidence {
+    /// How records are read again.
+    #[must_use]
+    pub fn reread(&self) -> Reread<'_> {
+        correlate::reread(&self.correlated.outline, &self.ingested, &self.discovery.inputs, self.options)
+    }
+
     /// All columns of the events at `rows` (ascending) of the outline.
     ///
     /// # Errors
     /// A file cannot be read again, or is not what it was.
     pub fn table(&self, rows: &[Row]) -> Result<EventTable> {
-        let Correlated { outline, clocks, .. } = &self.correlated;
-        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options);
-        correlate::table(outline, rows, &reread, clocks)
+        correlate::table(&self.correlated.outline, rows, &self.reread(), &self.correlated.clocks)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Evidence;
 use super::record_ids::Digests;
-use crate::correlate::{Block, Column, EventTable, Id, IdHash, Row, Symbol};
+use crate::correlate::{Block, Column, EventTable, Id, IdHash, Row, Symbol, Wave};
 use crate::error::{Error, Result};
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
@@ -63,8 +63,8 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
     let table = evidence.table(&held)?;
     let mut rows: Vec<Row> = table.rows().collect();
     rows.sort_by_key(|row| (table.time(*row).is_none(), table.time(*row), table.locator(*row)));
-    let mut digests = Digests::new(evidence, &table);
-    digests.find(&rows.iter().map(|row| table.locator(*row)).collect())?;
+    let mut digests = Digests::new(evidence);
+    digests.find(&rows.iter().map(|row| table.locator(*row)).collect(), &[&table])?;
     let entries = rows.into_iter().map(|row| {
         let id = digests.of(&table.locator(row)).map(|digest| digest.record_id());
         entry(evidence, &table, row, by[row as usize].clone(), id)
@@ -75,6 +75,7 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
 /// What the records that name a job say of it.
 struct Own {
     job: IdHash,
+    rows: Vec<Row>,
     /// The ids that they name, by kind.
     shared: [(Id, BTreeSet<IdHash>); SHARED.len()],
     times: Vec<i64>,
@@ -86,6 +87,7 @@ impl Own {
     fn find(evidence: &Evidence, job: IdHash) -> Result<Self> {
         let mut own = Self {
             job,
+            rows: Vec::new(),
             shared: SHARED.map(|id| (id, BTreeSet::new())),
             times: Vec::new(),
             callers: BTreeSet::new(),
@@ -99,6 +101,7 @@ impl Own {
                 for (id, held) in &mut own.shared {
                     held.extend(Some(block.id(*id)[n]).filter(|hash| *hash != 0));
                 }
+                own.rows.push(block.row(n));
                 own.times.extend(block.known_time(n));
                 own.callers.insert(block.names(Column::Principal)[n]);
                 own.buckets.insert(block.names(Column::Bucket)[n]);
@@ -110,9 +113,13 @@ impl Own {
 
 /// The rows of the outline that belong to `job`, ascending, and by what.
 fn joined(evidence: &Evidence, job: &str, own: &Own, changed: &[(Locator, String)]) -> Result<Vec<(Row, String)>> {
-    let (outline, table) = (&evidence.correlated.outline, &evidence.correlated.table);
-    let failures = evidence.correlated.failures.iter().filter(|f| f.job_id.as_deref() == Some(job));
-    let linked: BTreeSet<Locator> = failures.flat_map(|f| f.attempts.iter().map(|row| table.locator(*row))).collect();
+    let outline = &evidence.correlated.outline;
+    let mut linked: BTreeSet<Locator> = BTreeSet::new();
+    for wave in evidence.correlated.waves_of(&own.rows, &evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        let of_job = failures.iter().filter(|failure| failure.job_id.as_deref() == Some(job));
+        linked.extend(of_job.flat_map(|failure| &failure.attempts).map(|row| table.locator(*row)));
+    }
     let by = |block: &Block<'_>, n: usize| {
         let (of_job, at) = (block.id(Id::Job)[n], block.at[n]);
         if of_job != 0 {
