@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::columns::Column;
-use super::outline::{Block, Id, IdHash, Outline, Share};
+use super::outline::{Block, Id, IdHash, Outline, Share, flag};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -93,15 +93,24 @@ fn join(outline: &Outline, related: &[(Row, Symbol)], share: Share, groups: &mut
     Ok(())
 }
 
-/// What an attempt may share with others.
+/// What an attempt may share with others that may be of the same item: see `links.rs` and `items.rs`. A record that names
+/// what it is about does not stand by its role or key, of which a whole archive may have but one.
 fn named<'a>(block: &'a Block<'_>, n: usize) -> impl Iterator<Item = (u8, IdHash)> + 'a {
     let hash = move |id: Id| block.id(id)[n];
-    let ids = SHARED.into_iter().map(move |(kind, id)| (kind, hash(id))).filter(|(_, hash)| *hash != 0);
-    let stands_for_nothing =
-        [Id::Object, Id::Recording, Id::Conversation, Id::Role, Id::Key].into_iter().all(|id| hash(id) == 0);
+    let none = move |ids: &[Id]| ids.iter().all(|id| hash(*id) == 0);
+    let of_job = hash(Id::Job) != 0;
+    let by_role = if of_job { block.is(n, flag::FAILING) } else { none(&[Id::Object, Id::Recording]) };
+    let by_key = !of_job && none(&[Id::Object, Id::Recording, Id::Conversation, Id::Role]);
+    let ids = SHARED.into_iter().filter(move |(_, id)| match id {
+        Id::Role => by_role,
+        Id::Key => by_key,
+        _ => true,
+    });
+    let by_bucket = by_key && none(&[Id::Key]);
     let bucket = block.names(Column::Bucket)[n];
     let by_itself = if bucket == 0 { (NOTHING, 0) } else { (BUCKET, IdHash::from(bucket)) };
-    ids.chain(stands_for_nothing.then_some(by_itself))
+    let ids = ids.map(move |(kind, id)| (kind, hash(id))).filter(|(_, hash)| *hash != 0);
+    ids.chain(by_bucket.then_some(by_itself))
 }
 
 /// Sets of places, joined bit by bit.
