@@ -94,14 +94,16 @@ fn join(outline: &Outline, related: &[(Row, Symbol)], share: Share, groups: &mut
 }
 
 /// What an attempt may share with others that may be of the same item: see `links.rs` and `items.rs`. A record that names
-/// what it is about does not stand by its role or key, of which a whole archive may have but one.
+/// what it is about does not stand by its session, role or key, of which a whole archive may have but one.
 fn named<'a>(block: &'a Block<'_>, n: usize) -> impl Iterator<Item = (u8, IdHash)> + 'a {
     let hash = move |id: Id| block.id(id)[n];
     let none = move |ids: &[Id]| ids.iter().all(|id| hash(*id) == 0);
     let of_job = hash(Id::Job) != 0;
-    let by_role = if of_job { block.is(n, flag::FAILING) } else { none(&[Id::Object, Id::Recording]) };
+    let by_session = !of_job && none(&[Id::Object, Id::Recording]);
+    let by_role = by_session || (of_job && block.is(n, flag::FAILING));
     let by_key = !of_job && none(&[Id::Object, Id::Recording, Id::Conversation, Id::Role]);
     let ids = SHARED.into_iter().filter(move |(_, id)| match id {
+        Id::Session => by_session,
         Id::Role => by_role,
         Id::Key => by_key,
         _ => true,
