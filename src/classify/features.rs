@@ -164,6 +164,12 @@ pub const FEATURES: &[Feature] = &[
         Kind::Text,
         "how far the clocks of the sources that tell of the failure may be apart, where it is known",
     ),
+    (
+        "disputed",
+        Kind::Int,
+        "failing attempts of which another source's record of the same request says that they succeeded, or the reverse",
+    ),
+    ("disputed_detail", Kind::Text, "which source says what of the first of them"),
     ("set_aside", Kind::Int, "changes in between to something else, considered and set aside"),
     ("set_aside_detail", Kind::Text, "what they were"),
     ("hold_known", Kind::Bool, "a hold on this conversation is on record"),

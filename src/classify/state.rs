@@ -16,8 +16,8 @@ pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier)
     fill_bucket_policy(archive, failure, dossier);
     fill_trust_policy(archive, failure, dossier);
     fill_key_policy(archive, failure, dossier);
-    let prefix =
-        failure.object_key.as_deref().and_then(|key| key.split('/').next()).filter(|p| policy::looks_like_id(p));
+    let prefix = failure.object_key.as_deref().and_then(|key| key.split_once('/')).map(|(first, _)| first);
+    let prefix = prefix.filter(|prefix| policy::looks_like_id(prefix));
     let differs = prefix.zip(failure.tenant_id.as_deref()).map(|(prefix, tenant)| !prefix.eq_ignore_ascii_case(tenant));
     dossier.features.flag("key_prefix_differs", differs);
 }

@@ -70,8 +70,23 @@ pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier)
     dossier.cite_rows(archive, "failing", &failure.failing);
     dossier.cite_rows(archive, "witnesses", &failure.witnesses);
     dossier.cite_rows(archive, "recovery", failure.recovery.as_slice());
+    fill_disputes(archive, failure, dossier);
     fill_errors(archive, failure, &symptoms, dossier);
     fill_refusals(archive, failure, dossier);
+}
+
+/// Sources that contradict each other about the same request.
+fn fill_disputes(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
+    let table = archive.table;
+    dossier.features.count("disputed", failure.disputed.len());
+    let detail = failure.disputed.first().map(|(refusal, success)| {
+        let status = table.status(*refusal).map(|status| format!(" ({status})")).unwrap_or_default();
+        let (refuses, succeeds) = (table.source(*refusal), table.source(*success));
+        format!("{refuses} says that it failed{status}, {succeeds} that it succeeded")
+    });
+    dossier.features.text("disputed_detail", detail);
+    let rows: Vec<Row> = failure.disputed.iter().flat_map(|(refusal, success)| [*refusal, *success]).collect();
+    dossier.cite_rows(archive, "disputed", &rows);
 }
 
 fn fill_errors(archive: &Archive<'_, '_>, failure: &Failure, symptoms: &[Symptom], dossier: &mut Dossier) {

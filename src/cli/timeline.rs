@@ -65,7 +65,7 @@ fn table(timeline: &Timeline) -> Table {
         let id = entry.record_id.as_deref().unwrap_or("");
         let row = [
             entry.time.clone().unwrap_or_else(|| "(unknown)".to_owned()).replace('T', "\n"),
-            format!("{}{clock}\nby {}", entry.source, entry.joined_by),
+            format!("{}{clock}\nby {}{}", entry.source, entry.joined_by, shown(entry.joined_id.as_deref())),
             format!("{}{attempt}", entry.what),
             format!("{}{status}", entry.outcome),
             said.collect::<Vec<_>>().join("\n"),
@@ -74,4 +74,13 @@ fn table(timeline: &Timeline) -> Table {
         table.add_row(row.map(|cell| plain(&cell)));
     }
     table
+}
+
+/// The beginning of a shared id: enough to see that it is the same.
+fn shown(id: Option<&str>) -> String {
+    const SHOWN: usize = 12;
+    let Some(id) = id else { return String::new() };
+    let start: String = id.chars().take(SHOWN).collect();
+    let more = if id.chars().nth(SHOWN).is_some() { "\u{2026}" } else { "" };
+    format!(" {start}{more}")
 }

@@ -1,14 +1,17 @@
 //! Failures: the run of attempts on an item from its first failing one to its recovery or the end of the evidence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use super::clocks::Clocks;
 use super::items::{Item, ItemKey, Unit};
 use super::jobs::Job;
+use super::links::By;
 use super::outline::Outline;
 use super::related::{Attempt, Related};
+use super::requests::{self, Disputes, stores};
+use super::steps::TRAIL;
 use super::table::{EventTable, Row};
 use crate::evidence::Digest;
 use crate::ingest::Text;
@@ -44,6 +47,10 @@ pub struct Failure {
     pub recovery: Option<Row>,
     /// All attempts at the item, in order.
     pub attempts: Vec<Row>,
+    /// By what each of `attempts` belongs to the item.
+    pub links: Vec<By>,
+    /// Failing rows, each with that of another source which says that the same request succeeded.
+    pub disputed: Vec<(Row, Row)>,
 }
 
 /// What attempts are looked at with.
@@ -52,6 +59,7 @@ struct Seen<'a> {
     table: &'a EventTable,
     related: &'a Related,
     clocks: &'a Clocks,
+    disputes: &'a Disputes,
 }
 
 /// Steps in the order in which an item goes through them.
@@ -60,7 +68,8 @@ const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", 
 /// Finds the failures of `items`, ordered by first failing time, then job, then item.
 #[must_use]
 pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Outline, clocks: &Clocks) -> Vec<Failure> {
-    let seen = Seen { table, related, clocks };
+    let disputes = &Disputes::find(table, related);
+    let seen = Seen { table, related, clocks, disputes };
     let of_item = |item: &Item| {
         let job = item.key.job.as_ref().and_then(|id| outline.jobs.get(outline.hash(id)));
         let runs = match item.key.job {
@@ -109,7 +118,7 @@ fn failure(
     attempts: &[Attempt],
     stated: &dyn Fn(Text) -> Option<String>,
 ) -> Option<Failure> {
-    let Seen { table, related, .. } = seen;
+    let Seen { table, related, disputes, .. } = seen;
     let (failing, witnesses) = counted(table, related, attempts);
     let (first, last) = (failing.first()?, failing.last()?);
     let times = || failing.iter().filter_map(|a| table.time(a.row));
@@ -120,6 +129,7 @@ fn failure(
         let said = rows.iter().find_map(|row| table.text(column, *row)).map(str::to_owned);
         said.or_else(|| stated(column))
     };
+    let disputed = failing.iter().chain(&witnesses).filter_map(|a| Some((a.row, disputes.of(a.row)?)));
     let first_failed_at = times().min();
     let recording_id = match &key.unit {
         Unit::Recording(id) => Some(id.clone()),
@@ -147,6 +157,8 @@ fn failure(
         witnesses: witnesses.iter().map(|a| a.row).collect(),
         recovery: recovery.map(|a| a.row),
         attempts: attempts.iter().map(|a| a.row).collect(),
+        links: attempts.iter().map(|a| a.by).collect(),
+        disputed: disputed.collect(),
     };
     failure.id = identity(&failure, key);
     Some(failure)
@@ -160,16 +172,31 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 
 /// The failing attempts, and the failing records that only witness one of them. The exporter's own trail says what was
 /// attempted; another source's refusal of the same item adds an attempt only where the trail tells of none at that step
-/// or at the handing over to storage.
+/// or at the handing over to storage. Without the trail, records of the same request tell of one attempt.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
-    let of_trail = |a: &Attempt| table.source(a.row) == "export_trail";
-    let stores = |phase: &str| matches!(phase, "export" | "upload" | "assume_role" | "data_key" | "bucket_probe");
+    let of_trail = |a: &Attempt| table.source(a.row) == TRAIL;
     let failing = attempts.iter().filter(|a| a.failing);
     let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();
+    let mut requests: BTreeMap<&str, &str> = BTreeMap::new();
+    for attempt in failing.clone().filter(|a| of_trail(a)) {
+        requests.extend(requests::ids(table, attempt.row).map(|id| (id, TRAIL)));
+    }
     failing.copied().partition(|attempt| {
-        let phase = related.phase(attempt);
+        if of_trail(attempt) {
+            return true;
+        }
+        let (phase, source) = (related.phase(attempt), table.source(attempt.row));
         let twin = told.contains(phase) || (stores(phase) && told.iter().any(|other| stores(other)));
-        of_trail(attempt) || !twin
+        // A source may write the caller's id into all records of a call that it repeats; the service's own is of one.
+        let own = table.text(Text::RequestId, attempt.row);
+        let known = |id: &str| requests.get(id).is_some_and(|of| *of != source || own == Some(id));
+        let counts = !twin && !requests::ids(table, attempt.row).any(known);
+        if counts {
+            for id in requests::ids(table, attempt.row) {
+                requests.entry(id).or_insert(source);
+            }
+        }
+        counts
     })
 }
 
@@ -186,7 +213,9 @@ fn recovers(seen: Seen<'_>, failed: &Attempt, attempt: &Attempt) -> bool {
         let order = seen.clocks.order(ok, failing)?;
         Some(order.is_gt() || (order.is_eq() && ok.0 == failing.0))
     };
-    attempt.ok && gets_through(seen.related, failed, attempt) && after() == Some(true)
+    // What another source says was refused is no success to rely on.
+    let disputed = seen.disputes.of(attempt.row).is_some();
+    attempt.ok && !disputed && gets_through(seen.related, failed, attempt) && after() == Some(true)
 }
 
 fn gets_through(related: &Related, failed: &Attempt, ok: &Attempt) -> bool {

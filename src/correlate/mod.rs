@@ -6,12 +6,14 @@ mod columns;
 mod contrast;
 mod duplicates;
 mod failures;
+mod issued;
 mod items;
 mod jobs;
 mod links;
 mod outline;
 mod reexports;
 mod related;
+mod requests;
 mod steps;
 mod symbols;
 mod table;
@@ -30,6 +32,7 @@ pub use duplicates::Repeated;
 pub use failures::Failure;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
+pub use links::By;
 pub use outline::{Block, Id, IdHash, Outline, flag};
 pub use steps::{Operation, Steps};
 pub use symbols::{Symbol, Symbols};
@@ -38,6 +41,7 @@ pub use table::{EventTable, Row};
 use crate::error::Result;
 use crate::evidence::Input;
 use crate::ingest::{Ingested, Options, Prints, Reread, ingest};
+use issued::Keys;
 use related::Related;
 use waves::Attempts;
 
@@ -49,6 +53,8 @@ pub struct Correlated {
     pub probes: EventTable,
     /// The attempts that have to do with failures; what they are is found wave by wave.
     waves: Vec<Attempts>,
+    /// The jobs that keys were issued to, of those with which such attempts were made.
+    keys: Keys,
     /// What the rest of the archive did.
     pub contrast: Contrast,
     pub clocks: Clocks,
@@ -86,12 +92,13 @@ impl Correlated {
     }
 
     fn wave(&self, number: usize, reread: &Reread<'_>) -> Result<Wave> {
-        let Self { outline, clocks, .. } = self;
+        let Self { outline, clocks, keys, .. } = self;
         let attempts = &self.waves[number];
         let rows: Vec<Row> = attempts.iter().map(|(row, _)| *row).collect();
         let table = table(outline, &rows, reread, clocks)?;
         let related = Related::new(outline, attempts);
-        let failures = failures::find(&table, &related, &items::group(&table, &related), outline, clocks);
+        let failures =
+            failures::find(&table, &related, &items::group(&table, &related, outline, keys), outline, clocks);
         Ok(Wave { table, failures })
     }
 }
@@ -128,17 +135,18 @@ pub fn correlate(
     inputs: &[Input],
     options: Options,
 ) -> Result<Correlated> {
-    let keys = outline.keys.clone();
-    let repeated = duplicates::mark(&mut outline, &reread_in(&keys, ingested, inputs, options))?;
+    let hashing = outline.keys.clone();
+    let repeated = duplicates::mark(&mut outline, &reread_in(&hashing, ingested, inputs, options))?;
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
     related::leave_out_echoes(&mut outline)?;
     let related = related::related(&outline)?;
-    let waves = waves::divide(&outline, related, options.attempts_at_a_time)?;
+    let keys = Keys::find(&outline, &related)?;
+    let waves = waves::divide(&outline, &keys, related, options.attempts_at_a_time)?;
     let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
     let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
     let contrast = Contrast::new(&outline)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
-    Ok(Correlated { outline, probes, waves, contrast, clocks, repeated, attempts, jobs })
+    Ok(Correlated { outline, probes, waves, keys, contrast, clocks, repeated, attempts, jobs })
 }
 
 /// How records of an archive are read again.

@@ -117,6 +117,8 @@ pub struct Outline {
     unwritten: Option<io::Error>,
     /// Events without an id of the source's own.
     pub without_uid: usize,
+    /// Events that issued a credential.
+    pub issued: usize,
     /// Events that amend another record, with the hash of its id; ascending.
     pub amendments: Vec<(Row, IdHash)>,
     /// The sources that were met, in no order.
@@ -224,6 +226,7 @@ impl Outline {
             open,
             unwritten: None,
             without_uid: 0,
+            issued: 0,
             amendments: Vec::new(),
             sources: Vec::new(),
             jobs: Jobs::default(),
@@ -351,6 +354,7 @@ impl Outline {
         self.open.append(&mut part.open, &numbers);
         self.flags.append(&mut part.flags);
         self.without_uid += part.without_uid;
+        self.issued += part.issued;
         for source in part.sources {
             self.note_source(numbers[source as usize]);
         }
@@ -428,6 +432,7 @@ impl Collect for Outline {
         self.open.push(&Entry { time: event.time.unwrap_or(NO_TIME), names, ids, uid, fingerprint, at });
         self.flags.push(flags);
         self.without_uid += usize::from(uid == 0);
+        self.issued += usize::from(ids[Id::Issued as usize] != 0);
         self.note_source(names[0]);
         let [_, _, _, principal, bucket, region] = names;
         self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region]);

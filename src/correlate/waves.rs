@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::columns::Column;
+use super::issued::Keys;
 use super::outline::{Block, Id, IdHash, Outline, Share, flag};
 use super::symbols::Symbol;
 use super::table::Row;
@@ -17,11 +18,12 @@ const HELD: usize = 1 << 20;
 /// Kinds of id that an attempt names, more or less.
 const KINDS: usize = 8;
 
+const JOB: u8 = 0;
 /// The ids by which attempts may come to be of the same item, each under the number of its kind: requests go by two names,
-/// and the exporter's session is named after the job.
+/// and the exporter's session is named after the job. A key that was issued to a job stands for it.
 const SHARED: [(u8, Id); 9] = [
-    (0, Id::Job),
-    (0, Id::Session),
+    (JOB, Id::Job),
+    (JOB, Id::Session),
     (1, Id::Request),
     (1, Id::Correlation),
     (2, Id::Recording),
@@ -39,13 +41,13 @@ const NOTHING: u8 = 8;
 ///
 /// # Errors
 /// The outline cannot be read.
-pub fn divide(outline: &Outline, related: Attempts, most: usize) -> Result<Vec<Attempts>> {
+pub fn divide(outline: &Outline, keys: &Keys, related: Attempts, most: usize) -> Result<Vec<Attempts>> {
     if related.len() <= most {
         return Ok(if related.is_empty() { Vec::new() } else { vec![related] });
     }
     let mut groups = Groups::new(related.len());
     for share in Share::of(related.len() * KINDS, HELD) {
-        join(outline, &related, share, &mut groups)?;
+        join(outline, keys, &related, share, &mut groups)?;
     }
     // Groups stay together; those whose first attempts lie near each other go together, because their other attempts are
     // likely to do so as well.
@@ -73,15 +75,16 @@ pub fn divide(outline: &Outline, related: Attempts, most: usize) -> Result<Vec<A
 }
 
 /// Joins the attempts that name the same id, as far as its hash is in `share`.
-fn join(outline: &Outline, related: &[(Row, Symbol)], share: Share, groups: &mut Groups) -> Result<()> {
+fn join(outline: &Outline, keys: &Keys, related: &[(Row, Symbol)], share: Share, groups: &mut Groups) -> Result<()> {
     let mut first: HashMap<(u8, IdHash), usize, foldhash::fast::RandomState> = HashMap::default();
     let mut columns: Vec<Column> = SHARED.iter().map(|(_, id)| Column::Id(*id)).collect();
-    columns.push(Column::Bucket);
+    columns.extend([Column::Bucket, Column::Id(Id::Credential)]);
     let mut place = 0;
     for block in outline.blocks(&columns) {
         let block = block?;
         while let Some(n) = related.get(place).and_then(|(row, _)| block.place(*row)) {
-            for id in named(&block, n).filter(|(_, hash)| share.has(*hash)) {
+            let by_key = keys.job_of(block.id(Id::Credential)[n]).map(|job| (JOB, job));
+            for id in named(&block, n).chain(by_key).filter(|(_, hash)| share.has(*hash)) {
                 match first.entry(id) {
                     Entry::Occupied(first) => groups.join(*first.get(), place),
                     Entry::Vacant(free) => drop(free.insert(place)),

@@ -5,6 +5,7 @@ mod csv;
 mod failure;
 mod failures;
 mod gaps;
+mod joined;
 mod parquet;
 mod record_ids;
 mod summary;

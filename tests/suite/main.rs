@@ -11,6 +11,7 @@ mod classes;
 mod clocks;
 mod determinism;
 mod documents;
+mod identity;
 mod labelled;
 mod outputs;
 mod parts;
