@@ -7,6 +7,11 @@
 
 mod bad_input;
 mod classes;
+mod cloudtrail_bucket;
+mod cloudtrail_chain;
+mod cloudtrail_files;
+mod cloudtrail_keys;
+mod cloudtrail_properties;
 mod determinism;
 mod documents;
 mod labelled;

@@ -99,8 +99,7 @@ pub(super) fn judge(folder: &Folder, keys: &Keys) -> Chains {
     let checked: Vec<Checked> = read.par_iter().enumerate().map(check).collect();
     let mut verdicts: Vec<_> = (0..read.len()).map(|at| verdict(at, &read, &checked)).collect();
     contradictions(&read, &checked, &mut verdicts);
-    let credible = |at: usize| checked[at].proven() || verdicts[at].0 == DigestStatus::Unsigned;
-    let missing = missing(folder, &read, credible);
+    let missing = missing(folder, &read, &checked);
     let links = read.into_iter().zip(checked).zip(verdicts).map(|((read, checked), (status, reason))| Link {
         name: names::of_digest(&read.object.key),
         at_home: read.document.as_ref().is_ok_and(|document| document.delivered == read.object),
@@ -240,20 +239,23 @@ fn contradictions(read: &[Read], checked: &[Checked], verdicts: &mut [(DigestSta
     }
 }
 
-/// The digests that others name and that are not there, and those whose metadata alone is. What an altered digest names
-/// may be anything, so only the `credible` are asked.
-fn missing(folder: &Folder, read: &[Read], credible: impl Fn(usize) -> bool) -> Vec<Missing> {
+/// The digests that others name and that are not there, and those whose metadata alone is. Whom a digest that was moved
+/// names says nothing of the folder that it lies in.
+fn missing(folder: &Folder, read: &[Read], checked: &[Checked]) -> Vec<Missing> {
     let mut found: BTreeMap<&Object, Missing> = BTreeMap::new();
-    for (_, one) in read.iter().enumerate().filter(|(at, _)| credible(*at)) {
+    let mut named: Vec<(&Read, bool)> = read.iter().zip(checked.iter().map(Checked::proven)).collect();
+    named.sort_by_key(|(_, proven)| !proven);
+    for (one, proven) in named {
         let (Ok(document), Some(previous)) = (&one.document, previous(one)) else { continue };
-        if folder.digests.contains_key(&previous.object) {
+        if document.delivered != one.object || folder.digests.contains_key(&previous.object) {
             continue;
         }
+        let unproven = if proven { "" } else { ", which is itself not proven," };
         let why = match folder.skipped.get(&previous.object) {
             Some(kind) => format!("; in its place lies {kind}"),
             None => String::new(),
         };
-        let reason = format!("not in the folder; {} names it as the digest before it{why}", one.object);
+        let reason = format!("not in the folder; {}{unproven} names it as the digest before it{why}", one.object);
         let span = span_of(&previous.object).unwrap_or_else(|| Span::hour_to(document.span.from));
         found.entry(&previous.object).or_insert_with(|| Missing {
             object: previous.object.clone(),
