@@ -125,7 +125,7 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
 }
 
 /// The terminal's width, or 80 columns where there is none.
-fn width() -> u16 {
+pub(super) fn width() -> u16 {
     comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
 }
 
@@ -164,7 +164,8 @@ fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
     }
 }
 
-fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
+/// Reads a bound of a span of time, microseconds since 1970.
+pub(super) fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.clone() };
     let read = AssumedZone::default().read(&whole).and_then(|instant| instant.micros);

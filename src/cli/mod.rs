@@ -8,6 +8,7 @@ mod progress;
 mod rules;
 mod show;
 mod timeline;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use crate::report::RuleText;
 enum Status {
     /// Done.
     Done = 0,
-    /// Done, but some input could not be read; the ledger says what.
+    /// Done, but some input could not be read; the ledger says what. Of `verify`: something is not valid.
     Partial = 1,
     /// Wrong usage, or nothing readable.
     Unusable = 2,
@@ -64,6 +65,8 @@ enum Command {
     Rules,
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
+    /// Check that evidence is what it was, without trusting who keeps it
+    Verify(verify::Arguments),
 }
 
 /// What is read, and how.
@@ -136,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Show(arguments) => show::run(&arguments),
         Command::Rules => rules::run(),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {
         Ok(status) => status.into(),

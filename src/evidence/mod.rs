@@ -24,6 +24,7 @@ pub use framer::{Chunk, Framer, Limits, Span};
 pub use ledger::{FileEntry, Reject, is_partial, nothing_readable};
 pub use progress::Progress;
 pub use shape::{Sample, Shape, recognise};
+pub(crate) use stream::is_bomb;
 pub use stream::{Encoding, Stream};
 
 use std::fmt;

@@ -123,13 +123,18 @@ impl Read for Stream {
             Decoder::Zstd(decoder) => decoder.read(buf),
         }?;
         self.produced += n as u64;
-        if self.produced > EXPANSION_FLOOR && self.produced / MAX_EXPANSION > self.consumed() {
+        if is_bomb(self.produced, self.consumed()) {
             return Err(io::Error::other(format!(
                 "it expands more than {MAX_EXPANSION} times, which no log does; refused as a decompression bomb"
             )));
         }
         Ok(n)
     }
+}
+
+/// Whether `packed` bytes that give `unpacked` bytes are no log but a decompression bomb.
+pub(crate) fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    unpacked > EXPANSION_FLOOR && unpacked / MAX_EXPANSION > packed
 }
 
 fn encoding(head: &[u8]) -> Encoding {

@@ -35,7 +35,7 @@ pub use file::Manner;
 pub use fold::fold;
 pub use prints::Prints;
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, is_believed, rfc3339};
+pub use time::{AssumedZone, epoch, is_believed, rfc3339};
 
 use crate::evidence::{FileEntry, Input, Limits};
 
