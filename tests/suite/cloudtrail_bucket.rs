@@ -96,7 +96,7 @@ impl Logged {
 #[derive(Clone)]
 pub struct Trail {
     pub bucket: String,
-    /// Folders between bucket and account: an optional prefix, AWSLogs, an organization.
+    /// Folders between bucket and account: an optional prefix, `AWSLogs`, an organization.
     pub top: String,
     pub account: String,
     pub region: String,

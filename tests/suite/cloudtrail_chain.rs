@@ -23,7 +23,9 @@ fn what_is_as_it_was_delivered_is_valid() {
 #[test]
 fn the_newest_digest_without_metadata_is_unsigned_and_vouches_for_nothing() {
     let (folder, digests, logs) = Folder::with_hours(3);
-    digests.iter().for_each(|key| folder.remove_metadata(key));
+    for key in &digests {
+        folder.remove_metadata(key);
+    }
     let checked = folder.verify(&[]);
     assert_eq!(checked.status, 1);
     assert_eq!(checked.state(&digests[2]), "unsigned");
@@ -235,8 +237,9 @@ fn algorithms_that_are_not_known_are_not_taken_for_known_ones() {
     let signed = trail.digest_with(&folder, 1, &[], |digest| digest["digestSignatureAlgorithm"] = json!("SHA1withRSA"));
     let hashed = trail.digest_with(&folder, 2, &[], |digest| digest["previousDigestHashAlgorithm"] = json!("MD5"));
     let log = trail.log(&folder, 3, "a");
-    let named =
-        trail.digest_with(&folder, 3, &[log.clone()], |digest| digest["logFiles"][0]["hashAlgorithm"] = json!("MD5"));
+    let named = trail.digest_with(&folder, 3, std::slice::from_ref(&log), |digest| {
+        digest["logFiles"][0]["hashAlgorithm"] = json!("MD5");
+    });
     let metadata = trail.digest(&folder, 4, &[]);
     let beside = format!("{metadata}.metadata.json");
     let text = fs::read_to_string(folder.path(BUCKET, &beside)).expect("read");
@@ -253,7 +256,7 @@ fn algorithms_that_are_not_known_are_not_taken_for_known_ones() {
 
 #[test]
 fn what_is_no_digest_is_said_to_be_none() {
-    let (folder, digests, _) = Folder::with_hours(7);
+    let (folder, digests, logs) = Folder::with_hours(7);
     let packed = fs::read(folder.path(BUCKET, &digests[0])).expect("read");
     let cases: [(&str, Vec<u8>); 6] = [
         ("cut off", packed[..packed.len() / 2].to_vec()),
@@ -274,6 +277,8 @@ fn what_is_no_digest_is_said_to_be_none() {
         assert!(checked.reason(key).contains(reason), "{}", checked.reason(key));
     }
     assert_eq!(checked.gaps(), [], "they are there, though they cannot be read");
+    assert_eq!(checked.state(&logs[0]), "undigested");
+    assert!(checked.reason(&logs[0]).contains(&digests[0]), "{}", checked.reason(&logs[0]));
 }
 
 #[test]

@@ -28,7 +28,11 @@ fn a_key_that_is_not_listed_makes_a_digest_invalid() {
 
 #[test]
 fn a_key_counts_only_within_its_validity_however_times_are_written() {
-    let epoch = |text: &str| json!(chrono::DateTime::parse_from_rfc3339(text).expect("a time").timestamp() as f64);
+    // With a fraction, as version 1 of the command line writes it.
+    let epoch = |text: &str| {
+        let seconds = chrono::DateTime::parse_from_rfc3339(text).expect("a time").timestamp();
+        serde_json::from_str::<Value>(&format!("{seconds}.0")).expect("a number")
+    };
     let within = [
         (json!("2026-02-20T00:00:00+00:00"), json!("2026-03-20T00:00:00+00:00")),
         (json!("2026-03-02T03:01:31+02:00"), json!("2026-03-02T01:01:31Z")),

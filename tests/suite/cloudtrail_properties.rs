@@ -23,7 +23,7 @@ static WHOLE: LazyLock<Files> = LazyLock::new(|| {
             let logs = ["a", "b"].map(|id| trail.log(&folder, hour, id));
             trail.digest(&folder, hour, &logs);
         }
-        trails[1].bucket = "new-logs".to_owned();
+        "new-logs".clone_into(&mut trails[1].bucket);
     }
     let late = backfill.log(&folder, 2, "late");
     backfill.digest(&folder, 2, &[late]);
@@ -119,7 +119,9 @@ proptest! {
         let changed = apply(&change, &mut files, file.index(WHOLE.len()));
         prop_assume!(!changed.iter().any(|(_, key)| key.ends_with("_backfill.json.gz.metadata.json")));
         let folder = Folder::new();
-        files.iter().for_each(|((bucket, key), bytes)| folder.write(bucket, key, bytes));
+        for ((bucket, key), bytes) in &files {
+            folder.write(bucket, key, bytes);
+        }
         let checked = folder.verify(&[]);
         let mut whole = true;
         for (name, key) in changed.iter().map(|name| (name, &name.1)) {
@@ -140,7 +142,9 @@ proptest! {
         keys in any::<bool>(),
     ) {
         let folder = Folder::new();
-        WHOLE.iter().for_each(|((bucket, key), bytes)| folder.write(bucket, key, bytes));
+        for ((bucket, key), bytes) in WHOLE.iter() {
+            folder.write(bucket, key, bytes);
+        }
         if keys {
             folder.0.write("keys.json", &bytes);
         } else {

@@ -8,7 +8,7 @@ use super::{Status, output};
 use crate::error::Result;
 
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = EXIT)]
+#[command(after_help = EXIT)]
 pub struct Arguments {
     #[command(subcommand)]
     what: What,

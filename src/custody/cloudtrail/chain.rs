@@ -200,6 +200,9 @@ fn verdict(at: usize, read: &[Read], checked: &[Checked]) -> (DigestStatus, Opti
             return invalid(format!("the signature that the next digest, {next}, gives does not verify"));
         }
     }
+    if let Some(tail) = &document.tail {
+        return invalid(tail.clone());
+    }
     match &found.own {
         Own::Unusable(reason) => invalid(reason.clone()),
         Own::Bad if found.proven() => {

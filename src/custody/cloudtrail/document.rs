@@ -28,6 +28,8 @@ pub(super) struct Document {
     pub fingerprint: String,
     pub previous: Option<Previous>,
     pub logs: Vec<Named>,
+    /// What follows it in its file, in a sentence.
+    pub tail: Option<String>,
     /// Why it cannot be checked, though it can be read: an algorithm that is not known.
     pub unsupported: Option<String>,
     /// What the signature is made of, but for the hash: the end as written, the previous signature as written.
@@ -85,7 +87,7 @@ pub(super) fn read(path: &Path) -> Result<Document, String> {
     let unpacked = unpack(path, LARGEST).map_err(|Unfit { reason, .. }| reason)?;
     let Some(bytes) = unpacked.bytes else { return Err(format!("it unpacks to more than {LARGEST} bytes; refused")) };
     let raw: Raw = serde_json::from_slice(&bytes).map_err(|e| format!("it is not a digest: {e}"))?;
-    document(raw, unpacked.hash)
+    Ok(Document { tail: unpacked.tail, ..document(raw, unpacked.hash)? })
 }
 
 fn document(mut raw: Raw, hash: Digest) -> Result<Document, String> {
@@ -103,6 +105,7 @@ fn document(mut raw: Raw, hash: Digest) -> Result<Document, String> {
         fingerprint: raw.digest_public_key_fingerprint,
         previous,
         logs: raw.log_files.into_iter().map(named).collect(),
+        tail: None,
         unsupported,
         end: raw.digest_end_time,
     })

@@ -73,9 +73,9 @@ fn look<'a>(folder: &Folder, object: &'a Object, named: &'a [(&'a Link, &'a Name
         return Seen { object, named, content: None, deliveries: Vec::new() };
     };
     match unpack(&file.path, SEARCHED) {
-        Ok(Unpacked { hash, bytes }) => {
+        Ok(Unpacked { hash, bytes, tail }) => {
             let deliveries = bytes.map(|bytes| deliveries::recorded(object, &bytes)).unwrap_or_default();
-            Seen { object, named, content: Some(Ok(hash)), deliveries }
+            Seen { object, named, content: Some(tail.map_or(Ok(hash), |tail| Err(tail.into()))), deliveries }
         }
         Err(unfit) => Seen { object, named, content: Some(Err(unfit)), deliveries: Vec::new() },
     }
@@ -87,7 +87,8 @@ struct Moved<'a>(BTreeMap<Digest, (&'a Object, &'a Object)>);
 fn moved<'a>(seen: &[Seen<'a>]) -> Moved<'a> {
     let missing = seen.iter().filter(|one| one.content.is_none());
     let wanted: BTreeMap<Digest, &Object> = missing
-        .flat_map(|one| one.named.iter().filter_map(|(_, named)| Some((*named.hash.as_ref().ok()?, one.object))))
+        .flat_map(|one| one.named.iter().filter(|(link, _)| link.proven).map(move |(_, named)| (named, one.object)))
+        .filter_map(|(named, object)| Some((*named.hash.as_ref().ok()?, object)))
         .collect();
     let strays = seen.iter().filter(|one| one.named.is_empty());
     let found = strays.filter_map(|one| {
@@ -154,7 +155,11 @@ fn missing(one: &Seen<'_>, folder: &Folder, moved: &Moved<'_>) -> String {
 }
 
 /// The time that digests cover, by account and region.
-struct Covered<'a>(BTreeMap<(&'a str, &'a str), Span>);
+struct Covered<'a> {
+    spans: BTreeMap<(&'a str, &'a str), Span>,
+    /// Digests that cannot be read: what they name is not known.
+    unread: Vec<&'a Link>,
+}
 
 impl<'a> Covered<'a> {
     fn of(chains: &'a Chains) -> Self {
@@ -165,13 +170,22 @@ impl<'a> Covered<'a> {
                 *all = Span { from: all.from.min(span.from), to: all.to.max(span.to) };
             }
         }
-        Self(found)
+        let unread = chains.links.iter().filter(|link| link.document.is_none()).collect();
+        Self { spans: found, unread }
     }
 
     /// Why no digest may name a log.
     fn unnamed(&self, log: &Object) -> String {
         let Some((account, region, time)) = names::of_log(&log.key) else { return "no digest names it".to_owned() };
-        match self.0.get(&(account, region)) {
+        let of_then = |link: &&&Link| {
+            let own =
+                link.name.as_ref().is_some_and(|(trail, _)| (&*trail.account, &*trail.region) == (account, region));
+            own && link.span().is_some_and(|span| (span.from..span.to).contains(&time))
+        };
+        if let Some(link) = self.unread.iter().find(of_then) {
+            return format!("no digest that can be read names it; that of its time is {}", link.object);
+        }
+        match self.spans.get(&(account, region)) {
             None => format!("no digest names it; there are none of account {account} in {region} in the folder"),
             Some(span) if time >= span.to => format!(
                 "no digest names it; it is later than the last one of its account and region, which ends at {}",

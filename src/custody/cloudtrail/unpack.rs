@@ -17,6 +17,8 @@ pub(super) struct Unpacked {
     pub hash: Digest,
     /// The unpacked bytes, if there are no more than were asked for.
     pub bytes: Option<Vec<u8>>,
+    /// What follows the member, in a sentence.
+    pub tail: Option<String>,
 }
 
 /// Why a file is not what CloudTrail delivers.
@@ -34,10 +36,10 @@ impl From<String> for Unfit {
 
 /// Unpacks the file at `path`, which CloudTrail packed as a single gzip member, and keeps up to `keep` bytes of it.
 ///
-/// A reader that goes on to a second member would see what no digest speaks of, so anything after the first is an error.
+/// A reader that goes on to a second member would see what no digest speaks of, so whatever follows the first is told.
 ///
 /// # Errors
-/// The file cannot be read, is not gzip, is damaged or cut off, or goes on after the member.
+/// The file cannot be read, is not gzip, is damaged or cut off.
 pub(super) fn unpack(path: &Path, keep: usize) -> Result<Unpacked, Unfit> {
     let unread = |e: io::Error| format!("it cannot be read: {e}");
     let mut reader = BufReader::with_capacity(BUFFER, File::open(path).map_err(unread)?);
@@ -50,11 +52,9 @@ pub(super) fn unpack(path: &Path, keep: usize) -> Result<Unpacked, Unfit> {
     let (hash, bytes) = drain(&mut decoder, size, keep)?;
     let mut rest = decoder.into_inner();
     let after = io::copy(&mut rest, &mut io::sink()).map_err(unread)?;
-    if after > 0 {
-        let at = size.saturating_sub(after);
-        return Err(format!("{after} bytes follow the end of its gzip member, at offset {at}").into());
-    }
-    Ok(Unpacked { hash, bytes })
+    let at = size.saturating_sub(after);
+    let tail = (after > 0).then(|| format!("{after} bytes follow the end of its gzip member, at offset {at}"));
+    Ok(Unpacked { hash, bytes, tail })
 }
 
 /// Hashes what comes out of `decoder`.
