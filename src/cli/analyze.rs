@@ -79,8 +79,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &bar);
     bar.finish();
     let mut analysis = analysis?;
     analysis.retain(|failure| {
@@ -95,6 +97,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
     output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    if format == Format::Table {
+        output::unused_mappings(&mappings, &analysis.coverage.files);
+    }
     report_coverage(&analysis, format);
     Ok(status(arguments, &analysis))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::outline::{Id, IdHash, NO_TIME, Outline, flag};
-use crate::ingest::{Change, Document};
+use crate::ingest::{Change, Document, MAPPED};
 
 /// How far the clock of a source is from that of the export trail.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,6 +75,10 @@ fn differences(outline: &Outline) -> BTreeMap<String, Vec<i64>> {
         for (_, id, ours) in rows(true, own) {
             for (row, theirs) in theirs.get(&id).into_iter().flatten() {
                 let source = outline.symbols.name(outline.source[*row]).unwrap_or_default();
+                // Records of many clocks, some of them the trail's own.
+                if source == MAPPED {
+                    continue;
+                }
                 match found.get_mut(source) {
                     Some(differences) => differences.push(theirs - ours),
                     None => drop(found.insert(source.to_owned(), vec![theirs - ours])),

@@ -152,7 +152,7 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 /// attempted; another source's refusal of the same item adds an attempt only where the trail tells of none at that step
 /// or at the handing over to storage.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
-    let of_trail = |a: &Attempt| table.source(a.row) == "export_trail";
+    let of_trail = |a: &Attempt| table.is_of_trail(a.row);
     let stores = |phase: &str| matches!(phase, "export" | "upload" | "assume_role" | "data_key" | "bucket_probe");
     let failing = attempts.iter().filter(|a| a.failing);
     let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();

@@ -62,7 +62,7 @@ const BYTES_AN_EVENT: u64 = 400;
 #[must_use]
 pub fn read(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     operations: &[Operation],
     progress: &(dyn Fn(u64) + Sync),
 ) -> (Outline, Ingested) {
@@ -84,7 +84,7 @@ pub fn correlate(
     mut outline: Outline,
     ingested: &mut Ingested,
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Correlated> {
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents);
     let duplicates = duplicates::mark(&mut outline, inputs)?;
@@ -105,7 +105,12 @@ pub fn correlate(
 
 /// How records of an archive are read again.
 #[must_use]
-pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
+pub fn reread<'a>(
+    outline: &'a Outline,
+    ingested: &'a Ingested,
+    inputs: &'a [Input],
+    options: Options<'a>,
+) -> Reread<'a> {
     let prints = Prints::of_run(&outline.keys, inputs);
     Reread { inputs, manners: &ingested.manners, options, prints }
 }

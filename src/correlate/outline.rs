@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::jobs::{Jobs, Statements};
-use super::steps::{self, Steps, TRAIL};
+use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
 use super::table::Row;
 use crate::evidence::{Digest, Locator};
@@ -258,7 +258,7 @@ impl Collect for Outline {
         let ok = event.outcome == Outcome::Success;
         for (set, bit) in [
             (ok, flag::OK),
-            (source == TRAIL, flag::TRAIL),
+            (steps::is_of_trail(source, event), flag::TRAIL),
             (step == Some("probe"), flag::PROBE),
             (ok && event.hold_acknowledged == Some(false), flag::UNACKNOWLEDGED),
         ] {

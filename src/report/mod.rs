@@ -28,7 +28,7 @@ use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, Options};
+use crate::ingest::{Ingested, MAPPED, Options, unused};
 use crate::parts;
 
 /// The whole result.
@@ -65,6 +65,24 @@ pub struct Rules {
     pub name: String,
     pub version: String,
     pub sha256: String,
+    /// The mappings that files were read by, in the order of their names.
+    pub mappings: Vec<MappingName>,
+}
+
+/// A mapping that files were read by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MappingName {
+    pub name: String,
+    pub sha256: String,
+}
+
+/// The mappings that `files` were read by, whether now or when they were ingested.
+fn mappings(files: &[FileEntry]) -> Vec<MappingName> {
+    let of = |file: &FileEntry| {
+        let name = file.format.strip_prefix(MAPPED).unwrap_or(&file.format).trim_start_matches(':').to_owned();
+        file.mapping.clone().map(|sha256| MappingName { name, sha256 })
+    };
+    files.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What was read and what was not.
@@ -122,21 +140,21 @@ impl RuleText {
 }
 
 /// The evidence, read and correlated: what all subcommands start from.
-pub struct Evidence {
+pub struct Evidence<'m> {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
     /// How it was read.
-    pub options: Options,
+    pub options: Options<'m>,
 }
 
-impl Evidence {
+impl<'m> Evidence<'m> {
     /// Reads and correlates `paths`; `progress` is told the size of every file that is done with, `total` the sum.
     ///
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
-    pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let discovery = discover(paths)?;
+    pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
+        let mut discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
@@ -144,6 +162,7 @@ impl Evidence {
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
+        discovery.skipped.extend(unused(options.mappings, &ingested.files));
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
         let repeated: BTreeSet<Locator> =
             correlated.duplicates.iter().map(|row| correlated.outline.at[*row as usize]).collect();
@@ -156,7 +175,7 @@ impl Evidence {
     }
 }
 
-impl Evidence {
+impl Evidence<'_> {
     /// All columns of the events at `rows` (ascending) of the outline.
     ///
     /// # Errors
@@ -172,7 +191,7 @@ impl Evidence {
 ///
 /// # Errors
 /// A path is wrong, nothing can be read, or a stage fails.
-pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
+pub fn analyze(paths: &[String], options: Options<'_>, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
     let mut evidence = Evidence::read(paths, options, rules, progress)?;
     evidence.correlated.outline.give_up_links();
     let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
@@ -193,6 +212,7 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
             name: rules.pack.name.clone(),
             version: rules.pack.version.clone(),
             sha256: rules.sha256.clone(),
+            mappings: mappings(&files),
         },
         summary,
         failures,
