@@ -82,7 +82,7 @@ fn cell(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), String> 
         D::Time64(unit) => time_of_day(primitive::<i64>(array, row)?, *unit, out)?,
         D::Utf8View => json(of::<Utf8ViewArray>(array)?.value(row), out)?,
         D::BinaryView => binary(of::<BinaryViewArray>(array)?.value(row), out)?,
-        D::FixedSizeBinary(_) => binary(of::<FixedSizeBinaryArray>(array)?.value(row), out)?,
+        D::FixedSizeBinary(_) => hex(of::<FixedSizeBinaryArray>(array)?.value(row), out)?,
         D::LargeList(_) => {
             let list = of::<ListArray<i64>>(array)?;
             let (start, end) = list.offsets().start_end(row);
@@ -200,8 +200,12 @@ fn time_of_day(value: i64, unit: TimeUnit, out: &mut Vec<u8>) -> Result<(), Stri
 fn binary(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     match std::str::from_utf8(bytes) {
         Ok(text) => json(text, out),
-        Err(_) => write!(out, "\"{}\"", const_hex::encode(bytes)).map_err(|e| e.to_string()),
+        Err(_) => hex(bytes, out),
     }
+}
+
+fn hex(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    write!(out, "\"{}\"", const_hex::encode(bytes)).map_err(|e| e.to_string())
 }
 
 fn uuid(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {

@@ -111,6 +111,11 @@ fn by_name(field: &str, words: &[&str], column: &Column) -> i32 {
         return 80 - i32::from(rank);
     }
     let named = words_of(own);
+    // `C_DURATIONMS`, `exp.jobId`: a prefix that is none of the name's business.
+    let without_prefix = (1..named.len()).find_map(|n| known(&named[n..].concat()));
+    if let Some((_, rank)) = without_prefix {
+        return 70 - i32::from(rank);
+    }
     let last = words.iter().position(|word| named.iter().any(|n| n == word)).and_then(|n| i32::try_from(n).ok());
     let above = column.place.0.iter().rev().skip(1).flat_map(|name| words_of(name)).collect::<Vec<_>>();
     let over = words.iter().position(|word| above.iter().any(|n| n == word)).and_then(|n| i32::try_from(n).ok());
@@ -150,20 +155,26 @@ fn by_values(field: &str, column: &Column) -> Option<i32> {
     let step = |value: &str| STEPS.contains(&canonical_step(fold(value).as_str()));
     let scopes = |value: &str| {
         let mut all = value.split([' ', ',', ';', '|']).filter(|scope| !scope.is_empty());
-        all.next().is_some_and(|scope| scope.contains(':') && !scope.contains("//") && !scope.starts_with("arn:"))
+        all.next().is_some_and(|scope| {
+            let named = scope.starts_with(|c: char| c.is_ascii_alphabetic()) && !scope.starts_with("arn:");
+            named && scope.contains(':') && !scope.contains("//")
+        })
     };
     match field {
-        "time" => (!formats(column).is_empty()).then_some(30),
+        "time" => (!formats(column).is_empty()).then_some(50),
         "http_status" => column.mostly(status).then_some(20),
         "attempt" => column.mostly(small).then_some(0),
         "duration_ms" => column.mostly(number).then_some(0),
         "hold_acknowledged" => column.mostly(|v| truth(v).is_some()).then_some(10),
         "step" if column.mostly(step) => Some(60),
-        "outcome" if column.mostly(|v| outcome_of(v).is_some()) && !column.mostly(number) => Some(40),
+        "outcome" if column.mostly(|v| outcome_of(v).is_some()) => {
+            Some(if column.mostly(|v| truth(v).is_some()) { 5 } else { 40 })
+        }
         "outcome" | "step" | "operation" => (!column.mostly(number) || field == "outcome").then_some(0),
-        "scopes" if column.mostly(scopes) => Some(20),
+        "scopes" if column.mostly(scopes) => Some(40),
         "object_key" if column.mostly(|v| v.contains("conversation_id=")) => Some(60),
         "role_arn" => column.mostly(|v| v.starts_with("arn:") && v.contains(":role/")).then_some(30),
+        "bucket" if column.mostly(|v| v.starts_with("s3://") && v.len() > 5) => Some(30),
         "bucket" | "region" | "media_type" | "queue" => (!column.mostly(number)).then_some(0),
         _ => Some(0),
     }

@@ -48,6 +48,7 @@ pub(super) fn mapping(text: &str, origin: &str, sha256: String) -> Result<Mappin
     let document = document.into_inner();
     loader.only(&document, &["name", "match", "read", "fields"], "a mapping")?;
     let name = document.get("name").ok_or("it has no `name`; expected name = \"...\", by which the ledger calls it")?;
+    let name = loader.name(name)?;
     let which = loader.table(document.get("match").ok_or("it has no [match]; expected which files it is for")?)?;
     loader.only(which, &["columns", "path"], "[match]")?;
     let columns = which.get("columns").ok_or("[match] has no `columns`; expected those that a file must have")?;
@@ -63,7 +64,7 @@ pub(super) fn mapping(text: &str, origin: &str, sha256: String) -> Result<Mappin
     let fields = loader.table(fields)?;
     let time = fields.get("time").ok_or("[fields] has no `time`; nothing can be said of records without a time")?;
     Ok(Mapping {
-        name: loader.name(name)?,
+        name,
         sha256,
         origin: origin.to_owned(),
         columns,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Place;
 use super::row::{nested, scalar};
-use crate::evidence::{Chunk, Framer, Input, Shape, Stream, sample_at};
+use crate::evidence::{Chunk, Encoding, Framer, Input, Shape, Stream, sample_at};
 use crate::ingest::Options;
 use crate::ingest::adapter::Table;
 use crate::ingest::fold::fold;
@@ -97,11 +97,10 @@ pub(super) fn survey(input: &Input, options: Options<'_>) -> Result<Survey, Stri
     if records.is_empty() {
         return Err(reason.unwrap_or_else(|| "it holds no records".to_owned()));
     }
-    if shape == Shape::Json
-        && let Some((list, items)) = longest_list(&records)
-    {
+    let document = records.len() == 1 && table.is_none() && stream.encoding() != Encoding::Parquet;
+    if document && let Some((list, items)) = longest_list(&records) {
         let seen = sample_at(records[0].to_string().as_bytes(), true, &list);
-        if records.len() == 1 && !seen.records.is_empty() {
+        if !seen.records.is_empty() {
             (survey.list, records) = (Some(list), items);
         }
     }
