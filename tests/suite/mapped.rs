@@ -458,8 +458,8 @@ fn times_are_read_as_the_mapping_says() {
 fn values_are_picked_translated_and_filled_in() {
     let case = Case::new();
     let rows = ["1,,HTTP 403 Forbidden,2.5", "2,E7,,0.5", "3,none,HTTP 200 OK,1"];
-    let rows: String = rows.iter().zip(1..).map(|(row, n)| format!("{},job,rec-{n},{row}\n", time(n))).collect();
-    case.write("log.csv", format!("t,job,rec,kind,err,text,secs\n{rows}"));
+    let rows: Vec<String> = rows.iter().zip(1..).map(|(row, n)| format!("{},job,rec-{n},{row}", time(n))).collect();
+    case.write("log.csv", format!("t,job,rec,kind,err,text,secs\n{}", rows.join("\n")));
     case.write(
         "map.toml",
         "name = \"m\"\n[match]\ncolumns = [\"t\", \"kind\"]\n[read]\nnull = [\"none\"]\n[fields]\ntime = \"t\"\njob_id = \"job\"\n\
