@@ -24,6 +24,8 @@ pub enum Error {
     Parts { reason: String },
     #[error("{origin}: {reason}")]
     RulePack { origin: String, reason: String },
+    #[error("{origin}: {reason}")]
+    Mapping { origin: String, reason: String },
     #[error("{what}: {reason}")]
     Usage { what: String, reason: String },
     #[error("{id}: {reason}")]

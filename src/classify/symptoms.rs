@@ -164,9 +164,9 @@ fn fill_calls(archive: &Archive<'_, '_>, failure: &Failure, rows: &[Row], dossie
     let operation = |row: Row| table.text(Text::Operation, row).unwrap_or("");
     let known = |row: Row| archive.pack.operations.iter().find(|o| o.name == operation(row)).map(|o| o.action.clone());
     let action = refused.iter().find_map(|row| call(*row).map(|(action, _)| action).or_else(|| known(*row)));
-    let trail = failure.failing.iter().zip(&failure.steps).filter(|(row, _)| table.source(**row) == "export_trail");
+    let trail = failure.failing.iter().zip(&failure.steps).filter(|(row, _)| table.is_of_trail(**row));
     let at_store = trail.filter(|(row, step)| state::hands_over(step) && refused.contains(row)).count() > 0;
-    let by_aws = refused.iter().any(|row| table.source(*row) != "export_trail");
+    let by_aws = refused.iter().any(|row| !table.is_of_trail(*row));
     let f = &mut dossier.features;
     let assumes = action.as_deref().is_some_and(|a| a.starts_with("sts:AssumeRole"));
     let key = action.as_deref().is_some_and(|a| a.starts_with("kms:"));

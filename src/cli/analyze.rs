@@ -79,10 +79,11 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
     let selection = Selection { job: arguments.job.clone(), since, until };
-    let inputs = &arguments.reading.inputs;
-    let analysis = report::analyze(&inputs.paths, inputs.options(), &rules, &selection, &bar);
+    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
     bar.finish();
     let analysis = analysis?;
     let format = format(arguments);
@@ -91,6 +92,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
     output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    if format == Format::Table {
+        output::unused_mappings(&mappings, &analysis.coverage.files);
+    }
     report_coverage(&analysis, format);
     Ok(status(arguments, &analysis))
 }

@@ -34,9 +34,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let inputs = &arguments.inputs;
     inputs.set_threads()?;
     output::keep_out_of_evidence(&arguments.out, &inputs.paths)?;
+    let mappings = inputs.maps.read()?;
     let how = How { recheck: arguments.recheck, rows: arguments.rows_per_part };
     let bar = Bar::new();
-    let done = update(&inputs.paths, &arguments.out, inputs.options(), how, &bar);
+    let done = update(&inputs.paths, &arguments.out, inputs.options(&mappings), how, &bar);
     bar.finish();
     let done = done?;
     report(&done);

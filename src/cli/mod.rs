@@ -3,6 +3,7 @@
 mod analyze;
 mod evaluate;
 mod ingest;
+mod map;
 mod output;
 mod progress;
 mod rules;
@@ -17,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::evidence::Limits;
-use crate::ingest::{AssumedZone, Options};
+use crate::ingest::{AssumedZone, Mapping, Options};
 use crate::report::RuleText;
 
 /// How a run ended (DESIGN section 7).
@@ -61,6 +62,9 @@ enum Command {
     Timeline(timeline::Arguments),
     /// Show the raw bytes of a record and check its hash again
     Show(show::Arguments),
+    /// Draft and check mappings, by which files of other sources are read (--map)
+    #[command(subcommand)]
+    Map(map::Command),
     /// Print the built-in rule pack, to be changed and given to --rules
     Rules,
     /// Compare the verdicts on a labelled archive with its truth
@@ -73,7 +77,7 @@ enum Command {
 #[derive(Args)]
 struct Inputs {
     /// Files, folders, globs, folders of parts, - for standard input, or s3://, gs://, az:// if built with object-store;
-    /// packed with gzip or zstd or not
+    /// packed with gzip or zstd or not, or Parquet
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Zone of times that carry none: an offset (+01:00) or a name (Europe/Berlin)
@@ -82,15 +86,31 @@ struct Inputs {
     /// Longest record that is read, in bytes; a longer one is rejected
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
     max_record_bytes: usize,
+    #[command(flatten)]
+    maps: Maps,
     /// Threads to read and parse with; by default as many as there are cores
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 }
 
+/// The mappings that are given.
+#[derive(Args)]
+struct Maps {
+    /// Mapping file for CSV, JSON or Parquet of other sources (repeatable; the first that fits a file is taken)
+    #[arg(long, value_name = "FILE")]
+    map: Vec<PathBuf>,
+}
+
+impl Maps {
+    fn read(&self) -> Result<Vec<Mapping>> {
+        self.map.iter().map(|path| Mapping::read(path)).collect()
+    }
+}
+
 impl Inputs {
-    fn options(&self) -> Options {
+    fn options<'m>(&self, mappings: &'m [Mapping]) -> Options<'m> {
         let limits = Limits { max_record: self.max_record_bytes, ..Limits::default() };
-        Options { zone: self.assume_tz, limits, ..Options::default() }
+        Options { zone: self.assume_tz, limits, mappings, ..Options::default() }
     }
 
     fn set_threads(&self) -> Result<()> {
@@ -137,6 +157,7 @@ pub fn run() -> ExitCode {
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Map(command) => map::run(&command),
         Command::Rules => rules::run(),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

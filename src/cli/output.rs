@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evidence::FileEntry;
+use crate::ingest::{Mapping, unused};
 use crate::report::plain;
 
 /// Says something on standard error.
@@ -24,6 +25,11 @@ pub fn not_read(file: &FileEntry) {
         )),
         None => message(&format!("holdtrace: {}: empty, no records in it", file.path)),
     }
+}
+
+/// Says of mappings that no file was for them.
+pub fn unused_mappings(mappings: &[Mapping], files: &[FileEntry]) {
+    unused(mappings, files).for_each(|note| message(&format!("holdtrace: {note}")));
 }
 
 /// Nothing is ever written into the evidence: refuses a file or folder `out` that lies in what `paths` name. Of one that is

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal as _};
 
 use clap::Args;
 
-use super::{Status, output};
+use super::{Maps, Status, output};
 use crate::error::{Error, Result};
-use crate::evidence::{Limits, discover, find_records};
+use crate::evidence::{Encoding, Framer, Input, Limits, discover, find_records};
+use crate::ingest::recognise;
 use crate::report::plain;
 
 #[derive(Args)]
@@ -20,6 +21,8 @@ pub struct Arguments {
     /// Longest record that is read, in bytes
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
     max_record_bytes: usize,
+    #[command(flatten)]
+    maps: Maps,
     /// Only the record's bytes, as they are
     #[arg(long)]
     raw: bool,
@@ -33,7 +36,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     let limits = Limits { max_record: arguments.max_record_bytes, ..Limits::default() };
     let discovery = discover(&arguments.paths)?;
-    let mut found = find_records(&discovery.inputs, &digits, limits)?;
+    let mappings = arguments.maps.read()?;
+    let shape_of =
+        |input: &Input, framer: &Framer, encoding: Encoding| recognise(&input.label, framer, encoding, &mappings).shape;
+    let mut found = find_records(&discovery.inputs, &digits, limits, &shape_of)?;
     if arguments.raw && found.iter().any(|record| record.bytes.is_some()) {
         found.retain(|record| record.bytes.is_some());
     }

@@ -34,10 +34,13 @@ enum Format {
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
-    let evidence = Evidence::read(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let evidence = Evidence::read(&arguments.reading.inputs.paths, options, &rules, &bar);
     bar.finish();
     let evidence = evidence?;
+    output::unused_mappings(&mappings, &evidence.ingested.files);
     let timeline = timeline(&evidence, &arguments.job)?;
     let terminal = io::stdout().is_terminal();
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });

@@ -12,7 +12,7 @@ use super::outline::{Block, Id, IdHash, Outline, Share, flag};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
-use crate::ingest::{Change, Document};
+use crate::ingest::{Change, Document, MAPPED};
 
 /// How far the clock of a source is from that of another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -217,7 +217,8 @@ fn sources(outline: &Outline) -> Result<Sources> {
     };
     let mut found = Sources::new();
     for (symbol, (trail, bearing)) in outline.look(&LOOKED_AT, of_block)?.into_iter().flatten() {
-        let Some(name) = outline.symbols.name(symbol) else { continue };
+        // Mapped records are of many clocks, some of them the trail's own.
+        let Some(name) = outline.symbols.name(symbol).filter(|name| *name != MAPPED) else { continue };
         let held = found.entry(name.to_owned()).or_insert((trail, 0, symbol));
         held.1 += bearing;
     }

@@ -174,7 +174,7 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 /// attempted; another source's refusal of the same item adds an attempt only where the trail tells of none at that step
 /// or at the handing over to storage. Without the trail, records of the same request tell of one attempt.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
-    let of_trail = |a: &Attempt| table.source(a.row) == TRAIL;
+    let of_trail = |a: &Attempt| table.is_of_trail(a.row);
     let failing = attempts.iter().filter(|a| a.failing);
     let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();
     let mut requests: BTreeMap<&str, &str> = BTreeMap::new();

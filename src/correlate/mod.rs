@@ -112,7 +112,7 @@ const PART: usize = 2048;
 /// What does not fit into memory cannot be put into a temporary file.
 pub fn read(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     operations: &[Operation],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Outline, Ingested)> {
@@ -133,7 +133,7 @@ pub fn correlate(
     mut outline: Outline,
     ingested: &mut Ingested,
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Correlated> {
     let hashing = outline.keys.clone();
     let repeated = duplicates::mark(&mut outline, &reread_in(&hashing, ingested, inputs, options))?;
@@ -151,11 +151,21 @@ pub fn correlate(
 
 /// How records of an archive are read again.
 #[must_use]
-pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
+pub fn reread<'a>(
+    outline: &'a Outline,
+    ingested: &'a Ingested,
+    inputs: &'a [Input],
+    options: Options<'a>,
+) -> Reread<'a> {
     reread_in(&outline.keys, ingested, inputs, options)
 }
 
-fn reread_in<'a>(keys: &'a RandomState, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
+fn reread_in<'a>(
+    keys: &'a RandomState,
+    ingested: &'a Ingested,
+    inputs: &'a [Input],
+    options: Options<'a>,
+) -> Reread<'a> {
     let prints = Prints::of_run(keys, inputs);
     Reread { inputs, manners: &ingested.manners, options, prints }
 }

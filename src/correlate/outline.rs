@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::blocks::{BLOCK, Blocks};
 use super::columns::{Column, Columns, Entry, NAMES};
 use super::jobs::{Jobs, Statements};
-use super::steps::{self, Steps, TRAIL};
+use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
 use super::table::Row;
 use crate::error::{Error, Result};
@@ -414,7 +414,7 @@ impl Collect for Outline {
             (phase.is_some() && steps::failed(source, event), flag::FAILING),
             (phase.is_some(), flag::ATTEMPT),
             (ok, flag::OK),
-            (source == TRAIL, flag::TRAIL),
+            (steps::is_of_trail(source, event), flag::TRAIL),
             (step == Some("probe"), flag::PROBE),
             (ok && event.hold_acknowledged == Some(false), flag::UNACKNOWLEDGED),
         ] {

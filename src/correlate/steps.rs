@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::ingest::{Event, Outcome, Text, fold};
+use crate::ingest::{Event, MAPPED, Outcome, Text, fold};
 
 /// A call of an export as CloudTrail names it, from the rule pack.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -38,7 +38,7 @@ impl Steps {
     /// The step of the export that `event` is an attempt at; `None` where it is none.
     #[must_use]
     pub fn of<'a>(&'a self, source: &str, event: &'a Event<'_>) -> Option<&'a str> {
-        let own = event.get(Text::Step).filter(|_| source == TRAIL).and_then(|step| {
+        let own = event.get(Text::Step).filter(|_| is_of_trail(source, event)).and_then(|step| {
             if !NOT_ATTEMPTS.iter().any(|prefix| step.starts_with(prefix)) {
                 return Some(step);
             }
@@ -49,10 +49,23 @@ impl Steps {
     }
 }
 
+/// Whether a record is one of the exporter's own, given the step and the call that it names. A mapped one is, unless it
+/// names a call and no step: then it is a record of whoever was called.
+#[must_use]
+pub fn is_own(source: &str, step: Option<&str>, operation: Option<&str>) -> bool {
+    source == TRAIL || (source == MAPPED && (step.is_some() || operation.is_none()))
+}
+
+/// Whether an event is a record of the exporter's own.
+#[must_use]
+pub fn is_of_trail(source: &str, event: &Event<'_>) -> bool {
+    is_own(source, event.get(Text::Step), event.get(Text::Operation))
+}
+
 /// Whether an attempt failed.
 #[must_use]
 pub fn failed(source: &str, event: &Event<'_>) -> bool {
-    let untold = || source == TRAIL && event.outcome == Outcome::Failure && event.http_status.is_none();
+    let untold = || is_of_trail(source, event) && event.outcome == Outcome::Failure && event.http_status.is_none();
     match event.outcome {
         Outcome::Timeout => true,
         Outcome::Success => false,

@@ -66,7 +66,9 @@ impl RecordReader {
     pub fn open(input: &Input) -> io::Result<Self> {
         let source = match Encoding::of(&input.place)? {
             Encoding::Plain => Source::Plain(Bytes::open(&input.place)?),
-            Encoding::Gzip | Encoding::Zstd => Source::Packed(Box::new(Stream::open(&input.place)?)),
+            Encoding::Gzip | Encoding::Zstd | Encoding::Parquet => {
+                Source::Packed(Box::new(Stream::open(&input.place)?))
+            }
         };
         Ok(Self { source, window: Vec::new(), base: 0 })
     }

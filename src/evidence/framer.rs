@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
 use super::lines::Lines;
-use super::{Reject, Shape, Stream};
+use super::{Encoding, Reject, Sample, Shape, Stream, recognise, recognise_rows};
 
 /// Bounds on what is held in memory at once.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,20 @@ impl Framer {
         (&self.buffer[..self.filled], self.eof)
     }
 
+    /// Tells by the head how the records of a stream that was packed as `encoding` are separated; `known` is for
+    /// [`recognise`].
+    #[must_use]
+    pub fn recognise(&self, encoding: Encoding, known: &dyn Fn(&Sample) -> bool) -> (Shape, Sample) {
+        let (head, whole) = self.head();
+        let (shape, sample) = match encoding {
+            Encoding::Parquet => recognise_rows(head, whole),
+            Encoding::Plain | Encoding::Gzip | Encoding::Zstd => recognise(head, whole, known),
+        };
+        // A stream that breaks off before its first byte is not one that is empty.
+        let broken = shape == Shape::Empty && self.failure.is_some();
+        (if broken { Shape::Lines } else { shape }, sample)
+    }
+
     /// Takes back the bytes of a chunk that is done with.
     pub fn give_back(&mut self, bytes: Vec<u8>) {
         if bytes.len() > self.spare.len() {
@@ -136,6 +150,7 @@ impl Framer {
         self.splitter = match shape {
             Shape::Lines => Some(Box::new(Lines::new(limit))),
             Shape::Json => Some(Box::new(JsonTree::new(limit))),
+            Shape::JsonAt(path) => Some(Box::new(JsonTree::at(limit, path.clone()))),
             Shape::Csv { .. } => Some(Box::new(CsvRows::new(limit))),
             Shape::Empty | Shape::Unknown { .. } => None,
         };

@@ -32,6 +32,8 @@ pub struct FileEntry {
     /// Size as found.
     pub bytes: u64,
     pub format: String,
+    /// SHA-256 of the mapping file it was read by, hex; null where it needed none.
+    pub mapping: Option<String>,
     pub records: u64,
     pub parsed: u64,
     pub rejected: u64,
@@ -60,6 +62,7 @@ impl FileEntry {
             sha256: None,
             bytes,
             format: "unreadable".to_owned(),
+            mapping: None,
             records: 0,
             parsed: 0,
             rejected: 0,

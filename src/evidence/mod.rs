@@ -12,6 +12,7 @@ mod ledger;
 mod lines;
 #[cfg(feature = "object-store")]
 mod objects;
+mod parquet;
 mod progress;
 mod shape;
 mod source;
@@ -19,11 +20,12 @@ mod stream;
 
 pub use cite::{Cited, RecordReader, cite};
 pub use discover::{Discovery, Input, Place, discover};
-pub use find::{Found, find_records};
+pub use find::{Found, ShapeOf, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
 pub use ledger::{FileEntry, Reject, is_partial, nothing_readable};
+pub use parquet::quietly;
 pub use progress::Progress;
-pub use shape::{Sample, Shape, recognise};
+pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};
 pub(crate) use stream::is_bomb;
 pub use stream::{Encoding, Stream};
 

@@ -15,6 +15,8 @@ pub enum Shape {
     Lines,
     /// Top-level objects, arrays, or objects that wrap a list of records.
     Json,
+    /// Elements of the list that these members lead to, from a top-level object on.
+    JsonAt(Vec<String>),
     /// Rows under a header.
     Csv { delimiter: u8, header: Vec<String> },
     /// Zero bytes, or white space only.
@@ -48,9 +50,10 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
     };
     if begins_with_wrapper(body) {
         let start = &head[..head.len().min(ENOUGH)];
-        let (mut records, _) = tree_records(start, whole && start.len() == head.len());
+        let tree = || JsonTree::new(head.len() as u64);
+        let (mut records, _) = tree_records(start, whole && start.len() == head.len(), &mut tree());
         if records.is_empty() && start.len() < head.len() {
-            (records, _) = tree_records(head, whole);
+            (records, _) = tree_records(head, whole, &mut tree());
         }
         return (Shape::Json, Sample { records, header: Vec::new() });
     }
@@ -69,7 +72,7 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
             return by_line(lines);
         }
         // One line of a document may happen to be an object by itself; only if the whole makes no sense do lines count.
-        let (records, broken) = tree_records(head, whole);
+        let (records, broken) = tree_records(head, whole, &mut JsonTree::new(head.len() as u64));
         let more = lines.len() > records.len() || (*first == b'{' && lines.len() == records.len());
         if broken && more && !wrapped {
             return by_line(lines);
@@ -87,6 +90,26 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
             "text that is neither JSON nor a table with a header row; expected one of the formats in docs/formats.md";
         (Shape::Unknown { reason: reason.to_owned() }, Sample::default())
     })
+}
+
+/// The shape of what Parquet is presented as: a line a row, whatever its columns are called.
+#[must_use]
+pub fn recognise_rows(head: &[u8], whole: bool) -> (Shape, Sample) {
+    let records = json_lines(head, whole, SAMPLES).0;
+    let shape = if head.is_empty() && whole { Shape::Empty } else { Shape::Lines };
+    (shape, Sample { records, header: Vec::new() })
+}
+
+/// The first records of the list that `path` leads to; none where there is no such list.
+#[must_use]
+pub fn sample_at(head: &[u8], whole: bool, path: &[String]) -> Sample {
+    if !head[bom_length(head)..].trim_ascii_start().starts_with(b"{") {
+        return Sample::default();
+    }
+    let mut tree = JsonTree::at(head.len() as u64, path.to_vec());
+    let records = tree_records(head, whole, &mut tree).0;
+    let records = if tree.has_list { records } else { Vec::new() };
+    Sample { records, header: Vec::new() }
 }
 
 /// The first JSON objects, `most` at most, that stand alone on a line, and the share of all lines looked at that are such.
@@ -122,9 +145,9 @@ fn wraps_records(value: &Value) -> bool {
 }
 
 /// The first records of a JSON document, and whether any of it is broken.
-fn tree_records(head: &[u8], whole: bool) -> (Vec<Value>, bool) {
+fn tree_records(head: &[u8], whole: bool, tree: &mut JsonTree) -> (Vec<Value>, bool) {
     let mut cuts = Vec::new();
-    JsonTree::new(head.len() as u64).split(head, 0, whole, &mut cuts);
+    tree.split(head, 0, whole, &mut cuts);
     let (mut records, mut broken) = (Vec::new(), false);
     for cut in cuts {
         match cut {
@@ -150,11 +173,12 @@ fn unreadable(body: &[u8]) -> Option<String> {
     }
     let kind = match start {
         [b'P', b'K', 3, 4, ..] => "a zip archive; unpack it first",
-        [b'P', b'A', b'R', b'1', ..] => "a Parquet file, which is not read yet; export it as CSV or NDJSON",
+        [b'P', b'A', b'R', b'1', ..] => "a Parquet file inside of another packing; unpack it first",
+        [b'P', b'A', b'R', b'E', ..] => "an encrypted Parquet file; decrypt it first",
         [b'B', b'Z', b'h', ..] => "bzip2-compressed; unpack it, or pack it as gzip or zstd",
         [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz-compressed; unpack it, or pack it as gzip or zstd",
         _ if start.get(257..262) == Some(b"ustar") => "a tar archive; unpack it first",
-        _ => "binary data; expected JSON, NDJSON or CSV, plain or packed with gzip or zstd",
+        _ => "binary data; expected JSON, NDJSON or CSV, plain or packed with gzip or zstd, or Parquet",
     };
     Some(kind.to_owned())
 }

@@ -1,10 +1,11 @@
 //! Reading a file once: hashed as found, decompressed, bounded.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::parquet::{self, Rows};
 use super::source::Source;
 use super::{Digest, Place};
 
@@ -21,6 +22,8 @@ pub enum Encoding {
     Plain,
     Gzip,
     Zstd,
+    /// The stream is one JSON object a row.
+    Parquet,
 }
 
 impl Encoding {
@@ -47,6 +50,8 @@ enum Decoder {
     /// All members of a gzip file, not just the first.
     Gzip(Box<MultiGzDecoder<BufReader<Hashing>>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<Hashing>>>),
+    /// Not read from its beginning to its end, and hashed when it has been read.
+    Parquet(Box<Rows>),
 }
 
 struct Hashing {
@@ -78,6 +83,7 @@ impl Stream {
             Encoding::Plain => Decoder::Plain(reader),
             Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
             Encoding::Zstd => Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?)),
+            Encoding::Parquet => Decoder::Parquet(Box::new(Rows::new(reader.into_inner().inner))),
         };
         Ok(Self { decoder, produced: 0 })
     }
@@ -89,6 +95,7 @@ impl Stream {
             Decoder::Plain(_) => Encoding::Plain,
             Decoder::Gzip(_) => Encoding::Gzip,
             Decoder::Zstd(_) => Encoding::Zstd,
+            Decoder::Parquet(_) => Encoding::Parquet,
         }
     }
 
@@ -101,6 +108,11 @@ impl Stream {
             Decoder::Plain(reader) => reader.into_inner(),
             Decoder::Gzip(decoder) => decoder.into_inner().into_inner(),
             Decoder::Zstd(decoder) => decoder.finish().into_inner(),
+            Decoder::Parquet(rows) => {
+                let mut inner = rows.into_source();
+                inner.seek(SeekFrom::Start(0))?;
+                Hashing { inner, hasher: Sha256::new(), bytes: 0 }
+            }
         };
         io::copy(&mut hashing, &mut io::sink())?;
         Ok((Digest(hashing.hasher.finalize().into()), hashing.bytes))
@@ -111,6 +123,7 @@ impl Stream {
             Decoder::Plain(reader) => reader.get_ref().bytes,
             Decoder::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
             Decoder::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+            Decoder::Parquet(rows) => rows.consumed(),
         }
     }
 }
@@ -121,6 +134,7 @@ impl Read for Stream {
             Decoder::Plain(reader) => reader.read(buf),
             Decoder::Gzip(decoder) => decoder.read(buf),
             Decoder::Zstd(decoder) => decoder.read(buf),
+            Decoder::Parquet(rows) => rows.read(buf),
         }?;
         self.produced += n as u64;
         if is_bomb(self.produced, self.consumed()) {
@@ -141,6 +155,7 @@ fn encoding(head: &[u8]) -> Encoding {
     match head {
         [0x1f, 0x8b, ..] => Encoding::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Encoding::Zstd,
+        _ if head.starts_with(&parquet::MAGIC) => Encoding::Parquet,
         _ => Encoding::Plain,
     }
 }

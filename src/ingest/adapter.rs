@@ -119,7 +119,7 @@ impl Sink<'_> {
         epoch(number).map(|instant| self.count(instant)).ok_or_else(|| not_a_time(&number.to_string()))
     }
 
-    fn count(&mut self, instant: Instant) -> Option<i64> {
+    pub(super) fn count(&mut self, instant: Instant) -> Option<i64> {
         self.tally.zoneless += u64::from(instant.zoneless);
         self.tally.implausible += u64::from(instant.micros.is_none());
         if let Some(time) = instant.micros {

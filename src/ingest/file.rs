@@ -5,14 +5,13 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
+use super::recognise::{Recognised, recognise};
 use super::{ADAPTERS, Options, Prints, from_part, rfc3339};
-use crate::evidence::{
-    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
-};
+use crate::evidence::{Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Shape, Stream};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
-    pub options: Options,
+    pub options: Options<'a>,
     pub prints: Prints<'a>,
     /// Makes an empty collector of events.
     pub collector: &'a (dyn Fn() -> C + Sync),
@@ -31,8 +30,15 @@ pub struct Manner {
     /// The adapter that recognised the file, asked first for each record.
     pub adapter: Option<&'static dyn Adapter>,
     pub table: Option<Table>,
-    /// Whether the file is compressed.
+    /// The mapping to read them by instead, as its number among the options'.
+    pub mapping: Option<usize>,
+    /// Whether the file can only be read from its start: it is compressed.
     pub packed: bool,
+}
+
+impl Manner {
+    /// That of a file of which no record is read.
+    pub const NONE: Self = Self { adapter: None, table: None, mapping: None, packed: false };
 }
 
 /// Files smaller than this are read by one thread each.
@@ -74,7 +80,7 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
         if large && start < n {
             work.push(Work::Small(start..n));
         }
-        let packed = [".gz", ".zst"].iter().any(|ending| input.label.ends_with(ending));
+        let packed = [".gz", ".zst", ".parquet"].iter().any(|ending| input.label.ends_with(ending));
         bytes += if packed { input.bytes * PACKED_GROWTH } else { input.bytes };
         if large {
             work.push(Work::Large(n));
@@ -153,7 +159,7 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
         Err(error) => {
             let reason = format!("the file cannot be opened: {error}; check its permissions");
             entry.rejects.push(Reject { record: 0, offset: 0, reason });
-            Manner { adapter: None, table: None, packed: false }
+            Manner::NONE
         }
     };
     entry.rejects.sort_by_key(|reject| reject.record);
@@ -178,10 +184,13 @@ fn read_stream<C: Collect + Send>(
 ) -> Manner {
     let buffer = std::mem::take(into.buffer);
     let mut framer = Framer::with_buffer(&mut stream, context.options.limits, buffer);
-    let (head, whole) = framer.head();
-    let (shape, sample) = recognise(head, whole, &|sample| choose(sample).is_some());
-    let adapter = choose(&sample);
+    let mappings = context.options.mappings;
+    let Recognised { shape, adapter, mapping } = recognise(&entry.path, &framer, stream.encoding(), mappings);
     entry.format = adapter.map_or_else(|| format_name(&shape), |a| a.name().to_owned());
+    if let Some(mapping) = mapping.map(|n| &mappings[n]) {
+        entry.format = format!("mapped:{}", mapping.name);
+        entry.mapping = Some(mapping.sha256.clone());
+    }
     framer.set_shape(&shape);
     if let Shape::Unknown { reason } = &shape {
         entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
@@ -190,7 +199,7 @@ fn read_stream<C: Collect + Send>(
         Shape::Csv { delimiter, header } => Some(Table { delimiter, header }),
         _ => None,
     };
-    let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
+    let manner = Manner { adapter, table, mapping, packed: stream.encoding() != Encoding::Plain };
     let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
@@ -234,15 +243,11 @@ fn read_stream<C: Collect + Send>(
 fn format_name(shape: &Shape) -> String {
     match shape {
         Shape::Empty => "empty",
-        Shape::Lines | Shape::Json => "unknown JSON",
+        Shape::Lines | Shape::Json | Shape::JsonAt(_) => "unknown JSON",
         Shape::Csv { .. } => "unknown table",
         Shape::Unknown { .. } => "unknown",
     }
     .to_owned()
-}
-
-fn choose(sample: &Sample) -> Option<&'static dyn Adapter> {
-    ADAPTERS.iter().copied().find(|adapter| adapter.recognises(sample))
 }
 
 fn add(tally: &mut Tally, more: &Tally) {
@@ -258,7 +263,7 @@ fn add(tally: &mut Tally, more: &Tally) {
 pub struct Reader<'a> {
     pub file: u32,
     pub manner: &'a Manner,
-    pub options: Options,
+    pub options: Options<'a>,
     pub prints: Prints<'a>,
     /// Whether events are hashed on the way.
     pub hash_events: bool,
@@ -302,11 +307,13 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
-        let Manner { adapter: first, table, .. } = self.manner;
-        let first = *first;
-        if table.is_some() && first.is_none() {
+        let Manner { adapter: first, table, mapping, .. } = self.manner;
+        let (first, mapping) = (*first, mapping.map(|n| &self.options.mappings[n]));
+        if table.is_some() && first.is_none() && mapping.is_none() {
             return Err(
-                "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
+                "a row of a table whose columns are of no source that is known; docs/formats.md lists them, and a mapping \
+                 (--map) can say what they are"
+                    .to_owned(),
             );
         }
         let record = Record { bytes, text, at, table: table.as_ref() };
@@ -322,6 +329,13 @@ impl Reader<'_> {
             sha256,
             source: "",
         };
+        if let Some(mapping) = mapping {
+            return match mapping.record(&record, &mut sink) {
+                Ok(()) => Ok(()),
+                Err(Refusal::Broken(reason)) => Err(reason),
+                Err(Refusal::NotMine) => Err("not what its mapping is for".to_owned()),
+            };
+        }
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
         for adapter in first.into_iter().chain(others) {
             sink.source = adapter.name();
@@ -333,6 +347,7 @@ impl Reader<'_> {
                 Err(Refusal::NotMine) => {}
             }
         }
-        Err("readable, but of no source that is known; docs/formats.md lists them".to_owned())
+        Err("readable, but of no source that is known; docs/formats.md lists them, and a mapping (--map) can say what it is"
+            .to_owned())
     }
 }

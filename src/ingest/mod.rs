@@ -11,8 +11,10 @@ mod fold;
 mod from_part;
 mod genesys_audit;
 mod loose;
+mod mapping;
 pub mod policy_json;
 mod prints;
+mod recognise;
 mod redact;
 mod reread;
 pub mod scopes;
@@ -33,7 +35,9 @@ pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Te
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
 pub use fold::fold;
+pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
+pub use recognise::{Recognised, mapping_of, recognise};
 pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, epoch, is_believed, rfc3339};
 
@@ -50,18 +54,27 @@ pub const ADAPTERS: &[&dyn Adapter] = &[
 
 /// How to read.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'m> {
     pub zone: AssumedZone,
     pub limits: Limits,
+    /// Mappings for files of other sources; where several fit a file, the first is taken.
+    pub mappings: &'m [Mapping],
     /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
     /// result depends on it.
     pub attempts_at_a_time: usize,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
-        Self { zone: AssumedZone::default(), limits: Limits::default(), attempts_at_a_time: 64 * 1024 }
+        let (zone, limits) = (AssumedZone::default(), Limits::default());
+        Self { zone, limits, mappings: &[], attempts_at_a_time: 64 * 1024 }
     }
+}
+
+/// The name of a source as it stands in the `source` column, in the program's own copy.
+#[must_use]
+pub fn source_named(name: &str) -> Option<&'static str> {
+    ADAPTERS.iter().map(|adapter| adapter.name()).chain([MAPPED]).find(|known| *known == name)
 }
 
 /// What was read of an archive besides its events.
@@ -83,7 +96,7 @@ const RUNS_AT_ONCE: usize = 8;
 #[must_use]
 pub fn ingest<C: Collect + Send>(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     prints: Prints<'_>,
     collector: &(dyn Fn() -> C + Sync),
     absorb: &mut dyn FnMut(C),

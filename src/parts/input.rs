@@ -208,6 +208,16 @@ pub fn joined(plain: Vec<Input>, listed: Vec<Input>) -> Result<Vec<Input>> {
             same.iter().map(|input| Ok((content(input)?, input))).collect::<Result<_>>()?;
         // A file as it is comes before a part: its bytes can be shown.
         hashed.sort_by(|a, b| (&a.0, a.1.place.part().is_some()).cmp(&(&b.0, b.1.place.part().is_some())));
+        for pair in hashed.windows(2).filter(|pair| pair[0].0.is_some() && pair[0].0 == pair[1].0) {
+            if let (Some(a), Some(b)) = (pair[0].1.place.part(), pair[1].1.place.part())
+                && a.listed().entry.mapping != b.listed().entry.mapping
+            {
+                let (file, a, b) = (&pair[0].1.label, a.folder().display(), b.folder().display());
+                let reason =
+                    format!("{file} was read by one mapping in {a} and by another in {b}; leave one of them out");
+                return Err(Error::Parts { reason });
+            }
+        }
         hashed.dedup_by(|b, a| a.0.is_some() && a.0 == b.0);
         joined.extend(hashed.into_iter().map(|(_, input)| input.clone()));
     }
@@ -227,7 +237,7 @@ pub(super) fn content(input: &Input) -> Result<Option<String>> {
 ///
 /// # Errors
 /// One sentence that says what differs.
-pub fn check(inputs: &[Input], options: Options) -> Result<()> {
+pub fn check(inputs: &[Input], options: Options<'_>) -> Result<()> {
     for part in inputs.iter().filter_map(|input| input.place.part()) {
         let (index, folder, entry) = (&part.folder.index, part.folder().display(), &part.listed().entry);
         if entry.zoneless_times > 0 && index.assume_tz != options.zone.to_string() {
@@ -236,6 +246,15 @@ pub fn check(inputs: &[Input], options: Options) -> Result<()> {
                 entry.path, index.assume_tz
             );
             return Err(Error::Usage { what: format!("--assume-tz {}", options.zone), reason });
+        }
+        let given = |sha256: &String| options.mappings.iter().any(|mapping| mapping.sha256 == *sha256);
+        if !options.mappings.is_empty() && entry.mapping.as_ref().is_some_and(|sha256| !given(sha256)) {
+            let (file, format) = (&entry.path, &entry.format);
+            let reason = format!(
+                "{folder} holds {file} as read by another mapping ({format}) than those given; leave --map out to take it \
+                 as it was read, or ingest again"
+            );
+            return Err(Error::Usage { what: "--map".to_owned(), reason });
         }
         let limit = options.limits.max_record as u64;
         if index.max_record_bytes != limit {

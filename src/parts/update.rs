@@ -14,7 +14,7 @@ use super::write::{Writer, put};
 use super::{ASIDE, INDEX, LOCK, is_part};
 use crate::error::{Error, Result};
 use crate::evidence::{Discovery, FileEntry, Input, Place, Progress, discover, nothing_readable};
-use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest};
+use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest, mapping_of, unused};
 
 /// How a folder of parts is written.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ pub struct Update {
 ///
 /// # Errors
 /// A path is wrong, nothing can be read, `out` holds something else, was read with other options, or cannot be written.
-pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress: &dyn Progress) -> Result<Update> {
+pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, progress: &dyn Progress) -> Result<Update> {
     let discovery = discover(paths)?;
     check(&discovery.inputs, options)?;
     if let Some(input) = discovery.inputs.iter().find(|input| matches!(input.place, Place::Stream(_))) {
@@ -63,7 +63,7 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
     let _lock = open(out)?;
     let old = existing(out, options)?;
     let old = Folder::of(out, old);
-    let (new, known) = plan(&discovery.inputs, &old, how.recheck)?;
+    let (new, known) = plan(&discovery.inputs, &old, options, how.recheck)?;
     let old = old.index;
     progress.total(new.iter().map(|input| input.bytes).sum());
     let (read, parts) = read(&new, out, &old, options, how, progress)?;
@@ -78,6 +78,7 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
     };
     let index = merged(old, read, parts, walk(paths, &discovery), &mut update);
     update.files = index.files.iter().map(|listed| listed.entry.clone()).collect();
+    update.skipped.extend(unused(options.mappings, &update.files));
     let text = index.text().map_err(|e| Error::Output(e.to_string()))?;
     put(&out.join(INDEX), &text)?;
     remove_unreferenced(out, &index);
@@ -126,7 +127,7 @@ fn open(out: &Path) -> Result<File> {
 }
 
 /// The index that is there, which must have been made in the same way.
-fn existing(out: &Path, options: Options) -> Result<Index> {
+fn existing(out: &Path, options: Options<'_>) -> Result<Index> {
     let new = Index::new(options.zone.to_string(), options.limits.max_record as u64);
     if !out.join(INDEX).exists() {
         return Ok(new);
@@ -149,7 +150,7 @@ fn existing(out: &Path, options: Options) -> Result<Index> {
 }
 
 /// The inputs to be read, and how many are known.
-fn plan(inputs: &[Input], old: &Folder, recheck: bool) -> Result<(Vec<Input>, usize)> {
+fn plan(inputs: &[Input], old: &Folder, options: Options<'_>, recheck: bool) -> Result<(Vec<Input>, usize)> {
     let broken = broken(old, recheck);
     let is_whole = |listed: &Listed| {
         Table::ALL.iter().all(|t| listed.runs(*t).iter().all(|run| !broken.contains(&(*t, run.part))))
@@ -161,7 +162,7 @@ fn plan(inputs: &[Input], old: &Folder, recheck: bool) -> Result<(Vec<Input>, us
     let mut new = Vec::new();
     for input in inputs {
         let same = by_label.get(input.label.as_str()).map_or(&[][..], Vec::as_slice);
-        if !is_known(input, same, recheck)? {
+        if !is_known(input, same, options, recheck)? {
             new.push(input.clone());
         }
     }
@@ -180,18 +181,21 @@ fn broken(old: &Folder, recheck: bool) -> BTreeSet<(Table, u32)> {
     parts.filter(is_broken).map(|part| (part.table, part.number)).collect()
 }
 
-/// Whether one of the files that are listed under the name of `input` is it.
-fn is_known(input: &Input, same: &[&Listed], recheck: bool) -> Result<bool> {
+/// Whether one of the files that are listed under the name of `input` is it, read as it would be now.
+fn is_known(input: &Input, same: &[&Listed], options: Options<'_>, recheck: bool) -> Result<bool> {
     let mut whole = same.iter().filter(|listed| listed.entry.sha256.is_some());
-    if input.place.part().is_some() {
+    if let Some(part) = input.place.part() {
+        let mapping = &part.listed().entry.mapping;
         let content = content(input)?;
-        return Ok(whole.any(|listed| listed.entry.sha256 == content));
+        return Ok(whole.any(|listed| listed.entry.sha256 == content && listed.entry.mapping == *mapping));
     }
     let modified = input.place.version();
     let found = whole.find(|listed| {
         !listed.from_parts && modified.is_some() && listed.modified == modified && listed.entry.bytes == input.bytes
     });
+    let now = || mapping_of(input, options).map(|mapping| mapping.map(|mapping| mapping.sha256.clone()));
     match found {
+        Some(listed) if now().map_or(true, |now| now != listed.entry.mapping) => Ok(false),
         // One that cannot be hashed is read, which says why.
         Some(listed) if recheck => Ok(content(input).is_ok_and(|now| now == listed.entry.sha256)),
         found => Ok(found.is_some()),
@@ -203,7 +207,7 @@ fn read(
     inputs: &[Input],
     out: &Path,
     old: &Index,
-    options: Options,
+    options: Options<'_>,
     how: How,
     progress: &dyn Progress,
 ) -> Result<(Vec<Listed>, Vec<Part>)> {

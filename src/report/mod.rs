@@ -13,6 +13,8 @@ mod table;
 mod terminal;
 mod timeline;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 pub use counted_once::Superseded;
@@ -31,7 +33,7 @@ use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, Options, Reread};
+use crate::ingest::{Ingested, MAPPED, Options, Reread, unused};
 use crate::parts;
 
 /// The whole result.
@@ -60,6 +62,24 @@ pub struct Rules {
     pub name: String,
     pub version: String,
     pub sha256: String,
+    /// The mappings that files were read by, in the order of their names.
+    pub mappings: Vec<MappingName>,
+}
+
+/// A mapping that files were read by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MappingName {
+    pub name: String,
+    pub sha256: String,
+}
+
+/// The mappings that `files` were read by, whether now or when they were ingested.
+fn mappings(files: &[FileEntry]) -> Vec<MappingName> {
+    let of = |file: &FileEntry| {
+        let name = file.format.strip_prefix(MAPPED).unwrap_or(&file.format).trim_start_matches(':').to_owned();
+        file.mapping.clone().map(|sha256| MappingName { name, sha256 })
+    };
+    files.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What was read and what was not.
@@ -119,21 +139,21 @@ impl RuleText {
 }
 
 /// The evidence, read and correlated: what all subcommands start from.
-pub struct Evidence {
+pub struct Evidence<'m> {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
     /// How it was read.
-    pub options: Options,
+    pub options: Options<'m>,
 }
 
-impl Evidence {
+impl<'m> Evidence<'m> {
     /// Reads and correlates `paths`; `progress` is told the size of every file that is done with, `total` the sum.
     ///
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
-    pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let discovery = discover(paths)?;
+    pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
+        let mut discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
@@ -141,13 +161,14 @@ impl Evidence {
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
+        discovery.skipped.extend(unused(options.mappings, &ingested.files));
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
         counted_once::take_out(&mut ingested, &correlated)?;
         Ok(Self { discovery, ingested, correlated, options })
     }
 }
 
-impl Evidence {
+impl Evidence<'_> {
     /// How records are read again.
     #[must_use]
     pub fn reread(&self) -> Reread<'_> {
@@ -169,7 +190,7 @@ impl Evidence {
 /// A path is wrong, nothing can be read, or a stage fails.
 pub fn analyze(
     paths: &[String],
-    options: Options,
+    options: Options<'_>,
     rules: &RuleText,
     selection: &Selection,
     progress: &dyn Progress,
@@ -193,6 +214,7 @@ pub fn analyze(
             name: rules.pack.name.clone(),
             version: rules.pack.version.clone(),
             sha256: rules.sha256.clone(),
+            mappings: mappings(&files),
         },
         summary,
         failures,

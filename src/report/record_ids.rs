@@ -11,7 +11,7 @@ use crate::ingest::Ingested;
 /// The SHA-256 of records: computed while reading where a record is that of a row of a table, of a change or of a document,
 /// else found by going back.
 pub struct Digests<'a> {
-    evidence: &'a Evidence,
+    evidence: &'a Evidence<'a>,
     of_facts: HashMap<Locator, Digest, foldhash::fast::RandomState>,
     /// Those that were found by going back: they may be asked for again.
     found: Cited,
@@ -22,7 +22,7 @@ pub struct Digests<'a> {
 impl<'a> Digests<'a> {
     /// None found yet.
     #[must_use]
-    pub fn new(evidence: &'a Evidence) -> Self {
+    pub fn new(evidence: &'a Evidence<'a>) -> Self {
         let Ingested { changes, documents, .. } = &evidence.ingested;
         let of_changes = changes.iter().filter_map(|change| Some((change.at, change.sha256?)));
         let of_documents = documents.iter().filter_map(|document| Some((document.at, document.sha256?)));
