@@ -221,9 +221,13 @@ impl Framer {
     }
 }
 
-fn describe(error: &io::Error) -> String {
+pub(super) fn describe(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy)".to_owned(),
+        _ if error.to_string().contains("too much memory") => {
+            "it is packed with a zstd window of more than 128 MiB, which is not read; unpack it with zstd -d --long=31"
+                .to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -19,7 +19,7 @@ pub struct Reject {
 /// Whether some of the files could not be read in full.
 #[must_use]
 pub fn is_partial(files: &[FileEntry]) -> bool {
-    files.iter().any(|file| file.rejected > 0 || file.sha256.is_none() || file.records == 0)
+    files.iter().any(FileEntry::is_partial)
 }
 
 /// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before.
@@ -45,6 +45,10 @@ pub struct FileEntry {
     /// Values taken for secrets and blanked at ingest.
     pub redacted: u64,
     pub rejects: Vec<Reject>,
+    /// The container it is a member of.
+    pub container: Option<String>,
+    /// Of a container, how many members it holds that are inputs of their own; it has no records itself.
+    pub members: Option<u64>,
 }
 
 impl FileEntry {
@@ -66,7 +70,21 @@ impl FileEntry {
             implausible_times: 0,
             redacted: 0,
             rejects: Vec::new(),
+            container: None,
+            members: None,
         }
+    }
+
+    /// Whether some of it could not be read, or there is nothing in it.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.rejected > 0 || self.sha256.is_none() || self.is_empty()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records == 0 && self.members.unwrap_or(0) == 0
     }
 }
 

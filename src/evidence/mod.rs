@@ -3,6 +3,7 @@
 //! Nothing here knows what a record means. Input folders are only ever read, links inside them are not followed.
 
 mod cite;
+mod containers;
 mod csv_rows;
 mod discover;
 mod find;
@@ -18,13 +19,14 @@ mod source;
 mod stream;
 
 pub use cite::{Cited, RecordReader, cite};
+pub use containers::{Bounds, Container, Member, is_hostile};
 pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
 pub use ledger::{FileEntry, Reject, is_partial, nothing_readable};
 pub use progress::Progress;
 pub use shape::{Sample, Shape, recognise};
-pub use stream::{Encoding, Stream};
+pub use stream::{Encoding, Expansion, Stream};
 
 use std::fmt;
 

@@ -1,19 +1,18 @@
 //! Reading a file once: hashed as found, decompressed, bounded.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::containers::FLOOR;
 use super::source::Source;
 use super::{Digest, Place};
 
 /// Bytes read at a time, at most and at least.
 const BUFFER: usize = 256 * 1024;
 const SMALLEST_BUFFER: usize = 8 * 1024;
-/// A stream is refused once it has grown past both: logs compress 10 to 50 times, bombs a thousand times and more.
-const MAX_EXPANSION: u64 = 250;
-const EXPANSION_FLOOR: u64 = 256 * 1024 * 1024;
 
 /// How a file is packed, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +34,48 @@ impl Encoding {
     }
 }
 
+/// How far a packed file is read: logs compress 10 to 50 times, bombs a thousand times and more.
+#[derive(Clone, Debug)]
+pub enum Expansion {
+    /// To its end; what was read before is read again.
+    Any,
+    /// Until it has grown both past this many times what was read of it and past 256 MiB.
+    Times(u64),
+    /// As many bytes, and why no more.
+    Bytes(u64, Arc<str>),
+}
+
+impl Expansion {
+    /// How far a file is read the first time, where one may grow `times` its size.
+    #[must_use]
+    pub fn of(place: &Place, times: u64) -> Self {
+        match place.member().and_then(|member| member.share.get()) {
+            Some((bytes, reason)) => Self::Bytes(*bytes, Arc::clone(reason)),
+            None => Self::Times(times),
+        }
+    }
+
+    /// Why a file that gave `produced` bytes for `consumed` is not read further.
+    fn refusal(&self, produced: u64, consumed: u64) -> Option<String> {
+        match self {
+            Self::Times(times) if produced > FLOOR && produced / (*times).max(1) > consumed => Some(format!(
+                "it expands more than {times} times, which no log does; refused as a decompression bomb, raise \
+                 --max-expansion if it is genuine"
+            )),
+            Self::Bytes(bytes, reason) if produced > *bytes => Some(reason.to_string()),
+            _ => None,
+        }
+    }
+}
+
 /// A file being read: decompressed bytes come out, the hash of the bytes as found stays.
 pub struct Stream {
     decoder: Decoder,
     /// Decompressed bytes handed out so far.
     produced: u64,
+    most: Expansion,
+    /// Whether it can be read from anywhere.
+    seekable: bool,
 }
 
 enum Decoder {
@@ -79,7 +115,20 @@ impl Stream {
             Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
             Encoding::Zstd => Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?)),
         };
-        Ok(Self { decoder, produced: 0 })
+        Ok(Self { decoder, produced: 0, most: Expansion::Any, seekable: Source::is_seekable(place) })
+    }
+
+    /// Refuses to go on when it has expanded to more than `most`.
+    #[must_use]
+    pub fn bounded(mut self, most: Expansion) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// Whether it can only be read from the start.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        !self.seekable || self.encoding() != Encoding::Plain
     }
 
     /// How the file is packed.
@@ -123,19 +172,19 @@ impl Read for Stream {
             Decoder::Zstd(decoder) => decoder.read(buf),
         }?;
         self.produced += n as u64;
-        if self.produced > EXPANSION_FLOOR && self.produced / MAX_EXPANSION > self.consumed() {
-            return Err(io::Error::other(format!(
-                "it expands more than {MAX_EXPANSION} times, which no log does; refused as a decompression bomb"
-            )));
+        let packed = !matches!(self.decoder, Decoder::Plain(_));
+        match self.most.refusal(self.produced, self.consumed()).filter(|_| packed) {
+            Some(reason) => Err(io::Error::other(reason)),
+            None => Ok(n),
         }
-        Ok(n)
     }
 }
 
-fn encoding(head: &[u8]) -> Encoding {
+pub(super) fn encoding(head: &[u8]) -> Encoding {
     match head {
         [0x1f, 0x8b, ..] => Encoding::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Encoding::Zstd,
+        // A frame, or one that is to be skipped, with which what is packed in parallel begins.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Encoding::Zstd,
         _ => Encoding::Plain,
     }
 }

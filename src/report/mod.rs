@@ -136,8 +136,9 @@ impl Evidence {
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
     pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let discovery = discover(paths)?;
+        let mut discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
+        discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
             correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes));

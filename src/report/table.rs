@@ -95,7 +95,7 @@ fn coverage(analysis: &Analysis) -> String {
         s.parsed, s.records, s.rejected, s.duplicates
     );
     let mut listed = 0;
-    for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0) {
+    for file in analysis.coverage.files.iter().filter(|f| f.is_partial()) {
         listed += 1;
         if listed > SHOWN_FILES {
             continue;
