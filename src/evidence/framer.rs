@@ -143,7 +143,10 @@ impl Framer {
 
     /// The next run of records; `None` at the end.
     pub fn next_chunk(&mut self, stream: &mut Stream) -> Option<Chunk> {
-        let mut splitter = self.splitter.take()?;
+        let Some(mut splitter) = self.splitter.take() else {
+            // Of a file that breaks off before it begins to make sense, that is all there is to say.
+            return self.failure.is_some().then(|| self.failed_chunk());
+        };
         let mut cuts = Vec::new();
         while !self.done && cuts.is_empty() {
             if !self.eof {

@@ -204,7 +204,8 @@ fn read_stream<C: Collect + Send>(
     let (head, whole) = framer.head();
     let (shape, sample) = recognise(head, whole, &|sample| choose(sample).is_some());
     let adapter = choose(&sample);
-    entry.format = adapter.map_or_else(|| format_name(&shape), |a| a.name().to_owned());
+    let format = if framer.failure().is_some() && shape == Shape::Empty { "unreadable" } else { format_name(&shape) };
+    entry.format = adapter.map_or(format, Adapter::name).to_owned();
     framer.set_shape(&shape);
     if let Shape::Unknown { reason } = &shape {
         entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
@@ -254,14 +255,13 @@ fn read_stream<C: Collect + Send>(
     manner
 }
 
-fn format_name(shape: &Shape) -> String {
+const fn format_name(shape: &Shape) -> &'static str {
     match shape {
         Shape::Empty => "empty",
         Shape::Lines | Shape::Json => "unknown JSON",
         Shape::Csv { .. } => "unknown table",
         Shape::Unknown { .. } => "unknown",
     }
-    .to_owned()
 }
 
 fn choose(sample: &Sample) -> Option<&'static dyn Adapter> {

@@ -80,6 +80,13 @@ pub fn reports(evidence: &Evidence, verdicts: Vec<Verdict>) -> Result<Vec<Failur
     Ok(failures.map(|(failure, verdict)| report(failure, verdict, &digests)).collect())
 }
 
+/// The ids of cited records, in an order that does not depend on how the evidence is divided into files.
+fn ids(records: &[Locator], digests: &Cited) -> Vec<String> {
+    let mut digests: Vec<&Digest> = records.iter().filter_map(|at| digests.get(at)).collect();
+    digests.sort_unstable();
+    digests.into_iter().map(Digest::record_id).collect()
+}
+
 fn report(failure: &Failure, verdict: Verdict, digests: &Cited) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
@@ -88,7 +95,7 @@ fn report(failure: &Failure, verdict: Verdict, digests: &Cited) -> FailureReport
         .map(|finding| EvidenceReport {
             class: finding.class,
             weight: finding.weight,
-            records: finding.records.iter().filter_map(|at| digests.get(at)).map(Digest::record_id).collect(),
+            records: ids(&finding.records, digests),
             rule: finding.rule,
             statement: finding.statement,
         })

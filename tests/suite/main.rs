@@ -7,10 +7,12 @@
 
 mod bad_input;
 mod classes;
+mod containers;
 mod determinism;
 mod documents;
 mod labelled;
 mod outputs;
+mod packing;
 mod parts;
 mod policies;
 mod properties;

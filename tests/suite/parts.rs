@@ -401,11 +401,11 @@ fn an_index_that_is_not_as_it_was_written_is_refused() {
     let path = case.path().join("parts/holdtrace-parts.json");
     let text = fs::read_to_string(&path).expect("read");
     for (changed, words) in [
-        (text.replacen("\"format_version\":1", "\"format_version\":2", 1), "version 2 of their format"),
+        (text.replacen("\"format_version\":2", "\"format_version\":3", 1), "version 3 of their format"),
         (text.replacen("\"parsed\":", "\"parsed\": ", 1), "its SHA-256 is another"),
         (text.replacen("samples/trail", "samples/tails", 1), "its SHA-256 is another"),
         (text[..text.len() / 2].to_owned(), "no whole index"),
-        ("{\"format\":\"x\",\"format_version\":1}".to_owned(), "it says `x`"),
+        ("{\"format\":\"x\",\"format_version\":2}".to_owned(), "it says `x`"),
     ] {
         fs::write(&path, changed).expect("written");
         refused(&analyze(&case, &["parts"], "json"), 2, words);

@@ -1,15 +1,17 @@
 //! How much a container may hold.
 
+use serde::{Deserialize, Serialize};
+
 /// Bounds on what comes out of one file, at all levels together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// How many times its size a file may unpack to.
+    /// How many times its size a file may unpack to (`--max-expansion`).
     pub expansion: u64,
-    /// Bytes of temporary disk it may take.
+    /// Bytes of temporary disk it may take (`--max-unpacked-bytes`).
     pub unpacked: u64,
-    /// Members it may hold.
+    /// Members it may hold (`--max-members`).
     pub members: u64,
-    /// Containers inside one another.
+    /// Containers inside one another (`--max-depth`).
     pub depth: u32,
 }
 

@@ -140,7 +140,7 @@ impl Outer<'_> {
         let members = listing.members.len() as u64;
         let digest = digest.map_or_else(OnceLock::new, OnceLock::from);
         let container = Container { place, format, members, rejects, digest };
-        self.skipped.extend(listing.notes.into_iter().map(|note| format!("{label}{BETWEEN}{note}")));
+        self.skipped.extend(listing.notes.into_iter().map(|note| format!("{label}{note}")));
         self.found.push(Input { label: label.clone(), place: Place::Container(Arc::new(container)), bytes });
         match view {
             Some(view) => self.members(&label, &view, listing.members, depth),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::member::{Data, Packing};
+use super::spell::{BETWEEN, LONGEST, spelled};
 use super::view::View;
 use crate::evidence::Reject;
 
@@ -10,7 +11,7 @@ use crate::evidence::Reject;
 #[derive(Default)]
 pub struct Listing {
     pub members: Vec<Listed>,
-    /// What was passed over: links, devices, bytes of no member. To be put behind the container's name.
+    /// What was passed over: links, devices, bytes of no member. To be put right behind the container's name.
     pub notes: Vec<String>,
     pub rejects: Vec<Reject>,
 }
@@ -41,6 +42,12 @@ impl Range {
 }
 
 impl Listing {
+    /// Notes that a member was passed over.
+    pub fn pass_over(&mut self, name: &[u8], what: &str) {
+        let name = spelled(&name[..name.len().min(LONGEST)]);
+        self.notes.push(format!("{BETWEEN}{name}: {what}"));
+    }
+
     /// Names something that could not be read.
     pub fn reject(&mut self, offset: u64, reason: String) {
         let record = self.rejects.len() as u64;

@@ -167,11 +167,9 @@ impl Walk<'_> {
             return Ok(true);
         }
         if let Some(what) = passed_over(kind) {
-            let mut note = format!("{}: {what}", spelled(&name[..name.len().min(LONGEST)]));
-            if let Some(target) = header.link_name_bytes().filter(|_| what.contains("link")) {
-                note = format!("{note} (to {})", spelled(&target));
-            }
-            self.listing.notes.push(note);
+            let target = header.link_name_bytes().filter(|_| what.contains("link"));
+            let target = target.map_or_else(String::new, |target| format!(" (to {})", spelled(&target)));
+            self.listing.pass_over(&name, &format!("{what}{target}"));
             return Ok(true);
         }
         if name.len() > LONGEST {

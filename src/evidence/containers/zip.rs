@@ -97,9 +97,10 @@ impl Directory {
             listing.reject(self.start, reason);
             return listing;
         }
-        self.note_gaps(window, &mut listing);
         if self.too_many {
             listing.reject(self.start, budget.too_many(archive));
+        } else {
+            self.note_gaps(window, &mut listing);
         }
         let start = self.start;
         for entry in self.entries {
@@ -157,7 +158,7 @@ impl Directory {
         }
         if gaps > 0 {
             listing.notes.push(format!(
-                "{bytes} bytes in {gaps} places, the first at offset {first}, belong to no member and are not read"
+                ": {bytes} bytes in {gaps} places, the first at offset {first}, belong to no member and are not read"
             ));
         }
     }
@@ -173,7 +174,7 @@ impl Entry {
             _ => None,
         };
         if let Some(what) = special {
-            listing.notes.push(format!("{}: {what}", spelled(&self.name[..self.name.len().min(LONGEST)])));
+            listing.pass_over(&self.name, what);
             return;
         }
         if self.name.ends_with(b"/") && self.size == 0 {
