@@ -18,10 +18,17 @@ pub fn message(text: &str) {
 
 /// Says of a file that it could not be read in full, or holds nothing.
 pub fn not_read(file: &FileEntry) {
-    match file.rejects.first() {
+    let first = file.rejects.first();
+    match file.foremost() {
         Some(r) => message(&format!(
-            "holdtrace: {}: {} of {} records not read; the first is record {} at offset {}: {}",
-            file.path, file.rejected, file.records, r.record, r.offset, r.reason
+            "holdtrace: {}: {} of {} records not read; {} is record {} at offset {}: {}",
+            file.path,
+            file.rejected,
+            file.records,
+            if first == Some(r) { "the first" } else { "one" },
+            r.record,
+            r.offset,
+            r.reason
         )),
         None => message(&format!("holdtrace: {}: empty, no records in it", file.path)),
     }

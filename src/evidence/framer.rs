@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
+use super::ledger::BREAKS_OFF;
 use super::lines::Lines;
 use super::{Reject, Shape, Stream};
 
@@ -192,7 +193,7 @@ impl Framer {
         let record = self.records;
         self.records += 1;
         let offset = self.base + self.filled as u64;
-        let reason = format!("the file cannot be read further: {reason}; what came before is kept, get a whole copy");
+        let reason = format!("the file {BREAKS_OFF}: {reason}; what came before is kept, get a whole copy");
         self.splitter = None;
         Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
     }

@@ -16,6 +16,9 @@ pub struct Reject {
     pub reason: String,
 }
 
+/// What the reason says where a file breaks off.
+pub(super) const BREAKS_OFF: &str = "cannot be read further";
+
 /// Whether some of the files could not be read in full.
 #[must_use]
 pub fn is_partial(files: &[FileEntry]) -> bool {
@@ -81,6 +84,12 @@ impl FileEntry {
         self.rejected > 0 || self.sha256.is_none() || self.is_empty()
     }
 
+    /// The reject that tells most: where the file breaks off, else the first.
+    #[must_use]
+    pub fn foremost(&self) -> Option<&Reject> {
+        self.rejects.iter().find(|reject| reject.reason.contains(BREAKS_OFF)).or_else(|| self.rejects.first())
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -91,7 +100,7 @@ impl FileEntry {
 /// Says that nothing can be read, with the first reason.
 #[must_use]
 pub fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
-    let first = files.iter().find_map(|file| Some((file, file.rejects.first()?)));
+    let first = files.iter().find_map(|file| Some((file, file.foremost()?)));
     let detail = match (first, files.first(), discovery.unreadable.first()) {
         (Some((file, reject)), ..) => {
             format!("{}, record {} at offset {}: {}", file.path, reject.record, reject.offset, reject.reason)

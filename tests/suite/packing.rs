@@ -57,8 +57,8 @@ pub fn tar_member(name: &[u8], bytes: &[u8], kind: u8) -> Vec<u8> {
 pub const TAR_END: [u8; 1024] = [0; 1024];
 
 pub fn tar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let members = members.iter().flat_map(|(name, bytes)| tar_member(name.as_bytes(), bytes, b'0'));
-    members.chain(TAR_END).collect()
+    let members: Vec<Vec<u8>> = members.iter().map(|(name, bytes)| tar_member(name.as_bytes(), bytes, b'0')).collect();
+    [members.concat(), TAR_END.to_vec()].concat()
 }
 
 /// A zip member as it is written; what the archive says of it may differ from what it is.

@@ -10,6 +10,7 @@ use super::listing::{Listed, Listing, Range};
 use super::member::Packing;
 use super::spell::{LONGEST, spelled};
 use crate::error::Result;
+use crate::evidence::ledger::BREAKS_OFF;
 
 const BLOCK: u64 = 512;
 /// Bytes of a pax header or a long name that are read; longer ones mean harm.
@@ -106,7 +107,7 @@ impl Walk<'_> {
     fn end(&mut self, read: usize) {
         let why = self.feed.failure().map(str::to_owned);
         let reason = match why {
-            Some(reason) => format!("the archive cannot be read further: {reason}"),
+            Some(reason) => format!("the archive {BREAKS_OFF}: {reason}"),
             None if self.ended && read == 0 => return,
             None if read == 0 => {
                 format!("the archive ends without the blocks of zeros that end a tar: it may have been cut off, {HALF}")
@@ -192,7 +193,7 @@ impl Walk<'_> {
         if reached < end {
             let reason = self.feed.failure().unwrap_or("the archive ends inside this member").to_owned();
             let shown = spelled(&name);
-            self.listing.reject(start, format!("the archive cannot be read further than into {shown}: {reason}"));
+            self.listing.reject(start, format!("the archive {BREAKS_OFF} than into {shown}: {reason}"));
             what = if self.feed.is_refused() {
                 Err(reason)
             } else {
