@@ -10,6 +10,7 @@ mod classes;
 mod containers;
 mod determinism;
 mod documents;
+mod exhaustion;
 mod labelled;
 mod outputs;
 mod packing;
