@@ -59,7 +59,10 @@ const ASIDE: &str = ".holdtrace-";
 pub fn data(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let Some(path) = path else { return to_stdout(write) };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let aside = tempfile::Builder::new().prefix(ASIDE).tempfile_in(folder).map_err(|e| Error::io(path, "creating the output file", e))?;
+    let aside = tempfile::Builder::new()
+        .prefix(ASIDE)
+        .tempfile_in(folder)
+        .map_err(|e| Error::io(path, "creating the output file", e))?;
     let failed = |reason: String| {
         let reason = format!("{reason}; what was there before is left as it was, name a file where there is room");
         Error::io(path, "writing the output file", io::Error::other(reason))

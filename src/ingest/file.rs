@@ -176,6 +176,7 @@ fn read_place<C: Collect + Send>(
         entry.format.clone_from(&container.format);
         entry.members = Some(container.members);
         entry.rejects.clone_from(&container.rejects);
+        entry.container = container.place.member().map(|member| member.container().to_owned());
     } else if let Some(member) = input.place.member() {
         entry.container = Some(member.container().to_owned());
         reason = member.refusal().map(str::to_owned);

@@ -147,7 +147,8 @@ fn the_ledger_names_the_archive_as_found_and_each_member_with_its_own_hash() {
         (&archive["format"], &archive["records"], &archive["members"]),
         (&json!("tar, gzip"), &json!(0), &json!(1))
     );
-    assert_eq!(report.file("a!/in.zip")["members"], 3);
+    let inner = report.file("a!/in.zip");
+    assert_eq!((&inner["members"], &inner["container"]), (&json!(3), &json!("a")));
     for (name, bytes) in members {
         let file = report.file(&format!("a!/in.zip!/{name}"));
         assert_eq!(file["sha256"], holdtrace::evidence::Digest::of(&bytes).to_string());
@@ -333,6 +334,22 @@ fn a_member_that_cannot_be_read_is_named_with_what_to_do_and_the_others_are_read
     for name in ["a!/good", "a!/good-too"] {
         assert_eq!(report.file(name)["parsed"], 1);
     }
+}
+
+#[test]
+fn a_member_that_says_it_is_larger_than_any_disk_is_named_and_the_others_are_read() {
+    let mut archive = tar_member(b"good", line("good").as_bytes(), b'0');
+    for size in [1 << 40, (1 << 62) - 1, u64::MAX >> 1] {
+        let cut = [&archive[..], tar_header(b"huge", size, b'0').as_bytes(), line("huge").as_bytes()].concat();
+        let report = analyze(&cut, &[]);
+        assert_eq!((report.run.status, report.parsed()), (1, 2), "{}", report.run.stderr);
+        assert!(report.file("a!/huge")["rejects"].to_string().contains("the archive ends inside this member"));
+        let (status, said) = refused(&gzip(&cut), &[]);
+        assert!(status == 1 && said.contains("a!/huge"), "{said}");
+    }
+    archive.extend(tar_header(b"huge", u64::MAX, b'0').as_bytes());
+    let report = analyze(&archive, &[]);
+    assert_eq!((report.run.status, report.parsed()), (1, 1), "{}", report.run.stderr);
 }
 
 #[test]

@@ -179,6 +179,8 @@ impl Outer<'_> {
         let mut members = Vec::with_capacity(listed.len());
         for Listed { name, size, what } in listed {
             let data = what.and_then(|range| self.fitting(range.data(view, size)));
+            // What an archive says of a member that is not read, or not all there, may be anything.
+            let size = data.as_ref().map_or(0, Data::most);
             let name = spelled(&name);
             let nth = names.entry(name.clone()).or_default();
             *nth += 1;

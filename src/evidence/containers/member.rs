@@ -35,7 +35,7 @@ pub struct Member {
     pub container: Arc<str>,
     /// Its bytes, or why it is not read.
     pub data: Result<Data, String>,
-    /// Size when unpacked, as the archive says.
+    /// Bytes that come out of it; of one that is not read, 0.
     pub size: u64,
     /// What may come out of it where it is packed itself, and why no more.
     pub share: OnceLock<(u64, Arc<str>)>,
@@ -69,12 +69,6 @@ impl Member {
         self.data.as_ref().err().map(String::as_str)
     }
 
-    /// Size when unpacked, as the archive says.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// Whether it can be read from anywhere.
     #[must_use]
     pub fn is_stored(&self) -> bool {
@@ -91,6 +85,11 @@ impl Member {
 }
 
 impl Data {
+    /// Bytes that may come out of it.
+    pub fn most(&self) -> u64 {
+        if self.packing == Packing::Stored { self.size.min(self.view.len) } else { self.size }
+    }
+
     /// Opens it.
     ///
     /// # Errors
