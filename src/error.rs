@@ -32,7 +32,7 @@ pub enum Error {
     Record { id: String, reason: String },
     #[error("the {stage} stage could not be computed: {source}; this is a defect of holdtrace, please report it")]
     Frame { stage: &'static str, source: polars::error::PolarsError },
-    #[error("the report could not be written: {0}")]
+    #[error("the report could not be written: {0}; if the disk is full, make room and run it again")]
     Output(String),
 }
 

@@ -139,7 +139,7 @@ fn report_coverage(analysis: &Analysis, format: Format) {
         return;
     }
     let files = analysis.coverage.files.iter();
-    files.filter(|f| f.rejected > 0 || f.records == 0).take(20).for_each(output::not_read);
+    files.filter(|f| f.is_partial()).take(20).for_each(output::not_read);
     for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
         output::message(&format!("holdtrace: {note}"));
     }

@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 }
 
 fn report(done: &Update) {
-    done.read.iter().filter(|file| file.rejected > 0 || file.records == 0).take(20).for_each(output::not_read);
+    done.read.iter().filter(|file| file.is_partial()).take(20).for_each(output::not_read);
     for note in done.kept.iter().chain(&done.unreadable).chain(&done.skipped) {
         output::message(&format!("holdtrace: {note}"));
     }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::evidence::Limits;
+use crate::evidence::{Bounds, Limits};
 use crate::ingest::{AssumedZone, Mapping, Options};
 use crate::report::RuleText;
 
@@ -77,15 +77,14 @@ enum Command {
 #[derive(Args)]
 struct Inputs {
     /// Files, folders, globs, folders of parts, - for standard input, or s3://, gs://, az:// if built with object-store;
-    /// packed with gzip or zstd or not, or Parquet
+    /// packed with gzip or zstd or not, Parquet, and tar and zip archives of such files
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Zone of times that carry none: an offset (+01:00) or a name (Europe/Berlin)
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     assume_tz: AssumedZone,
-    /// Longest record that is read, in bytes; a longer one is rejected
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
-    max_record_bytes: usize,
+    #[command(flatten)]
+    most: Most,
     #[command(flatten)]
     maps: Maps,
     /// Threads to read and parse with; by default as many as there are cores
@@ -109,14 +108,44 @@ impl Maps {
 
 impl Inputs {
     fn options<'m>(&self, mappings: &'m [Mapping]) -> Options<'m> {
-        let limits = Limits { max_record: self.max_record_bytes, ..Limits::default() };
-        Options { zone: self.assume_tz, limits, mappings, ..Options::default() }
+        let (limits, bounds) = (self.most.limits(), self.most.bounds());
+        Options { zone: self.assume_tz, limits, bounds, mappings, ..Options::default() }
     }
 
     fn set_threads(&self) -> Result<()> {
         let Some(threads) = self.threads else { return Ok(()) };
         let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         built.map_err(|e| Error::Usage { what: "--threads".to_owned(), reason: e.to_string() })
+    }
+}
+
+/// How much is read at most: evidence may be made to exhaust whoever reads it.
+#[derive(Args)]
+struct Most {
+    /// Longest record that is read, in bytes; a longer one is rejected
+    #[arg(long = "max-record-bytes", value_name = "N", default_value_t = Limits::default().max_record)]
+    record_bytes: usize,
+    /// How many times its size a file may unpack to, with all that is in it (256 MiB are always allowed)
+    #[arg(long = "max-expansion", value_name = "N", default_value_t = Bounds::default().expansion)]
+    expansion: u64,
+    /// Bytes of temporary disk that unpacking one archive may take
+    #[arg(long = "max-unpacked-bytes", value_name = "N", default_value_t = Bounds::default().unpacked)]
+    unpacked_bytes: u64,
+    /// Members that one archive may hold, with those of archives in it
+    #[arg(long = "max-members", value_name = "N", default_value_t = Bounds::default().members)]
+    members: u64,
+    /// How many archives may lie in one another
+    #[arg(long = "max-depth", value_name = "N", default_value_t = Bounds::default().depth)]
+    depth: u32,
+}
+
+impl Most {
+    fn limits(&self) -> Limits {
+        Limits { max_record: self.record_bytes, ..Limits::default() }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { expansion: self.expansion, unpacked: self.unpacked_bytes, members: self.members, depth: self.depth }
     }
 }
 

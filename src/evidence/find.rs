@@ -4,7 +4,7 @@ use std::io;
 
 use rayon::prelude::*;
 
-use super::{Digest, Encoding, Framer, Input, Limits, Locator, Shape, Stream};
+use super::{Bounds, Digest, Encoding, Expansion, Framer, Input, Limits, Locator, Shape, Stream};
 use crate::error::{Error, Result};
 
 /// A record found by its hash.
@@ -25,25 +25,41 @@ pub type ShapeOf<'a> = dyn Fn(&Input, &Framer, Encoding) -> Shape + Sync + 'a;
 ///
 /// # Errors
 /// A file cannot be opened.
-pub fn find_records(inputs: &[Input], prefix: &str, limits: Limits, shape_of: &ShapeOf<'_>) -> Result<Vec<Found>> {
+pub fn find_records(
+    inputs: &[Input],
+    prefix: &str,
+    most: (Limits, Bounds),
+    shape_of: &ShapeOf<'_>,
+) -> Result<Vec<Found>> {
     let found: Vec<Vec<Found>> = inputs
         .par_iter()
         .enumerate()
         .map(|(n, input)| {
-            in_file(input, u32::try_from(n).unwrap_or(u32::MAX), prefix, limits, shape_of)
+            in_file(input, u32::try_from(n).unwrap_or(u32::MAX), prefix, most, shape_of)
                 .map_err(|e| Error::io(&input.label, "opening the file", e))
         })
         .collect::<Result<_>>()?;
     Ok(found.into_iter().flatten().collect())
 }
 
-fn in_file(input: &Input, file: u32, prefix: &str, limits: Limits, shape_of: &ShapeOf<'_>) -> io::Result<Vec<Found>> {
+fn in_file(
+    input: &Input,
+    file: u32,
+    prefix: &str,
+    (limits, bounds): (Limits, Bounds),
+    shape_of: &ShapeOf<'_>,
+) -> io::Result<Vec<Found>> {
     if let Some(part) = input.place.part() {
         let found = part.find(file, &|digest| digest.to_string().starts_with(prefix))?;
         let found = found.into_iter();
         return Ok(found.map(|(at, digest)| Found { file: input.label.clone(), at, digest, bytes: None }).collect());
     }
-    let mut stream = Stream::open(&input.place)?;
+    // Containers have no records of their own, and what was refused has none that could be cited.
+    if input.place.container().is_some() || input.place.member().is_some_and(|member| member.refusal().is_some()) {
+        return Ok(Vec::new());
+    }
+    let most = Expansion::of(&input.place, bounds.expansion);
+    let mut stream = Stream::open(&input.place)?.bounded(most);
     let mut framer = Framer::new(&mut stream, limits);
     framer.set_shape(&shape_of(input, &framer, stream.encoding()));
     let mut found = Vec::new();

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
+use super::ledger::BREAKS_OFF;
 use super::lines::Lines;
 use super::{Encoding, Reject, Sample, Shape, Stream, recognise, recognise_rows};
 
@@ -158,7 +159,10 @@ impl Framer {
 
     /// The next run of records; `None` at the end.
     pub fn next_chunk(&mut self, stream: &mut Stream) -> Option<Chunk> {
-        let mut splitter = self.splitter.take()?;
+        let Some(mut splitter) = self.splitter.take() else {
+            // Of a file that breaks off before it begins to make sense, that is all there is to say.
+            return self.failure.is_some().then(|| self.failed_chunk());
+        };
         let mut cuts = Vec::new();
         while !self.done && cuts.is_empty() {
             if !self.eof {
@@ -204,7 +208,7 @@ impl Framer {
         let record = self.records;
         self.records += 1;
         let offset = self.base + self.filled as u64;
-        let reason = format!("the file cannot be read further: {reason}; what came before is kept, get a whole copy");
+        let reason = format!("the file {BREAKS_OFF}: {reason}; what came before is kept, get a whole copy");
         self.splitter = None;
         Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
     }
@@ -236,9 +240,13 @@ impl Framer {
     }
 }
 
-fn describe(error: &io::Error) -> String {
+pub(super) fn describe(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy)".to_owned(),
+        _ if error.to_string().contains("too much memory") => {
+            "it is packed with a zstd window of more than 128 MiB, which is not read; unpack it with zstd -d --long=31"
+                .to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows what a record means. Input folders are only ever read, links inside them are not followed.
 
 mod cite;
+mod containers;
 mod csv_rows;
 mod discover;
 mod find;
@@ -19,6 +20,7 @@ mod source;
 mod stream;
 
 pub use cite::{Cited, RecordReader, cite};
+pub use containers::{Bounds, Container, Member, is_hostile};
 pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, ShapeOf, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
@@ -27,7 +29,7 @@ pub use parquet::quietly;
 pub use progress::Progress;
 pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};
 pub(crate) use stream::is_bomb;
-pub use stream::{Encoding, Stream};
+pub use stream::{Encoding, Expansion, Stream};
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::containers::Kind;
 use super::csv_rows::row_end;
 use super::framer::{Cut, Split};
 use super::json_tree::{JsonTree, WRAPPERS};
@@ -43,6 +44,12 @@ const ENOUGH: usize = 8 * 1024;
 /// whether it is enough to tell whose records these are.
 #[must_use]
 pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (Shape, Sample) {
+    // What a tar holds may well look like lines. Whoever comes here could not be unpacked.
+    if let Some(kind) = Kind::of(head) {
+        let kind = kind.name();
+        let reason = format!("a {kind} archive, which is not unpacked where it lies; download it first");
+        return (Shape::Unknown { reason }, Sample::default());
+    }
     let body = &head[bom_length(head)..];
     let Some(first) = body.iter().find(|b| !b.is_ascii_whitespace()) else {
         let shape = if whole { Shape::Empty } else { Shape::Lines };
@@ -172,12 +179,13 @@ fn unreadable(body: &[u8]) -> Option<String> {
         return None;
     }
     let kind = match start {
-        [b'P', b'K', 3, 4, ..] => "a zip archive; unpack it first",
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            "packed twice, which is unpacked once only; unpack it yourself"
+        }
         [b'P', b'A', b'R', b'1', ..] => "a Parquet file inside of another packing; unpack it first",
         [b'P', b'A', b'R', b'E', ..] => "an encrypted Parquet file; decrypt it first",
         [b'B', b'Z', b'h', ..] => "bzip2-compressed; unpack it, or pack it as gzip or zstd",
         [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz-compressed; unpack it, or pack it as gzip or zstd",
-        _ if start.get(257..262) == Some(b"ustar") => "a tar archive; unpack it first",
         _ => "binary data; expected JSON, NDJSON or CSV, plain or packed with gzip or zstd, or Parquet",
     };
     Some(kind.to_owned())

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::recognise::{Recognised, recognise};
 use super::{ADAPTERS, Options, Prints, from_part, rfc3339};
-use crate::evidence::{Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Shape, Stream};
+use crate::evidence::{Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Reject, Shape, Stream};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
@@ -76,12 +76,14 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
     let mut work = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (n, input) in inputs.iter().enumerate() {
-        let large = input.bytes >= LARGE;
+        // Containers are hashed elsewhere; their members are inputs of their own.
+        let size = if input.place.container().is_some() { 0 } else { input.bytes };
+        let large = size >= LARGE;
         if large && start < n {
             work.push(Work::Small(start..n));
         }
         let packed = [".gz", ".zst", ".parquet"].iter().any(|ending| input.label.ends_with(ending));
-        bytes += if packed { input.bytes * PACKED_GROWTH } else { input.bytes };
+        bytes += if packed { size * PACKED_GROWTH } else { size };
         if large {
             work.push(Work::Large(n));
         } else if bytes >= RUN_BYTES {
@@ -154,14 +156,7 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     }
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
-    let manner = match Stream::open(&input.place) {
-        Ok(stream) => read_stream(file, stream, context, into, &mut entry, &mut tally),
-        Err(error) => {
-            let reason = format!("the file cannot be opened: {error}; check its permissions");
-            entry.rejects.push(Reject { record: 0, offset: 0, reason });
-            Manner::NONE
-        }
-    };
+    let manner = read_place(file, input, context, into, &mut entry, &mut tally);
     entry.rejects.sort_by_key(|reject| reject.record);
     entry.parsed = tally.parsed;
     entry.rejected = entry.rejects.len() as u64;
@@ -172,6 +167,35 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     entry.implausible_times = tally.implausible;
     entry.redacted = tally.redacted;
     into.parts.last_mut().expect("there is always a part").files.push((entry, manner));
+}
+
+fn read_place<C: Collect + Send>(
+    file: u32,
+    input: &Input,
+    context: &Context<'_, C>,
+    into: &mut Destination<'_, C>,
+    entry: &mut FileEntry,
+    tally: &mut Tally,
+) -> Manner {
+    let mut reason = None;
+    if let Some(container) = input.place.container() {
+        entry.format.clone_from(&container.format);
+        entry.members = Some(container.members);
+        entry.rejects.clone_from(&container.rejects);
+        entry.container = container.place.member().map(|member| member.container().to_owned());
+    } else if let Some(member) = input.place.member() {
+        entry.container = Some(member.container().to_owned());
+        reason = member.refusal().map(str::to_owned);
+    }
+    if input.place.container().is_none() && reason.is_none() {
+        let most = Expansion::of(&input.place, context.options.bounds.expansion);
+        match Stream::open(&input.place) {
+            Ok(stream) => return read_stream(file, stream.bounded(most), context, into, entry, tally),
+            Err(error) => reason = Some(format!("the file cannot be opened: {error}; check its permissions")),
+        }
+    }
+    entry.rejects.extend(reason.map(|reason| Reject { record: 0, offset: 0, reason }));
+    Manner::NONE
 }
 
 fn read_stream<C: Collect + Send>(
@@ -186,7 +210,8 @@ fn read_stream<C: Collect + Send>(
     let mut framer = Framer::with_buffer(&mut stream, context.options.limits, buffer);
     let mappings = context.options.mappings;
     let Recognised { shape, adapter, mapping } = recognise(&entry.path, &framer, stream.encoding(), mappings);
-    entry.format = adapter.map_or_else(|| format_name(&shape), |a| a.name().to_owned());
+    let format = if framer.failure().is_some() && shape == Shape::Empty { "unreadable" } else { format_name(&shape) };
+    adapter.map_or(format, Adapter::name).clone_into(&mut entry.format);
     if let Some(mapping) = mapping.map(|n| &mappings[n]) {
         entry.format = format!("mapped:{}", mapping.name);
         entry.mapping = Some(mapping.sha256.clone());
@@ -199,7 +224,7 @@ fn read_stream<C: Collect + Send>(
         Shape::Csv { delimiter, header } => Some(Table { delimiter, header }),
         _ => None,
     };
-    let manner = Manner { adapter, table, mapping, packed: stream.encoding() != Encoding::Plain };
+    let manner = Manner { adapter, table, mapping, packed: stream.is_packed() };
     let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
@@ -240,14 +265,13 @@ fn read_stream<C: Collect + Send>(
     manner
 }
 
-fn format_name(shape: &Shape) -> String {
+const fn format_name(shape: &Shape) -> &'static str {
     match shape {
         Shape::Empty => "empty",
         Shape::Lines | Shape::Json | Shape::JsonAt(_) => "unknown JSON",
         Shape::Csv { .. } => "unknown table",
         Shape::Unknown { .. } => "unknown",
     }
-    .to_owned()
 }
 
 fn add(tally: &mut Tally, more: &Tally) {

@@ -41,7 +41,7 @@ pub use recognise::{Recognised, mapping_of, recognise};
 pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, epoch, is_believed, rfc3339};
 
-use crate::evidence::{FileEntry, Input, Limits};
+use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject};
 
 /// The sources, in the order in which they are asked whether a file is theirs.
 pub const ADAPTERS: &[&dyn Adapter] = &[
@@ -57,6 +57,7 @@ pub const ADAPTERS: &[&dyn Adapter] = &[
 pub struct Options<'m> {
     pub zone: AssumedZone,
     pub limits: Limits,
+    pub bounds: Bounds,
     /// Mappings for files of other sources; where several fit a file, the first is taken.
     pub mappings: &'m [Mapping],
     /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
@@ -66,8 +67,8 @@ pub struct Options<'m> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        let (zone, limits) = (AssumedZone::default(), Limits::default());
-        Self { zone, limits, mappings: &[], attempts_at_a_time: 64 * 1024 }
+        let (zone, limits, bounds) = (AssumedZone::default(), Limits::default(), Bounds::default());
+        Self { zone, limits, bounds, mappings: &[], attempts_at_a_time: 64 * 1024 }
     }
 }
 
@@ -102,7 +103,23 @@ pub fn ingest<C: Collect + Send>(
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
-    let context = file::Context { options, prints, collector };
+    // Containers are hashed while others read what was in them.
+    rayon::in_place_scope(|scope| {
+        for input in inputs {
+            if let Some(container) = input.place.container() {
+                scope.spawn(|_| drop(container.digest()));
+            }
+        }
+        read(inputs, &file::Context { options, prints, collector }, absorb, progress)
+    })
+}
+
+fn read<C: Collect + Send>(
+    inputs: &[Input],
+    context: &file::Context<'_, C>,
+    absorb: &mut dyn FnMut(C),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Ingested {
     let (mut ingested, mut bodies) = (Ingested::default(), facts::Bodies::default());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
@@ -120,7 +137,7 @@ pub fn ingest<C: Collect + Send>(
     let mut work = &work[..];
     while let Some(first) = work.first() {
         if let file::Work::Large(n) = first {
-            file::read_large(inputs, *n, &context, &mut take);
+            file::read_large(inputs, *n, context, &mut take);
             progress(inputs[*n].bytes);
             work = &work[1..];
             continue;
@@ -128,13 +145,30 @@ pub fn ingest<C: Collect + Send>(
         let runs: Vec<Range<usize>> = work.iter().map_while(file::Work::small).take(RUNS_AT_ONCE).collect();
         work = &work[runs.len()..];
         let read = |run: Range<usize>| {
-            let parts = file::read_small(inputs, run.clone(), &context);
+            let parts = file::read_small(inputs, run.clone(), context);
             run.for_each(|n| progress(inputs[n].bytes));
             parts
         };
         let parts: Vec<file::Part<C>> = runs.into_par_iter().flat_map_iter(read).collect();
         parts.into_iter().for_each(&mut take);
     }
+    for (entry, input) in ingested.files.iter_mut().zip(inputs) {
+        seal(entry, input);
+    }
     ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
     ingested
+}
+
+/// Puts the hash of a container into its entry.
+fn seal(entry: &mut FileEntry, input: &Input) {
+    match input.place.container().map(Container::digest) {
+        None => {}
+        Some(Ok((digest, bytes))) => (entry.sha256, entry.bytes) = (Some(digest.to_string()), bytes),
+        Some(Err(error)) => {
+            let reason = format!("the archive cannot be read to its end, so it has no SHA-256: {error}");
+            entry.rejects.push(Reject { record: entry.rejected, offset: 0, reason });
+            entry.rejected += 1;
+            entry.records += 1;
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::INDEX;
 use super::folder::Table;
-use crate::evidence::{Digest, FileEntry};
+use crate::evidence::{Bounds, Digest, FileEntry};
 
 /// What the index says it is.
 const FORMAT: &str = "holdtrace parts";
@@ -54,6 +54,8 @@ pub struct Index {
     pub assume_tz: String,
     /// `--max-record-bytes`.
     pub max_record_bytes: u64,
+    /// `--max-expansion` and the like.
+    pub bounds: Bounds,
     pub walks: Vec<Walk>,
     pub parts: Vec<Part>,
     /// By label, then by SHA-256.
@@ -116,11 +118,12 @@ impl Listed {
 
 impl Index {
     /// An index of nothing.
-    pub fn new(assume_tz: String, max_record_bytes: u64) -> Self {
+    pub fn new(assume_tz: String, max_record_bytes: u64, bounds: Bounds) -> Self {
         Self {
             holdtrace_version: env!("CARGO_PKG_VERSION").to_owned(),
             assume_tz,
             max_record_bytes,
+            bounds,
             walks: Vec::new(),
             parts: Vec::new(),
             files: Vec::new(),

@@ -9,7 +9,7 @@ use super::folder::{Folder, Table};
 use super::index::{Listed, Run};
 use super::rows::EventRows;
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, Input, Locator, Place, Stream};
+use crate::evidence::{Digest, Input, Locator, Member, Place, Stream};
 use crate::ingest::{Facts, Options};
 
 /// One input file, as a folder of parts holds it.
@@ -224,10 +224,24 @@ pub fn joined(plain: Vec<Input>, listed: Vec<Input>) -> Result<Vec<Input>> {
     Ok(joined)
 }
 
+/// Stands for the content of a member that is not read: where the reason is the same, so is the member.
+fn not_read(reason: &str) -> String {
+    format!("not read: {reason}")
+}
+
 /// The SHA-256 of a file as found, hex.
 pub(super) fn content(input: &Input) -> Result<Option<String>> {
     if let Some(part) = input.place.part() {
-        return Ok(part.listed().entry.sha256.clone());
+        let entry = &part.listed().entry;
+        let refused = entry.container.as_ref().and(entry.rejects.first()).map(|reject| not_read(&reject.reason));
+        return Ok(entry.sha256.clone().or(refused));
+    }
+    if let Some(reason) = input.place.member().and_then(Member::refusal) {
+        return Ok(Some(not_read(reason)));
+    }
+    if let Some(container) = input.place.container() {
+        let digest = container.digest().map_err(|e| Error::io(&input.label, "hashing the file", e))?;
+        return Ok(Some(digest.0.to_string()));
     }
     let hashed = Stream::open(&input.place).and_then(Stream::finish);
     hashed.map(|(digest, _)| Some(digest.to_string())).map_err(|e| Error::io(&input.label, "hashing the file", e))

@@ -13,7 +13,7 @@ use super::input::{check, content};
 use super::write::{Writer, put};
 use super::{ASIDE, INDEX, LOCK, is_part};
 use crate::error::{Error, Result};
-use crate::evidence::{Discovery, FileEntry, Input, Place, Progress, discover, nothing_readable};
+use crate::evidence::{Bounds, Discovery, FileEntry, Input, Place, Progress, discover, nothing_readable};
 use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest, mapping_of, unused};
 
 /// How a folder of parts is written.
@@ -54,7 +54,7 @@ pub struct Update {
 /// # Errors
 /// A path is wrong, nothing can be read, `out` holds something else, was read with other options, or cannot be written.
 pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, progress: &dyn Progress) -> Result<Update> {
-    let discovery = discover(paths)?;
+    let mut discovery = discover(paths)?;
     check(&discovery.inputs, options)?;
     if let Some(input) = discovery.inputs.iter().find(|input| matches!(input.place, Place::Stream(_))) {
         let reason = "a stream cannot be recognised when it comes again; save it to a file".to_owned();
@@ -63,12 +63,18 @@ pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, prog
     let _lock = open(out)?;
     let old = existing(out, options)?;
     let old = Folder::of(out, old);
-    let (new, known) = plan(&discovery.inputs, &old, options, how.recheck)?;
+    let all = std::mem::take(&mut discovery.inputs);
+    let (new, known) = plan(&all, &old, options, how.recheck)?;
     let old = old.index;
+    // An archive that is known is not unpacked again; what was passed over in it still was.
+    discovery.skipped.extend(known.iter().flat_map(|input| passed_over(&old, &input.label)));
+    discovery.inputs = new;
+    discovery.unpack(options.bounds)?;
+    let new = &discovery.inputs;
     progress.total(new.iter().map(|input| input.bytes).sum());
-    let (read, parts) = read(&new, out, &old, options, how, progress)?;
+    let (read, parts) = read(new, out, &old, options, how, progress)?;
     let mut update = Update {
-        taken_over: known,
+        taken_over: known.len(),
         read: read.iter().map(|listed| listed.entry.clone()).collect(),
         replaced: Vec::new(),
         kept: Vec::new(),
@@ -87,6 +93,13 @@ pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, prog
         return Err(nothing_readable(&discovery, &update.files));
     }
     Ok(update)
+}
+
+/// What was passed over in the archive `label` when it was read.
+fn passed_over(old: &Index, label: &str) -> Vec<String> {
+    let notes = old.walks.iter().flat_map(|walk| &walk.skipped);
+    let within = |note: &&String| note.strip_prefix(label).is_some_and(|rest| rest.starts_with([':', '!']));
+    notes.filter(within).cloned().collect()
 }
 
 fn walk(paths: &[String], discovery: &Discovery) -> Walk {
@@ -128,7 +141,7 @@ fn open(out: &Path) -> Result<File> {
 
 /// The index that is there, which must have been made in the same way.
 fn existing(out: &Path, options: Options<'_>) -> Result<Index> {
-    let new = Index::new(options.zone.to_string(), options.limits.max_record as u64);
+    let new = Index::new(options.zone.to_string(), options.limits.max_record as u64, options.bounds);
     if !out.join(INDEX).exists() {
         return Ok(new);
     }
@@ -146,28 +159,67 @@ fn existing(out: &Path, options: Options<'_>) -> Result<Index> {
         let (was, is) = (old.max_record_bytes.to_string(), new.max_record_bytes.to_string());
         return differs("--max-record-bytes", &was, &is);
     }
+    for (what, of) in BOUNDS {
+        if of(&old.bounds) != of(&new.bounds) {
+            return differs(what, &of(&old.bounds).to_string(), &of(&new.bounds).to_string());
+        }
+    }
     Ok(old)
 }
 
-/// The inputs to be read, and how many are known.
-fn plan(inputs: &[Input], old: &Folder, options: Options<'_>, recheck: bool) -> Result<(Vec<Input>, usize)> {
+/// The bounds that what was read of an archive depends on.
+const BOUNDS: [(&str, fn(&Bounds) -> u64); 4] = [
+    ("--max-expansion", |bounds| bounds.expansion),
+    ("--max-unpacked-bytes", |bounds| bounds.unpacked),
+    ("--max-members", |bounds| bounds.members),
+    ("--max-depth", |bounds| u64::from(bounds.depth)),
+];
+
+/// The inputs to be read, and those that are known. An archive is known if all that was in it is; by which mapping its
+/// members would be read is not known before they are unpacked.
+fn plan<'a>(
+    inputs: &'a [Input],
+    old: &Folder,
+    options: Options<'_>,
+    recheck: bool,
+) -> Result<(Vec<Input>, Vec<&'a Input>)> {
     let broken = broken(old, recheck);
-    let is_whole = |listed: &Listed| {
+    let has_its_parts = |listed: &Listed| {
         Table::ALL.iter().all(|t| listed.runs(*t).iter().all(|run| !broken.contains(&(*t, run.part))))
     };
+    let torn = containers_of(&old.index, &|listed| !has_its_parts(listed));
+    let mapped = containers_of(&old.index, &|listed| listed.entry.mapping.is_some());
+    let is_whole = |listed: &Listed| has_its_parts(listed) && !torn.contains(listed.entry.path.as_str());
     let mut by_label: BTreeMap<&str, Vec<&Listed>> = BTreeMap::new();
     for listed in old.index.files.iter().filter(|listed| is_whole(listed)) {
         by_label.entry(&listed.entry.path).or_default().push(listed);
     }
-    let mut new = Vec::new();
+    let (mut new, mut known) = (Vec::new(), Vec::new());
     for input in inputs {
         let same = by_label.get(input.label.as_str()).map_or(&[][..], Vec::as_slice);
-        if !is_known(input, same, options, recheck)? {
+        let archive = same.iter().any(|listed| listed.entry.members.is_some());
+        let remapped = archive && (!options.mappings.is_empty() || mapped.contains(input.label.as_str()));
+        if !remapped && is_known(input, same, options, recheck)? {
+            known.push(input);
+        } else {
             new.push(input.clone());
         }
     }
-    let known = inputs.len() - new.len();
     Ok((new, known))
+}
+
+/// The names of all containers, at all levels, of the files that are `wanted`.
+fn containers_of<'a>(index: &'a Index, wanted: &dyn Fn(&Listed) -> bool) -> BTreeSet<&'a str> {
+    let entries = index.files.iter().map(|listed| &listed.entry);
+    let of: BTreeMap<&str, &str> = entries.filter_map(|e| Some((e.path.as_str(), e.container.as_deref()?))).collect();
+    let mut found = BTreeSet::new();
+    for listed in index.files.iter().filter(|listed| wanted(listed)) {
+        let mut next = listed.entry.container.as_deref();
+        while let Some(container) = next.filter(|container| found.insert(*container)) {
+            next = of.get(container).copied();
+        }
+    }
+    found
 }
 
 /// Parts that are not as the index lists them: the size tells, and with `recheck` the hash.
@@ -253,6 +305,7 @@ fn read(
 /// more does not.
 fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &mut Update) -> Index {
     let mut index = old;
+    let mut left = BTreeSet::new();
     for new in read {
         let path = &new.entry.path;
         let supersedes = |listed: &Listed| {
@@ -261,17 +314,26 @@ fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &
             let of_parts = new.from_parts && listed.from_parts && was.is_none();
             listed.entry.path == *path && (same_file || of_parts || (was.is_some() && was == is))
         };
+        // The members of an archive that stays as it was stay as well.
+        if new.entry.container.as_ref().is_some_and(|container| left.contains(container)) {
+            left.insert(path.clone());
+            continue;
+        }
         let before = index.files.iter().find(|listed| supersedes(listed)).map(|listed| listed.entry.sha256.clone());
         match before {
             Some(Some(_)) if new.entry.sha256.is_none() => {
                 let reason = new.entry.rejects.last().map_or("", |reject| &reject.reason);
                 update.kept.push(format!("{path}: {reason}; what was read of it before is kept"));
+                left.insert(path.clone());
                 continue;
             }
             Some(before) if before.is_some() && before != new.entry.sha256 => update.replaced.push(path.clone()),
             _ => {}
         }
         index.files.retain(|listed| !supersedes(listed));
+        if !new.from_parts {
+            remove_members(&mut index, path);
+        }
         index.files.push(new);
     }
     index.files.sort_by(|a, b| (&a.entry.path, &a.entry.sha256).cmp(&(&b.entry.path, &b.entry.sha256)));
@@ -284,6 +346,19 @@ fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &
     let used: BTreeSet<(Table, u32)> = Table::ALL.into_iter().flat_map(runs).collect();
     index.parts.retain(|part| used.contains(&(part.table, part.number)));
     index
+}
+
+/// Takes out what was read of the members of an archive, at all levels.
+fn remove_members(index: &mut Index, archive: &str) {
+    let mut gone = BTreeSet::from([archive.to_owned()]);
+    // A container stands before its members.
+    index.files.retain(|listed| {
+        let within = listed.entry.container.as_ref().is_some_and(|container| gone.contains(container));
+        if within && !listed.from_parts {
+            gone.insert(listed.entry.path.clone());
+        }
+        !within || listed.from_parts
+    });
 }
 
 /// Removes parts that the index does not list, and what an interrupted ingest left. What cannot be removed does no harm.

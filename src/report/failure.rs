@@ -9,6 +9,7 @@ use super::{Evidence, Failures, Summary};
 use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Support, Verdict};
 use crate::correlate::{EventTable, Failure, Wave};
 use crate::error::Result;
+use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
 
 /// Failing attempts by symptom.
@@ -124,6 +125,13 @@ fn order(failure: &Failure, table: &EventTable) -> Order {
     }
 }
 
+/// The ids of cited records, in an order that does not depend on how the evidence is divided into files.
+fn ids(records: &[Locator], digests: &Digests<'_>) -> Vec<String> {
+    let mut digests: Vec<Digest> = records.iter().filter_map(|at| digests.of(at)).collect();
+    digests.sort_unstable();
+    digests.iter().map(Digest::record_id).collect()
+}
+
 fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
@@ -132,7 +140,7 @@ fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> Failure
         .map(|finding| EvidenceReport {
             class: finding.class,
             weight: finding.weight,
-            records: finding.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect(),
+            records: ids(&finding.records, digests),
             rule: finding.rule,
             statement: finding.statement,
         })

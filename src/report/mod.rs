@@ -155,6 +155,7 @@ impl<'m> Evidence<'m> {
     pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
         let mut discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
+        discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
             correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;

@@ -99,13 +99,13 @@ fn coverage(analysis: &Analysis) -> String {
         s.parsed, s.records, s.rejected, s.duplicates
     );
     let mut listed = 0;
-    for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0) {
+    for file in analysis.coverage.files.iter().filter(|f| f.is_partial()) {
         listed += 1;
         if listed > SHOWN_FILES {
             continue;
         }
         let path = plain(&file.path);
-        match file.rejects.first() {
+        match file.foremost() {
             Some(r) => {
                 let more = if file.rejected > 1 { format!(" (and {} more)", file.rejected - 1) } else { String::new() };
                 let _ = writeln!(
@@ -126,6 +126,13 @@ fn coverage(analysis: &Analysis) -> String {
     }
     for note in analysis.coverage.unreadable.iter().take(SHOWN_FILES) {
         let _ = writeln!(text, "  NOT READ {}", plain(note));
+    }
+    let skipped = &analysis.coverage.skipped;
+    for note in skipped.iter().take(SHOWN_FILES) {
+        let _ = writeln!(text, "  SKIPPED  {}", plain(note));
+    }
+    if skipped.len() > SHOWN_FILES {
+        let _ = writeln!(text, "  and {} more; --format json lists them all", skipped.len() - SHOWN_FILES);
     }
     if s.zoneless_times > 0 {
         let _ = writeln!(text, "  {} times carry no zone and were read with --assume-tz", s.zoneless_times);

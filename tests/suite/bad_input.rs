@@ -44,7 +44,7 @@ fn an_empty_file_is_named_and_ends_with_status_2() {
 fn files_that_are_no_logs_are_told_apart() {
     for (bytes, words) in [
         (&b"\x7fELF\x02\x01\x01\0\0\0\0"[..], "binary data"),
-        (b"PK\x03\x04\0\0rest", "a zip archive"),
+        (b"PK\x03\x04\0\0rest", "no directory at its end"),
         (b"PAR1\0\0\0\0", "a Parquet file"),
         (b"\xff\xfea\0,\0b\0", "UTF-16"),
         (b"just some words\nand more\n", "neither JSON nor a table"),

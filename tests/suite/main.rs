@@ -6,6 +6,7 @@
 )]
 
 mod amended;
+mod archives_in_parts;
 mod bad_input;
 mod classes;
 mod clocks;
@@ -14,12 +15,15 @@ mod cloudtrail_chain;
 mod cloudtrail_files;
 mod cloudtrail_keys;
 mod cloudtrail_properties;
+mod containers;
 mod determinism;
 mod documents;
+mod exhaustion;
 mod identity;
 mod labelled;
 mod mapped;
 mod outputs;
+mod packing;
 mod parquet;
 mod parts;
 mod policies;

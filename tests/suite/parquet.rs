@@ -57,7 +57,8 @@ pub fn parquet(mut table: DataFrame, group: usize) -> Vec<u8> {
 
 /// What a file is presented as, and why no more.
 fn text(path: &std::path::Path) -> (String, Option<String>) {
-    let mut stream = Stream::open(&Place::File(path.to_owned())).expect("opened");
+    let most = Expansion::Times(Bounds::default().expansion);
+    let mut stream = Stream::open(&Place::File(path.to_owned())).expect("opened").bounded(most);
     let mut bytes = Vec::new();
     let error = stream.read_to_end(&mut bytes).err().map(|e| e.to_string());
     (String::from_utf8(bytes).expect("UTF-8"), error)

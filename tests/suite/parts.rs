@@ -412,7 +412,7 @@ fn an_index_that_is_not_as_it_was_written_is_refused() {
         (text.replacen("\"parsed\":", "\"parsed\": ", 1), "its SHA-256 is another"),
         (text.replacen("samples/trail", "samples/tails", 1), "its SHA-256 is another"),
         (text[..text.len() / 2].to_owned(), "no whole index"),
-        ("{\"format\":\"x\",\"format_version\":1}".to_owned(), "it says `x`"),
+        ("{\"format\":\"x\",\"format_version\":2}".to_owned(), "it says `x`"),
     ] {
         fs::write(&path, changed).expect("written");
         refused(&analyze(&case, &["parts"], "json"), 2, words);
