@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::blocks::Blocks;
 use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
 use super::lines::Lines;
@@ -135,6 +136,7 @@ impl Framer {
         let limit = self.limits.max_record as u64;
         self.splitter = match shape {
             Shape::Lines => Some(Box::new(Lines::new(limit))),
+            Shape::Blocks => Some(Box::new(Blocks::new(limit))),
             Shape::Json => Some(Box::new(JsonTree::new(limit))),
             Shape::Csv { .. } => Some(Box::new(CsvRows::new(limit))),
             Shape::Empty | Shape::Unknown { .. } => None,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a record means. Input folders are only ever read, links inside them are not followed.
 
+mod blocks;
 mod cite;
 mod csv_rows;
 mod discover;
@@ -16,6 +17,7 @@ mod progress;
 mod shape;
 mod source;
 mod stream;
+mod text_lines;
 
 pub use cite::{Cited, RecordReader, cite};
 pub use discover::{Discovery, Input, Place, discover};

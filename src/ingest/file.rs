@@ -5,9 +5,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
-use super::{ADAPTERS, Options, Prints, from_part, rfc3339};
+use super::{ADAPTERS, Options, Prints, from_part, pages, rfc3339};
 use crate::evidence::{
-    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
+    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Place, Reject, Sample, Shape, Stream, recognise,
 };
 
 /// What all files of a run share.
@@ -31,8 +31,15 @@ pub struct Manner {
     /// The adapter that recognised the file, asked first for each record.
     pub adapter: Option<&'static dyn Adapter>,
     pub table: Option<Table>,
+    /// What its pages state for all records, where they agree.
+    pub page: Option<String>,
     /// Whether the file is compressed.
     pub packed: bool,
+}
+
+impl Manner {
+    /// Of a file whose records are not read.
+    pub const NONE: Self = Self { adapter: None, table: None, page: None, packed: false };
 }
 
 /// Files smaller than this are read by one thread each.
@@ -149,11 +156,11 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
     let manner = match Stream::open(&input.place) {
-        Ok(stream) => read_stream(file, stream, context, into, &mut entry, &mut tally),
+        Ok(stream) => read_stream(file, (stream, &input.place), context, into, &mut entry, &mut tally),
         Err(error) => {
             let reason = format!("the file cannot be opened: {error}; check its permissions");
             entry.rejects.push(Reject { record: 0, offset: 0, reason });
-            Manner { adapter: None, table: None, packed: false }
+            Manner::NONE
         }
     };
     entry.rejects.sort_by_key(|reject| reject.record);
@@ -170,7 +177,7 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
 
 fn read_stream<C: Collect + Send>(
     file: u32,
-    mut stream: Stream,
+    (mut stream, place): (Stream, &Place),
     context: &Context<'_, C>,
     into: &mut Destination<'_, C>,
     entry: &mut FileEntry,
@@ -186,11 +193,13 @@ fn read_stream<C: Collect + Send>(
     if let Shape::Unknown { reason } = &shape {
         entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
     }
+    let pages = adapter.filter(|adapter| adapter.has_pages(&sample));
+    let page = pages.and_then(|adapter| pages::stated(adapter, place));
     let table = match shape {
         Shape::Csv { delimiter, header } => Some(Table { delimiter, header }),
         _ => None,
     };
-    let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
+    let manner = Manner { adapter, table, page, packed: stream.encoding() != Encoding::Plain };
     let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
@@ -236,6 +245,7 @@ fn format_name(shape: &Shape) -> String {
         Shape::Empty => "empty",
         Shape::Lines | Shape::Json => "unknown JSON",
         Shape::Csv { .. } => "unknown table",
+        Shape::Blocks => "unknown text",
         Shape::Unknown { .. } => "unknown",
     }
     .to_owned()
@@ -302,14 +312,14 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
-        let Manner { adapter: first, table, .. } = self.manner;
+        let Manner { adapter: first, table, page, .. } = self.manner;
         let first = *first;
         if table.is_some() && first.is_none() {
             return Err(
                 "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
             );
         }
-        let record = Record { bytes, text, at, table: table.as_ref() };
+        let record = Record { bytes, text, at, table: table.as_ref(), page: page.as_deref() };
         let hash = self.hash_events || self.prints.need_digests();
         let sha256 = hash.then(|| Digest::of(bytes));
         let mut sink = Sink {
@@ -322,11 +332,17 @@ impl Reader<'_> {
             sha256,
             source: "",
         };
+        let plain = !text.starts_with(['{', '[']) && record.table.is_none();
+        let texts = ADAPTERS.iter().copied().filter(|adapter| plain && adapter.reads_text());
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
-        for adapter in first.into_iter().chain(others) {
+        for adapter in texts.chain(first).chain(others) {
             sink.source = adapter.name();
             match adapter.read(&record, &mut sink) {
                 Ok(()) => return Ok(()),
+                Err(Refusal::Broken(_)) if plain && !adapter.reads_text() && first.is_some_and(|f| f.reads_text()) => {
+                    let format = first.map_or("", |first| first.name());
+                    return Err(format!("text that is no record of this file's format, {format}, nor of another"));
+                }
                 Err(Refusal::Broken(reason)) => return Err(reason),
                 // A row of a table has no other reader than the one its header called for.
                 Err(Refusal::NotMine) if record.table.is_some() => break,
