@@ -8,6 +8,7 @@ use super::items::{Item, ItemKey, Unit};
 use super::jobs::Job;
 use super::outline::Outline;
 use super::related::{Attempt, Related};
+use super::steps::JOBS;
 use super::table::{EventTable, Row};
 use crate::evidence::Digest;
 use crate::ingest::Text;
@@ -150,13 +151,19 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 
 /// The failing attempts, and the failing records that only witness one of them. The exporter's own trail says what was
 /// attempted; another source's refusal of the same item adds an attempt only where the trail tells of none at that step
-/// or at the handing over to storage.
+/// or at the handing over to storage. That the platform lists the item as failed, however often, is one attempt where no
+/// other source tells of any.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
     let of_trail = |a: &Attempt| table.source(a.row) == "export_trail";
     let stores = |phase: &str| matches!(phase, "export" | "upload" | "assume_role" | "data_key" | "bucket_probe");
     let failing = attempts.iter().filter(|a| a.failing);
     let told: BTreeSet<&str> = failing.clone().filter(|a| of_trail(a)).map(|a| related.phase(a)).collect();
+    let listed = |a: &Attempt| table.source(a.row) == JOBS;
+    let only_listed = failing.clone().all(listed).then(|| failing.clone().next().map(|a| a.row)).flatten();
     failing.copied().partition(|attempt| {
+        if listed(attempt) {
+            return Some(attempt.row) == only_listed;
+        }
         let phase = related.phase(attempt);
         let twin = told.contains(phase) || (stores(phase) && told.iter().any(|other| stores(other)));
         of_trail(attempt) || !twin

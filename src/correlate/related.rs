@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rayon::prelude::*;
 
+use super::echoes::Echoes;
 use super::outline::{Id, IdHash, Outline, flag};
-use super::steps::WHOLE_JOB;
 use super::symbols::Symbol;
 use super::table::Row;
 
@@ -46,21 +46,11 @@ const SHARED: [(Id, Id); 11] = [
 /// Rows looked at by one thread in one go.
 const RUN: usize = 64 * 1024;
 
-/// Rows of the outline that are attempts, in its order. A failed job repeats what made one of its attempts fail; only
-/// where no failing attempt is on record is it an attempt itself.
+/// Rows of the outline that are attempts, in its order.
 #[must_use]
 pub fn attempts(outline: &Outline) -> Vec<Row> {
-    let whole = outline.symbols.find(WHOLE_JOB);
-    let is_whole = |row: Row| Some(outline.phase[row as usize]) == whole;
-    let jobs = outline.id(Id::Job);
-    let failing = outline.rows().filter(|row| outline.is_attempt(*row) && outline.is(*row, flag::FAILING));
-    let failed: HashSet<IdHash, foldhash::fast::RandomState> = if whole.is_some() {
-        failing.filter(|row| !is_whole(*row)).map(|row| jobs[row as usize]).collect()
-    } else {
-        HashSet::default()
-    };
-    let echo = |row: Row| is_whole(row) && jobs[row as usize] != 0 && failed.contains(&jobs[row as usize]);
-    outline.rows().filter(|row| outline.is_attempt(*row) && !echo(*row)).collect()
+    let echoes = Echoes::of(outline);
+    outline.rows().filter(|row| outline.is_attempt(*row) && !echoes.holds(outline, *row)).collect()
 }
 
 /// Those of `attempts` that share an id with a failing one.

@@ -3,6 +3,7 @@
 mod adapter;
 mod cloudtrail;
 mod cloudtrail_changes;
+mod cloudtrail_secrets;
 mod event;
 mod export_trail;
 mod facts;
