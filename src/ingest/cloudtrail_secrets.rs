@@ -74,7 +74,9 @@ fn secret_of(record: &Value) -> Option<String> {
 fn names_in(secret: &str) -> Vec<String> {
     let named = secret.split_once(":secret:").map_or(secret, |(_, name)| name);
     let suffix = named.len().checked_sub(7).and_then(|at| named.split_at_checked(at));
-    let suffixed = |(_, end): &(&str, &str)| end.strip_prefix('-').is_some_and(|end| end.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let suffixed = |(_, end): &(&str, &str)| {
+        end.strip_prefix('-').is_some_and(|end| end.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
     let bare = suffix.filter(|_| named.len() < secret.len()).filter(suffixed).map(|(name, _)| name);
     let mut names = BTreeSet::from([named]);
     for name in [Some(named), bare].into_iter().flatten() {

@@ -159,7 +159,6 @@ fn after_agent(rest: &str) -> Result<&str, Refusal> {
     let bare = |text: &str| -> Option<usize> { (text == "-" || text.starts_with("- ")).then_some(1) };
     let agent = match bare(rest) {
         Some(end) => rest[end..].trim_start(),
-        None if rest.is_empty() => return Ok(""),
         None => {
             let end = rest.find("\" \"").map(|n| n + 1).or_else(|| rest.find("\" - ").map(|n| n + 1));
             let end = end.or_else(|| rest.ends_with("\" -").then(|| rest.len() - 2));
@@ -171,7 +170,6 @@ fn after_agent(rest: &str) -> Result<&str, Refusal> {
     }
     match agent.rfind('"') {
         Some(end) if end > 0 => Ok(agent[end + 1..].trim_start()),
-        None if agent.is_empty() => Ok(""),
         _ => Err(cut_off("its user agent")),
     }
 }

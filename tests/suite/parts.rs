@@ -508,7 +508,7 @@ impl Run {
 }
 
 /// Everything that is read of `path`: events with all columns, changes, documents, ledger.
-fn all_of(path: &Path) -> (polars::prelude::DataFrame, String) {
+pub fn all_of(path: &Path) -> (polars::prelude::DataFrame, String) {
     use holdtrace::evidence::discover;
     use holdtrace::ingest::{EventColumns, Options, Prints, ingest};
     let inputs = discover(&[path.display().to_string()]).expect("found").inputs;
