@@ -6,7 +6,7 @@ use super::archive::Archive;
 use super::dossier::Dossier;
 use super::refusal::{self, Side};
 use super::state;
-use crate::correlate::{Failure, Row, is_of_aws};
+use crate::correlate::{Failure, JOBS, Row, is_of_aws};
 use crate::ingest::Text;
 
 /// What one failing attempt is a symptom of.
@@ -70,6 +70,10 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     dossier.cite_rows(archive, "failing", &failure.failing);
     dossier.cite_rows(archive, "witnesses", &failure.witnesses);
     dossier.cite_rows(archive, "recovery", failure.recovery.as_slice());
+    let rows = failure.failing.iter().chain(&failure.witnesses).copied();
+    let listed: Vec<Row> = rows.filter(|row| archive.table.source(*row) == JOBS).collect();
+    dossier.features.flag("listed_failed", !listed.is_empty());
+    dossier.cite_rows(archive, "listed", &listed);
     fill_errors(archive, failure, &symptoms, dossier);
     fill_refusals(archive, failure, dossier);
 }

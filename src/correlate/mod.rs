@@ -26,7 +26,7 @@ pub use failures::Failure;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
 pub use outline::{Id, IdHash, Outline, flag};
-pub use steps::{Operation, Steps, is_of_aws};
+pub use steps::{JOBS, Operation, Steps, is_of_aws};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 

@@ -76,7 +76,7 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
     }
     let (lines, share) = json_lines(body, whole, SAMPLES);
     if lines.is_empty() {
-        let texts = text_lines::samples(body, whole, SAMPLES);
+        let texts = text_lines::samples(body, whole, FEW);
         if !texts.is_empty() {
             return (Shape::Lines, Sample { texts, ..Sample::default() });
         }

@@ -2,11 +2,11 @@
 
 use memchr::memchr;
 
-/// Those of the first `most` lines that are such; none where there are none.
+/// The first `most` such lines, however many others stand before them; none where there are none.
 pub(super) fn samples(body: &[u8], whole: bool, most: usize) -> Vec<String> {
     let end = if whole { body.len() } else { memchr::memrchr(b'\n', body).unwrap_or(0) };
     let lines = body[..end].split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    lines.take(most).filter(|line| is_access(line)).map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    lines.filter(|line| is_access(line)).take(most).map(|line| String::from_utf8_lossy(line).into_owned()).collect()
 }
 
 /// `OWNER BUCKET [02/Mar/2026:01:00:10 +0000] ADDRESS REQUESTER REQUEST OPERATION ...`, the operation in words with dots

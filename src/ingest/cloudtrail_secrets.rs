@@ -72,14 +72,14 @@ fn secret_of(record: &Value) -> Option<String> {
 /// By what else a secret may be known: its name, with and without the six characters that Secrets Manager appends in ARNs,
 /// the parts of it between slashes, and UUIDs in it, as of the client whose secret it is.
 fn names_in(secret: &str) -> Vec<String> {
-    let named = secret.split_once(":secret:").map_or(secret, |(_, name)| name);
-    let suffix = named.len().checked_sub(7).and_then(|at| named.split_at_checked(at));
+    let full = secret.split_once(":secret:").map_or(secret, |(_, name)| name);
+    let suffix = full.len().checked_sub(7).and_then(|at| full.split_at_checked(at));
     let suffixed = |(_, end): &(&str, &str)| {
         end.strip_prefix('-').is_some_and(|end| end.bytes().all(|b| b.is_ascii_alphanumeric()))
     };
-    let bare = suffix.filter(|_| named.len() < secret.len()).filter(suffixed).map(|(name, _)| name);
-    let mut names = BTreeSet::from([named]);
-    for name in [Some(named), bare].into_iter().flatten() {
+    let bare = suffix.filter(|_| full.len() < secret.len()).filter(suffixed).map(|(name, _)| name);
+    let mut names = BTreeSet::from([full]);
+    for name in [Some(full), bare].into_iter().flatten() {
         names.insert(name);
         names.extend(name.split('/').filter(|part| !part.is_empty()));
         names.extend(UUID.find_iter(name).map(|found| found.as_str()));

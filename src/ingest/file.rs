@@ -339,7 +339,7 @@ impl Reader<'_> {
             sink.source = adapter.name();
             match adapter.read(&record, &mut sink) {
                 Ok(()) => return Ok(()),
-                Err(Refusal::Broken(_)) if plain && !adapter.reads_text() && first.is_some_and(|f| f.reads_text()) => {
+                Err(Refusal::Broken(_)) if plain && !adapter.reads_text() && first.is_some_and(Adapter::reads_text) => {
                     let format = first.map_or("", |first| first.name());
                     return Err(format!("text that is no record of this file's format, {format}, nor of another"));
                 }

@@ -157,14 +157,12 @@ fn answer<'a>(text: &'a str, line: &mut Line<'a>) -> Option<&'a str> {
 /// the last one ends it.
 fn after_agent(rest: &str) -> Result<&str, Refusal> {
     let bare = |text: &str| -> Option<usize> { (text == "-" || text.starts_with("- ")).then_some(1) };
-    let agent = match bare(rest) {
-        Some(end) => rest[end..].trim_start(),
-        None => {
-            let end = rest.find("\" \"").map(|n| n + 1).or_else(|| rest.find("\" - ").map(|n| n + 1));
-            let end = end.or_else(|| rest.ends_with("\" -").then(|| rest.len() - 2));
-            rest[end.ok_or_else(|| cut_off("its referrer"))?..].trim_start()
-        }
+    let referrer = || {
+        let end = rest.find("\" \"").map(|n| n + 1).or_else(|| rest.find("\" - ").map(|n| n + 1));
+        end.or_else(|| rest.ends_with("\" -").then(|| rest.len() - 2))
     };
+    let end = bare(rest).or_else(referrer).ok_or_else(|| cut_off("its referrer"))?;
+    let agent = rest[end..].trim_start();
     if let Some(end) = bare(agent) {
         return Ok(agent[end..].trim_start());
     }

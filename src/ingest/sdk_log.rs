@@ -156,18 +156,11 @@ fn read_call(call: Call<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
     let mut event = Event::default();
     event.time = call.date.as_deref().map(|date| sink.time(&sortable(date))).transpose()?.flatten();
     count_secrets(&call, sink);
-    let status = call.status.as_deref().and_then(http_status);
-    let address = call.url.as_deref().map(sdk_paths::read).unwrap_or_default();
     let answer = call.response_body.as_deref().and_then(unwrapped);
     let body: Body<'_> = answer.as_deref().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    let status = call.status.as_deref().and_then(http_status);
     event.http_status = status.or_else(|| body.status.as_deref().and_then(http_status));
     let level = call.level.as_deref().unwrap_or_default();
-    let failed = event.http_status.is_some_and(|status| status >= 400);
-    let method = call.method.as_deref().unwrap_or_default().to_ascii_uppercase();
-    // At these levels older SDKs log a failing call once more besides the error.
-    let repeated = failed && ["debug", "trace"].iter().any(|other| level.eq_ignore_ascii_case(other));
-    let again = if repeated { format!("{} of ", level.to_ascii_lowercase()) } else { String::new() };
-    event.set(Text::Operation, Some(format!("{again}{method} {}", address.path)));
     let code = [body.code, body.error_code, body.error].into_iter().find_map(Loose::take);
     let message = [body.message, body.description, body.error_description].into_iter().find_map(Loose::take);
     let message = message.map(|text| sink.clean(text));
@@ -175,11 +168,19 @@ fn read_call(call: Call<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
     event.outcome = status::settle(said, event.http_status, code.as_deref(), message.as_deref());
     event.set(Text::ErrorCode, code.map(Cow::into_owned));
     event.set(Text::ErrorMessage, message.map(Cow::into_owned));
-    event.set(
-        Text::CorrelationId,
-        call.correlation_id.or_else(|| body.context_id.take().map(|id| id.into_owned().into())),
-    );
-    note_protection(&call.request_body, &address, &method, &event, at, sink);
+    let context = body.context_id.take().map(Cow::into_owned);
+    event.set(Text::CorrelationId, call.correlation_id.or_else(|| context.map(Cow::Owned)));
+    let address = call.url.as_deref().map(sdk_paths::read).unwrap_or_default();
+    let method = call.method.as_deref().unwrap_or_default().to_ascii_uppercase();
+    let operation = format!("{method} {}", address.path);
+    if operation == "PUT /api/v2/recordings/deletionprotection" {
+        note_protection(call.request_body.as_deref(), &address, &event, at, sink);
+    }
+    // At these levels older SDKs log a failing call once more besides the error.
+    let failed = event.http_status.is_some_and(|status| status >= 400);
+    let repeats = failed && ["debug", "trace"].iter().any(|other| level.eq_ignore_ascii_case(other));
+    let operation = if repeats { format!("{} of {operation}", level.to_ascii_lowercase()) } else { operation };
+    event.set(Text::Operation, Some(operation));
     event.set(Text::JobId, address.job);
     event.set(Text::ConversationId, address.conversation);
     event.set(Text::RecordingId, address.recording);
@@ -208,8 +209,8 @@ fn unwrapped(body: &str) -> Option<Cow<'_, str>> {
 
 /// Nothing of headers and request bodies is kept; what they hold of secrets is counted.
 fn count_secrets(call: &Call<'_>, sink: &mut Sink<'_>) {
-    let shown = |header: &&str| !header.is_empty() && !header.eq_ignore_ascii_case("[REDACTED]");
-    let mut found = u64::from(call.authorization.as_deref().filter(shown).is_some());
+    let shown = |header: &str| !header.is_empty() && !header.eq_ignore_ascii_case("[REDACTED]");
+    let mut found = u64::from(call.authorization.as_deref().is_some_and(shown));
     let url = call.url.as_deref().unwrap_or_default();
     let bodies = [&call.request_body, &call.response_body].into_iter().flatten();
     let bodies = bodies.filter(|_| url.contains("/oauth/")).map(Cow::as_ref);
@@ -220,28 +221,18 @@ fn count_secrets(call: &Call<'_>, sink: &mut Sink<'_>) {
 }
 
 /// Protecting conversations from deletion is what the platform has of legal holds. Which ones is only in the body.
-fn note_protection(
-    body: &Option<Cow<'_, str>>,
-    address: &Address<'_>,
-    method: &str,
-    event: &Event<'_>,
-    at: Locator,
-    sink: &mut Sink<'_>,
-) {
+fn note_protection(body: Option<&str>, address: &Address<'_>, event: &Event<'_>, at: Locator, sink: &mut Sink<'_>) {
     #[derive(Deserialize)]
     struct Protected {
         #[serde(rename = "conversationIds")]
         conversations: Vec<String>,
-    }
-    if (method, address.path.as_str()) != ("PUT", "/api/v2/recordings/deletionprotection") {
-        return;
     }
     let kind = match address.query.split('&').find_map(|pair| pair.strip_prefix("protect=")) {
         Some("true") => ChangeKind::HoldPlaced,
         Some("false") => ChangeKind::HoldReleased,
         _ => return,
     };
-    let body = body.as_deref().and_then(unwrapped).filter(|_| event.outcome == Outcome::Success);
+    let body = body.and_then(unwrapped).filter(|_| event.outcome == Outcome::Success);
     let protected = body.and_then(|body| serde_json::from_str::<Protected>(&body).ok());
     for conversation in protected.map(|protected| protected.conversations).unwrap_or_default() {
         if let Some(change) = sink.change(kind, event.time, conversation.clone(), at) {

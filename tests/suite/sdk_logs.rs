@@ -289,3 +289,13 @@ fn a_trail_that_names_addresses_too_stays_a_trail() {
         "method": "PUT", "url": "https://exporter.example/upload" });
     assert_eq!(ledger(&log(line.to_string()), &[]).1["format"], "export_trail");
 }
+
+#[test]
+fn a_block_longer_than_allowed_is_rejected_and_the_next_is_read() {
+    let long = sdk(&refused(10), Sdk::PythonText).trim_end().to_owned() + &"x".repeat(5_000_000) + "\n";
+    let case = log(format!("{}{long}{}", sdk(&refused(20), Sdk::PythonText), sdk(&refused(30), Sdk::PythonText)));
+    let (run, entry) = ledger(&case, &["--max-record-bytes", "2000"]);
+    assert_eq!((run.status, &entry["parsed"], &entry["rejected"]), (1, &json!(2), &json!(1)), "{entry}");
+    assert!(entry["rejects"][0]["reason"].as_str().expect("a reason").contains("--max-record-bytes"));
+    assert_eq!(entry["rejects"][0]["offset"], sdk(&refused(20), Sdk::PythonText).len());
+}
