@@ -139,6 +139,32 @@ pub const FEATURES: &[Feature] = &[
         Kind::Bool,
         "it recovered, and the evidence holds no change to this caller, bucket, role, key, hold or credential",
     ),
+    (
+        "changes_unordered",
+        Kind::Int,
+        "changes that may have helped and lie so near to the last failing attempt or to the one that succeeded that the clocks of their sources do not tell which came first",
+    ),
+    ("grant_unordered", Kind::Bool, "a grant to the caller is among them"),
+    (
+        "policy_unordered",
+        Kind::Bool,
+        "a change of the bucket's, role's or key's policy is among them, or lies so near to the refusal that it is not known which policy was in force",
+    ),
+    (
+        "scopes_unordered",
+        Kind::Bool,
+        "a scope that the step may need was given to the caller or taken from it so near to the first failing attempt that the clocks do not tell whether it held it",
+    ),
+    (
+        "hold_unordered",
+        Kind::Int,
+        "failing attempts so near to an end of the hold's synchronising that the clocks do not tell whether they fell into it",
+    ),
+    (
+        "clocks_detail",
+        Kind::Text,
+        "how far the clocks of the sources that tell of the failure may be apart, where it is known",
+    ),
     ("set_aside", Kind::Int, "changes in between to something else, considered and set aside"),
     ("set_aside_detail", Kind::Text, "what they were"),
     ("hold_known", Kind::Bool, "a hold on this conversation is on record"),

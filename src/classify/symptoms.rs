@@ -23,7 +23,7 @@ enum Symptom {
 
 /// The symptom of a failing row.
 #[must_use]
-fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
+fn symptom(archive: &Archive<'_, '_>, row: Row) -> Symptom {
     let table = archive.table;
     if table.outcome(row) == "timeout" {
         return Symptom::Timeout;
@@ -42,7 +42,7 @@ fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
 }
 
 /// Fills in the features of the failing attempts.
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let symptoms: Vec<Symptom> = failure.failing.iter().map(|row| symptom(archive, *row)).collect();
     let count = |wanted: Symptom| symptoms.iter().filter(|s| **s == wanted).count();
     let named = [Symptom::Timeout, Symptom::Forbidden, Symptom::Conflict].map(count);
@@ -78,7 +78,7 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     fill_refusals(archive, failure, dossier);
 }
 
-fn fill_errors(archive: &Archive<'_>, failure: &Failure, symptoms: &[Symptom], dossier: &mut Dossier) {
+fn fill_errors(archive: &Archive<'_, '_>, failure: &Failure, symptoms: &[Symptom], dossier: &mut Dossier) {
     let table = archive.table;
     let error = |row: Row| (table.text(Text::ErrorCode, row), table.text(Text::ErrorMessage, row));
     let rows = failure.failing.iter().copied().zip(symptoms);
@@ -109,7 +109,7 @@ fn fill_errors(archive: &Archive<'_>, failure: &Failure, symptoms: &[Symptom], d
     }
 }
 
-fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_refusals(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let table = archive.table;
     let rows: Vec<Row> = failure.failing.iter().chain(&failure.witnesses).copied().collect();
     let mut sides: [Vec<Row>; 4] = Default::default();
@@ -146,7 +146,7 @@ fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     fill_calls(archive, failure, &rows, dossier);
 }
 
-fn fill_calls(archive: &Archive<'_>, failure: &Failure, rows: &[Row], dossier: &mut Dossier) {
+fn fill_calls(archive: &Archive<'_, '_>, failure: &Failure, rows: &[Row], dossier: &mut Dossier) {
     let table = archive.table;
     let refused: Vec<Row> = rows.iter().copied().filter(|row| table.status(*row) == Some(403)).collect();
     let call = |row: Row| table.text(Text::ErrorMessage, row).and_then(refusal::refused_call);

@@ -10,7 +10,7 @@ use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis};
+use crate::report::{self, Analysis, Selection};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -80,15 +80,11 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     let rules = arguments.reading.rules()?;
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let selection = Selection { job: arguments.job.clone(), since, until };
+    let inputs = &arguments.reading.inputs;
+    let analysis = report::analyze(&inputs.paths, inputs.options(), &rules, &selection, &bar);
     bar.finish();
-    let mut analysis = analysis?;
-    analysis.retain(|failure| {
-        let begun = failure.first_failed_micros;
-        arguments.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
-            && since.is_none_or(|since| begun >= Some(since))
-            && until.is_none_or(|until| begun.is_some_and(|begun| begun < until))
-    });
+    let analysis = analysis?;
     let format = format(arguments);
     if format == Format::Parquet && arguments.out.is_none() && io::stdout().is_terminal() {
         let reason = "Parquet is not for terminals; name a file with --out".to_owned();
@@ -117,8 +113,8 @@ fn format(arguments: &Arguments) -> Format {
 fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
     let json = |e: serde_json::Error| Error::Output(e.to_string());
     match format {
-        Format::Table => output::written(out.write_all(report::render_table(analysis, width()).as_bytes())),
-        Format::Ndjson => output::ndjson(&analysis.failures, out),
+        Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
+        Format::Ndjson => analysis.failures.write_ndjson(out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
             output::written(out.write_all(b"\n"))
@@ -144,10 +140,7 @@ fn report_coverage(analysis: &Analysis, format: Format) {
         output::message(&format!("holdtrace: {note}"));
     }
     for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
-        let (source, offset) = (&clock.source, clock.offset_seconds);
-        output::message(&format!(
-            "holdtrace: the clock of {source} is {offset} s off the trail's; its times are put right"
-        ));
+        output::message(&format!("holdtrace: {}", clock.sentence()));
     }
     let s = &analysis.summary;
     if s.zoneless_times > 0 {
@@ -161,8 +154,8 @@ fn report_coverage(analysis: &Analysis, format: Format) {
 }
 
 fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
-    let met = |failure: &report::FailureReport| arguments.fail_on.iter().any(|class| class.class() == failure.class);
-    if analysis.failures.iter().any(met) {
+    let found = |class: &ClassName| analysis.summary.by_class.get(class.class().name()).is_some_and(|count| *count > 0);
+    if arguments.fail_on.iter().any(found) {
         Status::Met
     } else if analysis.coverage.is_partial() {
         Status::Partial

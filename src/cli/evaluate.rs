@@ -11,7 +11,7 @@ use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
-use crate::report::{self, FailureReport};
+use crate::report::{self, FailureReport, Selection};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -61,11 +61,13 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let truth: Truth = serde_json::from_slice(&text)
         .map_err(|e| Error::Usage { what: arguments.truth.display().to_string(), reason: format!("no labels: {e}") })?;
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let (inputs, all) = (&arguments.reading.inputs, Selection::default());
+    let analysis = report::analyze(&inputs.paths, inputs.options(), &rules, &all, &bar);
     bar.finish();
     let analysis = analysis?;
-    let mut found: BTreeMap<Item, &FailureReport> = BTreeMap::new();
+    let mut found: BTreeMap<Item, FailureReport> = BTreeMap::new();
     for failure in &analysis.failures {
+        let failure = failure?;
         found.entry((failure.job_id.clone(), failure.recording_id.clone())).or_insert(failure);
     }
     let mut matrix: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -80,7 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 
 fn compare(
     truth: &Truth,
-    found: &BTreeMap<Item, &FailureReport>,
+    found: &BTreeMap<Item, FailureReport>,
     matrix: &mut BTreeMap<(String, String), usize>,
 ) -> Score {
     let mut score = Score { failures: truth.failures.len(), invented: found.len(), ..Score::default() };

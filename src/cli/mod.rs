@@ -86,7 +86,8 @@ struct Inputs {
 
 impl Inputs {
     fn options(&self) -> Options {
-        Options { zone: self.assume_tz, limits: Limits { max_record: self.max_record_bytes, ..Limits::default() } }
+        let limits = Limits { max_record: self.max_record_bytes, ..Limits::default() };
+        Options { zone: self.assume_tz, limits, ..Options::default() }
     }
 
     fn set_threads(&self) -> Result<()> {

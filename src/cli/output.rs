@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -68,25 +67,11 @@ fn readable_as_usual(path: &Path) {
 #[cfg(not(unix))]
 fn readable_as_usual(_: &Path) {}
 
-/// Objects whose text is held before it is written.
-const AT_ONCE: usize = 4096;
-/// Objects that one thread writes in one go.
-const RUN: usize = 64;
-
-/// One JSON object a line; the text is made by all cores.
-pub fn ndjson<T: Serialize + Sync>(objects: &[T], out: &mut dyn Write) -> Result<()> {
-    let text = |objects: &[T]| -> serde_json::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        for object in objects {
-            serde_json::to_writer(&mut text, object)?;
-            text.push(b'\n');
-        }
-        Ok(text)
-    };
-    objects.chunks(AT_ONCE).try_for_each(|objects| {
-        let texts = objects.par_chunks(RUN).map(text).collect::<serde_json::Result<Vec<_>>>();
-        let texts = texts.map_err(|e| Error::Output(e.to_string()))?;
-        texts.iter().try_for_each(|text| written(out.write_all(text)))
+/// One JSON object a line.
+pub fn ndjson<T: Serialize>(objects: &[T], out: &mut dyn Write) -> Result<()> {
+    objects.iter().try_for_each(|object| {
+        serde_json::to_writer(&mut *out, object).map_err(|e| Error::Output(e.to_string()))?;
+        written(out.write_all(b"\n"))
     })
 }
 

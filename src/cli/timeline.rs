@@ -60,10 +60,12 @@ fn table(timeline: &Timeline) -> Table {
         let status = entry.http_status.map(|s| format!(" {s}")).unwrap_or_default();
         let attempt = entry.attempt.map(|n| format!("\nattempt {n}")).unwrap_or_default();
         let said = [entry.error_code.as_deref(), entry.error_message.as_deref()].into_iter().flatten();
+        let clock = entry.clock_ahead_seconds;
+        let clock = clock.map(|[least, most]| format!("\nclock {least} to {most} s ahead")).unwrap_or_default();
         let id = entry.record_id.as_deref().unwrap_or("");
         let row = [
             entry.time.clone().unwrap_or_else(|| "(unknown)".to_owned()).replace('T', "\n"),
-            format!("{}\nby {}", entry.source, entry.joined_by),
+            format!("{}{clock}\nby {}", entry.source, entry.joined_by),
             format!("{}{attempt}", entry.what),
             format!("{}{status}", entry.outcome),
             said.collect::<Vec<_>>().join("\n"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
+use super::clocks::Clocks;
 use super::items::{Item, ItemKey, Unit};
 use super::jobs::Job;
 use super::outline::Outline;
@@ -46,20 +47,29 @@ pub struct Failure {
     pub attempts: Vec<Row>,
 }
 
+/// What attempts are looked at with.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    table: &'a EventTable,
+    related: &'a Related,
+    clocks: &'a Clocks,
+}
+
 /// Steps in the order in which an item goes through them.
 const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", "upload", "verify"];
 
 /// Finds the failures of `items`, ordered by first failing time, then job, then item.
 #[must_use]
-pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Outline) -> Vec<Failure> {
+pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Outline, clocks: &Clocks) -> Vec<Failure> {
+    let seen = Seen { table, related, clocks };
     let of_item = |item: &Item| {
         let job = item.key.job.as_ref().and_then(|id| outline.jobs.get(outline.hash(id)));
         let runs = match item.key.job {
             Some(_) => vec![item.attempts.clone()],
-            None => split_at_recoveries(table, related, &item.attempts),
+            None => split_at_recoveries(seen, &item.attempts),
         };
         let stated = |column| job.and_then(|job: &Job| job.stated_text(column, &outline.symbols));
-        let found = runs.iter().filter_map(|run| failure(table, related, &item.key, run, &stated));
+        let found = runs.iter().filter_map(|run| failure(seen, &item.key, run, &stated));
         found.collect::<Vec<Failure>>()
     };
     let mut failures: Vec<Failure> = items.par_iter().flat_map_iter(of_item).collect();
@@ -74,7 +84,7 @@ pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Out
 }
 
 /// An item that belongs to no job may be tried for years; each recovery ends one failure.
-fn split_at_recoveries(table: &EventTable, related: &Related, attempts: &[Attempt]) -> Vec<Vec<Attempt>> {
+fn split_at_recoveries(seen: Seen<'_>, attempts: &[Attempt]) -> Vec<Vec<Attempt>> {
     let mut runs = Vec::new();
     let mut run: Vec<Attempt> = Vec::new();
     let mut last_failing: Option<Attempt> = None;
@@ -86,7 +96,7 @@ fn split_at_recoveries(table: &EventTable, related: &Related, attempts: &[Attemp
             }
             last_failing = Some(attempt);
         } else {
-            recovered = recovered || last_failing.is_some_and(|failed| recovers(table, related, &failed, &attempt));
+            recovered = recovered || last_failing.is_some_and(|failed| recovers(seen, &failed, &attempt));
         }
         run.push(attempt);
     }
@@ -95,16 +105,16 @@ fn split_at_recoveries(table: &EventTable, related: &Related, attempts: &[Attemp
 }
 
 fn failure(
-    table: &EventTable,
-    related: &Related,
+    seen: Seen<'_>,
     key: &ItemKey,
     attempts: &[Attempt],
     stated: &dyn Fn(Text) -> Option<String>,
 ) -> Option<Failure> {
+    let Seen { table, related, .. } = seen;
     let (failing, witnesses) = counted(table, related, attempts);
     let (first, last) = (failing.first()?, failing.last()?);
     let times = || failing.iter().filter_map(|a| table.time(a.row));
-    let recovery = recovery(table, related, attempts);
+    let recovery = recovery(seen, attempts);
     // What the failing records say comes first, then whatever else is known of the item.
     let rows: Vec<Row> = failing.iter().chain(&witnesses).chain(attempts).map(|a| a.row).collect();
     let text = |column| {
@@ -171,19 +181,19 @@ fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<
 }
 
 /// The first attempt after the last failing one that got the item through the step it had failed at.
-fn recovery(table: &EventTable, related: &Related, attempts: &[Attempt]) -> Option<Attempt> {
-    let last = attempts.iter().rfind(|a| a.failing && table.time(a.row).is_some())?;
-    attempts.iter().find(|a| recovers(table, related, last, a)).copied()
+fn recovery(seen: Seen<'_>, attempts: &[Attempt]) -> Option<Attempt> {
+    let last = attempts.iter().rfind(|a| a.failing && seen.table.time(a.row).is_some())?;
+    attempts.iter().find(|a| recovers(seen, last, a)).copied()
 }
 
-fn recovers(table: &EventTable, related: &Related, failed: &Attempt, attempt: &Attempt) -> bool {
-    let after = match (table.time(attempt.row), table.time(failed.row)) {
-        (Some(time), Some(failed_at)) => {
-            time > failed_at || (time == failed_at && table.source(attempt.row) == table.source(failed.row))
-        }
-        _ => false,
+fn recovers(seen: Seen<'_>, failed: &Attempt, attempt: &Attempt) -> bool {
+    let moment = |a: &Attempt| Some((seen.table.source(a.row), seen.table.time(a.row)?));
+    let after = || {
+        let (ok, failing) = moment(attempt).zip(moment(failed))?;
+        let order = seen.clocks.order(ok, failing)?;
+        Some(order.is_gt() || (order.is_eq() && ok.0 == failing.0))
     };
-    attempt.ok && after && gets_through(related, failed, attempt)
+    attempt.ok && gets_through(seen.related, failed, attempt) && after() == Some(true)
 }
 
 fn gets_through(related: &Related, failed: &Attempt, ok: &Attempt) -> bool {

@@ -150,6 +150,12 @@ impl EventTable {
         self.sha256[row as usize]
     }
 
+    /// The row of a record.
+    #[must_use]
+    pub fn row_at(&self, at: &Locator) -> Option<Row> {
+        self.at.binary_search(at).ok().and_then(|row| Row::try_from(row).ok())
+    }
+
     /// Where the record lies.
     #[must_use]
     pub fn locator(&self, row: Row) -> Locator {

@@ -22,7 +22,8 @@ pub fn is_partial(files: &[FileEntry]) -> bool {
     files.iter().any(|file| file.rejected > 0 || file.sha256.is_none() || file.records == 0)
 }
 
-/// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before.
+/// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before,
+/// `superseded` those that an amended one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     pub path: String,
@@ -35,6 +36,9 @@ pub struct FileEntry {
     pub parsed: u64,
     pub rejected: u64,
     pub duplicates: u64,
+    /// Parsed records that an amended one takes the place of.
+    #[serde(default)]
+    pub superseded: u64,
     /// Earliest time in the file, RFC 3339 UTC.
     pub first_time: Option<String>,
     pub last_time: Option<String>,
@@ -60,6 +64,7 @@ impl FileEntry {
             parsed: 0,
             rejected: 0,
             duplicates: 0,
+            superseded: 0,
             first_time: None,
             last_time: None,
             zoneless_times: 0,

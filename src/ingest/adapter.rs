@@ -185,7 +185,15 @@ impl Sink<'_> {
     /// Adds a document of state: a policy, a client, a role.
     pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
         let sha256 = Some(self.digest());
-        self.facts.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256 });
+        self.facts.documents.push(Document {
+            kind,
+            subjects,
+            time,
+            body: body.into(),
+            source: self.source,
+            at,
+            sha256,
+        });
     }
 }
 

@@ -48,6 +48,31 @@ struct Raw<'a> {
     vpc_endpoint_id: Loose<'a>,
     #[serde(borrow, default)]
     tls_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_elements: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    addendum: Option<&'a RawValue>,
+}
+
+/// What a record says of the one that it amends.
+#[derive(Deserialize)]
+struct Addendum<'a> {
+    #[serde(borrow, default, rename = "originalEventID")]
+    original: Loose<'a>,
+}
+
+/// What STS answers: the key that later calls are made with. The secret and the token are passed over.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    credentials: Option<Credentials<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Credentials<'a> {
+    #[serde(borrow, default)]
+    access_key_id: Loose<'a>,
 }
 
 #[derive(Deserialize)]
@@ -162,6 +187,13 @@ fn read_record(raw: Raw<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Re
     event.set(Text::Region, raw.aws_region.0);
     event.set(Text::RequestId, raw.request_id.0);
     event.set(Text::Uid, raw.event_id.0);
+    let addendum = raw.addendum.and_then(|a| serde_json::from_str::<Addendum<'_>>(a.get()).ok());
+    event.set(Text::Amends, addendum.and_then(|addendum| addendum.original.0));
+    if service == "sts.amazonaws.com" {
+        let answer = raw.response_elements.and_then(|a| serde_json::from_str::<Answer<'_>>(a.get()).ok());
+        let issued = answer.and_then(|answer| answer.credentials).and_then(|credentials| credentials.access_key_id.0);
+        event.set(Text::IssuedCredential, issued);
+    }
     event.set(Text::Bucket, parameters.bucket_name.0);
     event.set(Text::ObjectKey, parameters.key.0);
     event.set(Text::RoleArn, parameters.role_arn.0);

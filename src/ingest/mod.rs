@@ -59,10 +59,19 @@ pub const ADAPTERS: &[&dyn Adapter] = &[
 ];
 
 /// How to read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub zone: AssumedZone,
     pub limits: Limits,
+    /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
+    /// result depends on it.
+    pub attempts_at_a_time: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { zone: AssumedZone::default(), limits: Limits::default(), attempts_at_a_time: 64 * 1024 }
+    }
 }
 
 /// What was read of an archive besides its events.
@@ -91,11 +100,14 @@ pub fn ingest<C: Collect + Send>(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
     let context = file::Context { options, prints, collector };
-    let mut ingested = Ingested::default();
+    let (mut ingested, mut bodies) = (Ingested::default(), facts::Bodies::default());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
         ingested.changes.extend(part.facts.changes);
-        ingested.documents.extend(part.facts.documents);
+        ingested.documents.extend(part.facts.documents.into_iter().map(|mut document| {
+            bodies.share(&mut document);
+            document
+        }));
         for (entry, manner) in part.files {
             ingested.files.push(entry);
             ingested.manners.push(manner);

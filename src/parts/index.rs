@@ -15,7 +15,7 @@ use crate::evidence::{Digest, FileEntry};
 /// What the index says it is.
 const FORMAT: &str = "holdtrace parts";
 /// The version of the format. Raise it whenever older programs would read new folders wrongly.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// Bounds on what is believed of an index: its own bytes, the rows and bytes of a Parquet file, any count.
 const MAX_INDEX: u64 = 1 << 30;
@@ -213,6 +213,7 @@ fn counts(file: &Listed) -> bool {
         && entry.records == entry.parsed + entry.rejected
         && entry.rejected == entry.rejects.len() as u64
         && entry.duplicates == 0
+        && entry.superseded == 0
         && rows as u64 <= entry.parsed
 }
 

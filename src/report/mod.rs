@@ -1,7 +1,9 @@
 //! Report: the result of an analysis as data, and its renderings.
 
+mod counted_once;
 mod csv;
 mod failure;
+mod failures;
 mod gaps;
 mod parquet;
 mod record_ids;
@@ -10,12 +12,12 @@ mod table;
 mod terminal;
 mod timeline;
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
+pub use counted_once::Superseded;
 pub use csv::write_csv;
-pub use failure::{EvidenceReport, FailureReport, SymptomCounts};
+pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
+pub use failures::Failures;
 pub use gaps::Gap;
 pub use parquet::write_parquet;
 pub use summary::Summary;
@@ -23,12 +25,12 @@ pub use table::render as render_table;
 pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
-use crate::classify::{DEFAULT_PACK, Pack, classify};
+use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, Options};
+use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
+use crate::ingest::{Ingested, Options, Reread};
 use crate::parts;
 
 /// The whole result.
@@ -38,18 +40,10 @@ pub struct Analysis {
     pub rules: Rules,
     pub summary: Summary,
     /// Ordered by first failing time, then job, then item.
-    pub failures: Vec<FailureReport>,
+    pub failures: Failures,
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
-}
-
-impl Analysis {
-    /// Keeps only some failures, in the list and in the summary.
-    pub fn retain(&mut self, keep: impl Fn(&FailureReport) -> bool) {
-        self.failures.retain(keep);
-        self.summary.count(&self.failures);
-    }
 }
 
 /// The program that made the report.
@@ -71,6 +65,8 @@ pub struct Rules {
 #[derive(Debug, Serialize)]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
+    /// Records that an amended one takes the place of.
+    pub superseded: Vec<Superseded>,
     /// What the evidence should hold and does not.
     pub gaps: Vec<Gap>,
     /// Clocks of the sources against that of the trail, from requests that both record.
@@ -140,45 +136,48 @@ impl Evidence {
         parts::check(&discovery.inputs, options)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
-            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes));
+            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        let repeated: BTreeSet<Locator> =
-            correlated.duplicates.iter().map(|row| correlated.outline.at[*row as usize]).collect();
-        for at in &repeated {
-            ingested.files[at.file as usize].duplicates += 1;
-        }
-        ingested.changes.retain(|change| !repeated.contains(&change.at));
-        ingested.documents.retain(|document| !repeated.contains(&document.at));
+        counted_once::take_out(&mut ingested, &correlated)?;
         Ok(Self { discovery, ingested, correlated, options })
     }
 }
 
 impl Evidence {
+    /// How records are read again.
+    #[must_use]
+    pub fn reread(&self) -> Reread<'_> {
+        correlate::reread(&self.correlated.outline, &self.ingested, &self.discovery.inputs, self.options)
+    }
+
     /// All columns of the events at `rows` (ascending) of the outline.
     ///
     /// # Errors
     /// A file cannot be read again, or is not what it was.
     pub fn table(&self, rows: &[Row]) -> Result<EventTable> {
-        let Correlated { outline, clocks, .. } = &self.correlated;
-        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options);
-        correlate::table(outline, rows, &reread, clocks)
+        correlate::table(&self.correlated.outline, rows, &self.reread(), &self.correlated.clocks)
     }
 }
 
-/// Reads `paths`, finds the failures, weighs the evidence.
+/// Reads `paths`, finds the failures, weighs the evidence on those of `selection`.
 ///
 /// # Errors
 /// A path is wrong, nothing can be read, or a stage fails.
-pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Analysis> {
-    let mut evidence = Evidence::read(paths, options, rules, progress)?;
-    evidence.correlated.outline.give_up_links();
-    let verdicts = classify(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-    let failures = failure::reports(&evidence, verdicts)?;
+pub fn analyze(
+    paths: &[String],
+    options: Options,
+    rules: &RuleText,
+    selection: &Selection,
+    progress: &dyn Progress,
+) -> Result<Analysis> {
+    let evidence = Evidence::read(paths, options, rules, progress)?;
+    let mut summary = Summary::new(&evidence);
+    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
+    let superseded = counted_once::superseded(&evidence)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
-    let summary = Summary::new(&evidence, &failures);
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
     // Giving memory back takes a while; it happens while the report is written.
@@ -196,7 +195,14 @@ pub fn analyze(paths: &[String], options: Options, rules: &RuleText, progress: &
         },
         summary,
         failures,
-        coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },
+        coverage: Coverage {
+            files,
+            superseded,
+            gaps,
+            clocks,
+            skipped: discovery.skipped,
+            unreadable: discovery.unreadable,
+        },
         manifest,
     })
 }

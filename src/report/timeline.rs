@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::Evidence;
-use super::record_ids::digests;
-use crate::correlate::{EventTable, Id, IdHash, Row, Symbol, flag};
+use super::record_ids::Digests;
+use crate::correlate::{Block, Column, EventTable, Id, IdHash, Row, Symbol, Wave};
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, Locator};
+use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
 
 /// One record of a timeline.
@@ -17,6 +17,9 @@ pub struct TimelineEntry {
     /// RFC 3339 UTC; null where the record's time is unknown.
     pub time: Option<String>,
     pub source: String,
+    /// How far the source's clock may be ahead of the trail's, seconds, least and most; null for the trail itself and where
+    /// it is not known.
+    pub clock_ahead_seconds: Option<[f64; 2]>,
     /// The step or operation.
     pub what: String,
     pub outcome: String,
@@ -49,63 +52,104 @@ const SHARED: [Id; 6] = [Id::Recording, Id::Object, Id::Request, Id::Correlation
 /// No record names the job, or a record cannot be read again.
 pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
     let outline = &evidence.correlated.outline;
-    let job_hash = outline.hash(job);
-    if !outline.id(Id::Job).contains(&job_hash) {
+    if outline.jobs.get(outline.hash(job)).is_none() {
         let reason = "no record names this job; `holdtrace analyze --format csv` lists those that failed".to_owned();
         return Err(Error::Usage { what: format!("--job {job}"), reason });
     }
-    let changed = changes(evidence, job);
-    let joined = joined(evidence, job, &changed);
+    let own = Own::find(evidence, outline.hash(job))?;
+    let changed = changes(evidence, &own);
+    let joined = joined(evidence, job, &own, &changed)?;
     let (held, by): (Vec<Row>, Vec<String>) = joined.into_iter().unzip();
     let table = evidence.table(&held)?;
     let mut rows: Vec<Row> = table.rows().collect();
     rows.sort_by_key(|row| (table.time(*row).is_none(), table.time(*row), table.locator(*row)));
-    let digests = digests(evidence, &table, &rows.iter().map(|row| table.locator(*row)).collect())?;
+    let mut digests = Digests::new(evidence);
+    digests.find(&rows.iter().map(|row| table.locator(*row)).collect(), &[&table])?;
     let entries = rows.into_iter().map(|row| {
-        let id = digests.get(&table.locator(row)).map(Digest::record_id);
+        let id = digests.of(&table.locator(row)).map(|digest| digest.record_id());
         entry(evidence, &table, row, by[row as usize].clone(), id)
     });
     Ok(Timeline { job_id: job.to_owned(), entries: entries.collect() })
 }
 
-/// The rows of the outline that belong to `job`, ascending, and by what.
-fn joined(evidence: &Evidence, job: &str, changed: &[(Locator, String)]) -> Vec<(Row, String)> {
-    let (outline, table) = (&evidence.correlated.outline, &evidence.correlated.table);
-    let job_hash = outline.hash(job);
-    let jobs = outline.id(Id::Job);
-    let own = || outline.rows().filter(|row| jobs[*row as usize] == job_hash);
-    let ids =
-        |id: Id| -> BTreeSet<IdHash> { own().map(|row| outline.id(id)[row as usize]).filter(|h| *h != 0).collect() };
-    let shared = SHARED.map(|id| (id, ids(id)));
-    let failures = evidence.correlated.failures.iter().filter(|f| f.job_id.as_deref() == Some(job));
-    let linked: BTreeSet<Locator> = failures.flat_map(|f| f.attempts.iter().map(|row| table.locator(*row))).collect();
-    let by = |row: Row| {
-        let (n, at) = (row as usize, outline.at[row as usize]);
-        if jobs[n] != 0 {
-            return (jobs[n] == job_hash).then(|| "job_id".to_owned());
+/// What the records that name a job say of it.
+struct Own {
+    job: IdHash,
+    rows: Vec<Row>,
+    /// The ids that they name, by kind.
+    shared: [(Id, BTreeSet<IdHash>); SHARED.len()],
+    times: Vec<i64>,
+    callers: BTreeSet<Symbol>,
+    buckets: BTreeSet<Symbol>,
+}
+
+impl Own {
+    fn find(evidence: &Evidence, job: IdHash) -> Result<Self> {
+        let mut own = Self {
+            job,
+            rows: Vec::new(),
+            shared: SHARED.map(|id| (id, BTreeSet::new())),
+            times: Vec::new(),
+            callers: BTreeSet::new(),
+            buckets: BTreeSet::new(),
+        };
+        let ids = SHARED.map(Column::Id).into_iter().chain([Column::Id(Id::Job), Column::Time]);
+        let columns: Vec<Column> = ids.chain([Column::Principal, Column::Bucket]).collect();
+        for block in evidence.correlated.outline.blocks(&columns) {
+            let block = block?;
+            for n in block.places().filter(|n| block.id(Id::Job)[*n] == job) {
+                for (id, held) in &mut own.shared {
+                    held.extend(Some(block.id(*id)[n]).filter(|hash| *hash != 0));
+                }
+                own.rows.push(block.row(n));
+                own.times.extend(block.known_time(n));
+                own.callers.insert(block.names(Column::Principal)[n]);
+                own.buckets.insert(block.names(Column::Bucket)[n]);
+            }
         }
-        let by_id = shared.iter().find(|(id, ids)| ids.contains(&outline.id(*id)[n]));
+        Ok(own)
+    }
+}
+
+/// The rows of the outline that belong to `job`, ascending, and by what.
+fn joined(evidence: &Evidence, job: &str, own: &Own, changed: &[(Locator, String)]) -> Result<Vec<(Row, String)>> {
+    let outline = &evidence.correlated.outline;
+    let mut linked: BTreeSet<Locator> = BTreeSet::new();
+    for wave in evidence.correlated.waves_of(&own.rows, &evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        let of_job = failures.iter().filter(|failure| failure.job_id.as_deref() == Some(job));
+        linked.extend(of_job.flat_map(|failure| &failure.attempts).map(|row| table.locator(*row)));
+    }
+    let by = |block: &Block<'_>, n: usize| {
+        let (of_job, at) = (block.id(Id::Job)[n], block.at[n]);
+        if of_job != 0 {
+            return (of_job == own.job).then(|| "job_id".to_owned());
+        }
+        let by_id = own.shared.iter().find(|(id, ids)| ids.contains(&block.id(*id)[n]));
         by_id
             .map(|(id, _)| crate::ingest::TEXT_COLUMNS[id.column() as usize].to_owned())
-            .or_else(|| (outline.id(Id::Session)[n] == job_hash).then(|| "session_name".to_owned()))
+            .or_else(|| (block.id(Id::Session)[n] == own.job).then(|| "session_name".to_owned()))
             .or_else(|| linked.contains(&at).then(|| "the failure it is about".to_owned()))
             .or_else(|| changed.iter().find(|(change, _)| *change == at).map(|(_, what)| what.clone()))
     };
-    outline.rows().filter(|row| !outline.is(*row, flag::DUPLICATE)).filter_map(|row| Some((row, by(row)?))).collect()
+    let ids = SHARED.map(Column::Id).into_iter();
+    let columns: Vec<Column> = ids.chain([Column::Id(Id::Job), Column::Id(Id::Session), Column::At]).collect();
+    let of_block = |block: &Block<'_>| -> Vec<(Row, String)> {
+        let counting = block.places().filter(|n| block.counts(*n));
+        counting.filter_map(|n| Some((block.row(n), by(block, n)?))).collect()
+    };
+    Ok(outline.look(&columns, of_block)?.into_iter().flatten().collect())
 }
 
 /// Changes to the job's caller and bucket from its first to its last record.
-fn changes(evidence: &Evidence, job: &str) -> Vec<(Locator, String)> {
+fn changes(evidence: &Evidence, own: &Own) -> Vec<(Locator, String)> {
     let outline = &evidence.correlated.outline;
-    let hash = outline.hash(job);
-    let own = || outline.rows().filter(|row| outline.id(Id::Job)[*row as usize] == hash);
-    let times = || own().filter_map(|row| outline.time(row));
+    let times = || own.times.iter().copied();
     let (Some(first), Some(last)) = (times().min(), times().max()) else { return Vec::new() };
-    let of = |column: &[Symbol]| -> BTreeSet<&str> {
-        let symbols: BTreeSet<Symbol> = own().map(|row| column[row as usize]).collect();
-        symbols.into_iter().filter_map(|symbol| outline.symbols.name(symbol)).collect()
+    let of = |symbols: &BTreeSet<Symbol>| -> BTreeSet<&str> {
+        symbols.iter().filter_map(|symbol| outline.symbols.name(*symbol)).collect()
     };
-    let (callers, buckets) = (of(&outline.principal), of(&outline.bucket));
+    let (callers, buckets) = (of(&own.callers), of(&own.buckets));
     let is_of = |change: &Change, ids: &BTreeSet<&str>| ids.iter().any(|id| change.is_of(id));
     let within = evidence.ingested.changes.iter().filter(|c| (first..=last).contains(&c.time));
     within
@@ -134,6 +178,7 @@ fn entry(
     TimelineEntry {
         time: table.time(row).map(rfc3339),
         source: table.source(row).to_owned(),
+        clock_ahead_seconds: evidence.correlated.clocks.ahead(table.source(row)),
         what: text(Text::Step).or_else(|| text(Text::Operation)).unwrap_or_default(),
         outcome: table.outcome(row).to_owned(),
         http_status: table.status(row),

@@ -217,9 +217,13 @@ fn a_file_that_changes_between_the_two_readings_is_named() {
         let case = Case::new();
         let path = case.write("trail.ndjson", line("first", 1));
         let inputs = discover(&[path.display().to_string()]).expect("found").inputs;
-        let (outline, mut ingested) = correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
+        let read = correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
+        let (outline, mut ingested) = read.expect("read");
         case.write("trail.ndjson", changed);
-        let error = correlate::correlate(outline, &mut ingested, &inputs, Options::default()).err().expect("noticed");
+        let options = Options::default();
+        let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
+        let reread = correlate::reread(&correlated.outline, &ingested, &inputs, options);
+        let error = correlated.waves(&reread).find_map(std::result::Result::err).expect("noticed");
         let said = error.to_string();
         assert!(said.contains("trail.ndjson") && said.contains(words), "{said}");
     }

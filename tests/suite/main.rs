@@ -5,8 +5,10 @@
     reason = "tests say what they skip, and build values in place"
 )]
 
+mod amended;
 mod bad_input;
 mod classes;
+mod clocks;
 mod determinism;
 mod documents;
 mod formats;

@@ -26,7 +26,8 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 /// A copy of the samples, and files that are harder: records that come again in other files, broken lines, a table, packed
-/// files, changes and documents that are logged twice, times without a zone, an empty file, one that is no log.
+/// files, changes and documents that are logged twice, times without a zone, an empty file, one that is no log; and in a
+/// folder of their own a record that is amended, and one exported again with other white space.
 fn archive() -> Case {
     let mut case = Case::new();
     for entry in walk(&root().join("samples")) {
@@ -80,6 +81,12 @@ fn archive() -> Case {
     let records = json!({ "Records": [put_object("job-1", 3, Some("Access Denied")), put_policy, put_object("job-1", 45, None)] });
     case.write("made/cloud.json.gz", gzip(&records.to_string()));
     case.write("made/deep/cloud-again.json", records.to_string());
+    let mut addendum = put_object("job-1", 3, Some("Access Denied, and why"));
+    addendum["addendum"] = json!({ "reason": "UPDATED_DATA", "originalEventID": addendum["eventID"] });
+    addendum["eventID"] = json!("addendum");
+    case.write("late/addendum.json", json!({ "Records": [addendum] }).to_string());
+    let otherwise: Vec<String> = lines[25..45].iter().map(|line| line.replacen('{', "{  ", 1)).collect();
+    case.write("late/other-white-space.ndjson", otherwise.join("\n"));
     case.write("made/policy.json", json!({ "Policy": policy.to_string() }).to_string());
     other_sources(&case);
     case.write("made/empty.log", "");
@@ -141,9 +148,9 @@ fn sums_up(run: &Run, words: &str) {
 #[test]
 fn any_split_of_an_archive_into_parts_gives_the_bytes_of_the_whole() {
     let case = archive();
-    let files = [names(&case, "samples"), names(&case, "made")].concat();
-    let expected: Vec<Vec<u8>> =
-        ["json", "ndjson", "csv"].iter().map(|format| analyze(&case, &["samples", "made"], format).bytes).collect();
+    let files = ["samples", "made", "late"].map(|folder| names(&case, folder)).concat();
+    let whole = |format: &&str| analyze(&case, &["samples", "made", "late"], format).bytes;
+    let expected: Vec<Vec<u8>> = ["json", "ndjson", "csv"].iter().map(whole).collect();
     assert!(expected[1].len() > 1000, "there are failures");
     let mut dice = Dice(20_260_302);
     for round in 0..5 {
@@ -426,7 +433,7 @@ fn an_index_that_is_not_as_it_was_written_is_refused() {
     let path = case.path().join("parts/holdtrace-parts.json");
     let text = fs::read_to_string(&path).expect("read");
     for (changed, words) in [
-        (text.replacen("\"format_version\":1", "\"format_version\":2", 1), "version 2 of their format"),
+        (text.replacen("\"format_version\":2", "\"format_version\":3", 1), "version 3 of their format"),
         (text.replacen("\"parsed\":", "\"parsed\": ", 1), "its SHA-256 is another"),
         (text.replacen("samples/trail", "samples/tails", 1), "its SHA-256 is another"),
         (text[..text.len() / 2].to_owned(), "no whole index"),
