@@ -29,6 +29,7 @@ pub struct Dossier {
 pub const GROUPS: &[(&str, &str)] = &[
     ("failing", "the failing attempts"),
     ("witnesses", "records of other sources about the same attempts"),
+    ("listed", "the platform's own list of what failed"),
     ("recovery", "the attempt that succeeded"),
     ("timeouts", "the attempts that timed out"),
     ("throttled", "the attempts that were throttled"),

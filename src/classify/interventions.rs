@@ -143,7 +143,8 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     fn of(archive: &'a Archive<'_, '_>, failure: &'a Failure, dossier: &Dossier) -> Self {
-        let caller = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
+        let mut caller = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
+        caller.extend(state::credentials(archive, failure));
         let with_name = |arn: String| {
             let name = arn.rsplit('/').next().unwrap_or(&arn).to_owned();
             [arn, name]

@@ -132,6 +132,11 @@ pub fn aws_caller(failure: &Failure, dossier: &Dossier) -> Option<String> {
     dossier.features.str("aws_caller").map(str::to_owned).or(own)
 }
 
+/// The keys and secrets that the records of a failure say its calls were made with.
+pub fn credentials<'a>(archive: &'a Archive<'_, '_>, failure: &'a Failure) -> impl Iterator<Item = &'a str> {
+    failure.attempts.iter().filter_map(|row| archive.table.text(Text::Credential, *row))
+}
+
 /// An ARN, an AWS service, or the number of an account.
 #[must_use]
 pub fn is_aws_name(name: &str) -> bool {

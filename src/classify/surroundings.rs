@@ -7,6 +7,7 @@ use super::chronicle::Span;
 use super::dossier::Dossier;
 use super::holds::Hold;
 use super::moments::Moment;
+use super::state;
 use super::symptoms::seconds;
 use crate::correlate::{Count, Failure, Row};
 use crate::evidence::Locator;
@@ -107,14 +108,18 @@ fn fill_probe(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossie
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
 fn fill_rotation(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
-    let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
+    let Some(last) = failure.last_failed_at else { return };
+    let mut names = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
+    names.extend(state::credentials(archive, failure));
+    if names.is_empty() {
+        return;
+    }
     let job = failure.job_id.as_ref().map(|job| archive.outline.hash(job));
     let statements = job.into_iter().flat_map(|job| archive.contrast.stated(job));
     let started = statements.filter_map(|s| s.time);
     let began = archive.job(failure).and_then(|job| job.began);
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
     let Some(first) = started.chain(attempted).chain(began).min() else { return };
-    let names = archive.authority.names_of(principal);
     let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));
     let places = archive.chronicle.of(&names, Span { first, last });
     let rotations: Vec<&Change> = places.into_iter().map(|place| archive.chronicle.at(place)).filter(own).collect();

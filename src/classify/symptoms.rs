@@ -6,7 +6,7 @@ use super::archive::Archive;
 use super::dossier::Dossier;
 use super::refusal::{self, Side};
 use super::state;
-use crate::correlate::{Failure, Row};
+use crate::correlate::{Failure, JOBS, Row, is_of_platform};
 use crate::ingest::Text;
 
 /// What one failing attempt is a symptom of.
@@ -71,6 +71,10 @@ pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier)
     dossier.cite_rows(archive, "witnesses", &failure.witnesses);
     dossier.cite_rows(archive, "recovery", failure.recovery.as_slice());
     fill_disputes(archive, failure, dossier);
+    let rows = failure.failing.iter().chain(&failure.witnesses).copied();
+    let listed: Vec<Row> = rows.filter(|row| archive.table.source(*row) == JOBS).collect();
+    dossier.features.flag("listed_failed", !listed.is_empty());
+    dossier.cite_rows(archive, "listed", &listed);
     fill_errors(archive, failure, &symptoms, dossier);
     fill_refusals(archive, failure, dossier);
 }
@@ -162,11 +166,11 @@ fn fill_calls(archive: &Archive<'_, '_>, failure: &Failure, rows: &[Row], dossie
     let refused: Vec<Row> = rows.iter().copied().filter(|row| table.status(*row) == Some(403)).collect();
     let call = |row: Row| table.text(Text::ErrorMessage, row).and_then(refusal::refused_call);
     let operation = |row: Row| table.text(Text::Operation, row).unwrap_or("");
-    let known = |row: Row| archive.pack.operations.iter().find(|o| o.name == operation(row)).map(|o| o.action.clone());
+    let known = |row: Row| archive.pack.operations.iter().find(|o| o.name == operation(row))?.action.clone();
     let action = refused.iter().find_map(|row| call(*row).map(|(action, _)| action).or_else(|| known(*row)));
     let trail = failure.failing.iter().zip(&failure.steps).filter(|(row, _)| table.is_of_trail(**row));
     let at_store = trail.filter(|(row, step)| state::hands_over(step) && refused.contains(row)).count() > 0;
-    let by_aws = refused.iter().any(|row| !table.is_of_trail(*row));
+    let by_aws = refused.iter().any(|row| !table.is_of_trail(*row) && !is_of_platform(table.source(*row)));
     let f = &mut dossier.features;
     let assumes = action.as_deref().is_some_and(|a| a.starts_with("sts:AssumeRole"));
     let key = action.as_deref().is_some_and(|a| a.starts_with("kms:"));

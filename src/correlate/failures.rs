@@ -11,7 +11,7 @@ use super::links::By;
 use super::outline::Outline;
 use super::related::{Attempt, Related};
 use super::requests::{self, Disputes, stores};
-use super::steps::TRAIL;
+use super::steps::{JOBS, TRAIL};
 use super::table::{EventTable, Row};
 use crate::evidence::Digest;
 use crate::ingest::Text;
@@ -172,7 +172,8 @@ fn identity(failure: &Failure, key: &ItemKey) -> String {
 
 /// The failing attempts, and the failing records that only witness one of them. The exporter's own trail says what was
 /// attempted; another source's refusal of the same item adds an attempt only where the trail tells of none at that step
-/// or at the handing over to storage. Without the trail, records of the same request tell of one attempt.
+/// or at the handing over to storage. Without the trail, records of the same request tell of one attempt. That the platform
+/// lists the item as failed, however often, is one attempt where no other source tells of any.
 fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<Attempt>, Vec<Attempt>) {
     let of_trail = |a: &Attempt| table.is_of_trail(a.row);
     let failing = attempts.iter().filter(|a| a.failing);
@@ -181,9 +182,14 @@ fn counted(table: &EventTable, related: &Related, attempts: &[Attempt]) -> (Vec<
     for attempt in failing.clone().filter(|a| of_trail(a)) {
         requests.extend(requests::ids(table, attempt.row).map(|id| (id, TRAIL)));
     }
+    let listed = |a: &Attempt| table.source(a.row) == JOBS;
+    let only_listed = failing.clone().all(listed).then(|| failing.clone().next().map(|a| a.row)).flatten();
     failing.copied().partition(|attempt| {
         if of_trail(attempt) {
             return true;
+        }
+        if listed(attempt) {
+            return Some(attempt.row) == only_listed;
         }
         let (phase, source) = (related.phase(attempt), table.source(attempt.row));
         let twin = told.contains(phase) || (stores(phase) && told.iter().any(|other| stores(other)));

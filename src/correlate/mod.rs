@@ -5,6 +5,7 @@ mod clocks;
 mod columns;
 mod contrast;
 mod duplicates;
+mod echoes;
 mod failures;
 mod issued;
 mod items;
@@ -34,7 +35,7 @@ pub use items::Unit;
 pub use jobs::{Job, Jobs};
 pub use links::By;
 pub use outline::{Block, Id, IdHash, Outline, flag};
-pub use steps::{Operation, Steps};
+pub use steps::{JOBS, Operation, Steps, is_of_platform};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 
@@ -138,7 +139,7 @@ pub fn correlate(
     let hashing = outline.keys.clone();
     let repeated = duplicates::mark(&mut outline, &reread_in(&hashing, ingested, inputs, options))?;
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
-    related::leave_out_echoes(&mut outline)?;
+    echoes::leave_out(&mut outline)?;
     let related = related::related(&outline)?;
     let keys = Keys::find(&outline, &related)?;
     let waves = waves::divide(&outline, &keys, related, options.attempts_at_a_time)?;

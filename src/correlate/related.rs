@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::columns::Column;
 use super::links::By;
 use super::outline::{Block, Id, IdHash, Outline, Share, flag};
-use super::steps::WHOLE_JOB;
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -50,29 +49,6 @@ const SHARED: [(Id, Id); 11] = [
 
 /// Failing attempts whose ids are held at a time.
 const SEEDS: usize = 1 << 18;
-
-/// Takes the flag of an attempt from failed jobs that only repeat what made one of their attempts fail: only where no
-/// failing attempt is on record is a failed job an attempt itself.
-///
-/// # Errors
-/// The outline cannot be read.
-pub fn leave_out_echoes(outline: &mut Outline) -> Result<()> {
-    let Some(whole) = outline.symbols.find(WHOLE_JOB) else { return Ok(()) };
-    let columns = [Column::Phase, Column::Id(Id::Job)];
-    let of = |wholes: bool| {
-        outline.look(&columns, |block| -> Vec<(Row, IdHash)> {
-            let (phases, jobs) = (block.names(Column::Phase), block.id(Id::Job));
-            let attempts = block.places().filter(|n| block.is(*n, flag::ATTEMPT));
-            let asked = attempts.filter(|n| (phases[*n] == whole) == wholes && (wholes || block.is(*n, flag::FAILING)));
-            asked.map(|n| (block.row(n), jobs[n])).filter(|(_, job)| *job != 0).collect()
-        })
-    };
-    let failed: Ids = of(false)?.into_iter().flatten().map(|(_, job)| job).collect();
-    let wholes = of(true)?;
-    let echoes = wholes.into_iter().flatten().filter(|(_, job)| failed.contains(job)).map(|(row, _)| row);
-    outline.mark(echoes, 0, flag::ATTEMPT);
-    Ok(())
-}
 
 /// The rows that share an id with a failing attempt, ascending: the attempts, each with its step, and with 0 the records of
 /// other sources than the trail that are no attempts, as far as they are about the request of a failing one.

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::blocks::Blocks;
 use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
 use super::ledger::BREAKS_OFF;
@@ -150,6 +151,7 @@ impl Framer {
         let limit = self.limits.max_record as u64;
         self.splitter = match shape {
             Shape::Lines => Some(Box::new(Lines::new(limit))),
+            Shape::Blocks => Some(Box::new(Blocks::new(limit))),
             Shape::Json => Some(Box::new(JsonTree::new(limit))),
             Shape::JsonAt(path) => Some(Box::new(JsonTree::at(limit, path.clone()))),
             Shape::Csv { .. } => Some(Box::new(CsvRows::new(limit))),

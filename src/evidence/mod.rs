@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a record means. Input folders are only ever read, links inside them are not followed.
 
+mod blocks;
 mod cite;
 mod containers;
 mod csv_rows;
@@ -18,6 +19,7 @@ mod progress;
 mod shape;
 mod source;
 mod stream;
+mod text_lines;
 
 pub use cite::{Cited, RecordReader, cite};
 pub use containers::{Bounds, Container, Member, is_hostile};

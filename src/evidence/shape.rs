@@ -3,17 +3,21 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::blocks;
 use super::containers::Kind;
 use super::csv_rows::row_end;
 use super::framer::{Cut, Split};
 use super::json_tree::{JsonTree, WRAPPERS};
 use super::lines::bom_length;
+use super::text_lines;
 
 /// How records are separated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// One JSON object a line (possibly with something before it, as Vault's prefix).
+    /// One JSON object a line (possibly with something before it, as Vault's prefix), or one line of text a request.
     Lines,
+    /// Several lines of text a request.
+    Blocks,
     /// Top-level objects, arrays, or objects that wrap a list of records.
     Json,
     /// Elements of the list that these members lead to, from a top-level object on.
@@ -31,6 +35,8 @@ pub enum Shape {
 pub struct Sample {
     pub records: Vec<Value>,
     pub header: Vec<String>,
+    /// Records that are plain text.
+    pub texts: Vec<String>,
 }
 
 /// Records looked at to recognise a format, and as many as are enough where each is a line by itself.
@@ -39,6 +45,10 @@ const FEW: usize = 4;
 
 /// Bytes of a wrapped list of records that are looked at first: thousands of small files are told apart by this.
 const ENOUGH: usize = 8 * 1024;
+
+fn of_records(records: Vec<Value>) -> Sample {
+    Sample { records, ..Sample::default() }
+}
 
 /// Recognises the shape of a file by its first bytes; `whole` says whether they are all of it. `known` says of a sample
 /// whether it is enough to tell whose records these are.
@@ -62,17 +72,26 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
         if records.is_empty() && start.len() < head.len() {
             (records, _) = tree_records(head, whole, &mut tree());
         }
-        return (Shape::Json, Sample { records, header: Vec::new() });
+        return (Shape::Json, of_records(records));
     }
-    let of_lines = |records| Sample { records, header: Vec::new() };
     let (few, share) = json_lines(body, whole, FEW);
     if share >= 1.0 && few.len() == FEW && *first == b'{' && !few.iter().any(wraps_records) {
-        let sample = of_lines(few);
-        let sample = if known(&sample) { sample } else { of_lines(json_lines(body, whole, SAMPLES).0) };
+        let sample = of_records(few);
+        let sample = if known(&sample) { sample } else { of_records(json_lines(body, whole, SAMPLES).0) };
         return (Shape::Lines, sample);
     }
+    let texts = blocks::samples(body, FEW);
+    if !texts.is_empty() {
+        return (Shape::Blocks, Sample { texts, ..Sample::default() });
+    }
     let (lines, share) = json_lines(body, whole, SAMPLES);
-    let by_line = |records| (Shape::Lines, of_lines(records));
+    if lines.is_empty() {
+        let texts = text_lines::samples(body, whole, FEW);
+        if !texts.is_empty() {
+            return (Shape::Lines, Sample { texts, ..Sample::default() });
+        }
+    }
+    let by_line = |records| (Shape::Lines, of_records(records));
     if matches!(first, b'{' | b'[') {
         let wrapped = lines.iter().any(wraps_records);
         if *first == b'{' && share >= 0.5 && !wrapped {
@@ -84,7 +103,7 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
         if broken && more && !wrapped {
             return by_line(lines);
         }
-        return (Shape::Json, Sample { records, header: Vec::new() });
+        return (Shape::Json, of_records(records));
     }
     if !lines.is_empty() {
         return by_line(lines);
@@ -104,7 +123,7 @@ pub fn recognise(head: &[u8], whole: bool, known: &dyn Fn(&Sample) -> bool) -> (
 pub fn recognise_rows(head: &[u8], whole: bool) -> (Shape, Sample) {
     let records = json_lines(head, whole, SAMPLES).0;
     let shape = if head.is_empty() && whole { Shape::Empty } else { Shape::Lines };
-    (shape, Sample { records, header: Vec::new() })
+    (shape, of_records(records))
 }
 
 /// The first records of the list that `path` leads to; none where there is no such list.
@@ -116,7 +135,7 @@ pub fn sample_at(head: &[u8], whole: bool, path: &[String]) -> Sample {
     let mut tree = JsonTree::at(head.len() as u64, path.to_vec());
     let records = tree_records(head, whole, &mut tree).0;
     let records = if tree.has_list { records } else { Vec::new() };
-    Sample { records, header: Vec::new() }
+    of_records(records)
 }
 
 /// The first JSON objects, `most` at most, that stand alone on a line, and the share of all lines looked at that are such.
@@ -200,5 +219,5 @@ fn csv(body: &[u8]) -> Option<(Shape, Sample)> {
     if header.len() < 2 || header.iter().any(|name| name.len() > 64) {
         return None;
     }
-    Some((Shape::Csv { delimiter, header: header.clone() }, Sample { records: Vec::new(), header }))
+    Some((Shape::Csv { delimiter, header: header.clone() }, Sample { header, ..Sample::default() }))
 }

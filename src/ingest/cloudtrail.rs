@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::adapter::{Adapter, Record, Refusal, Sink, read_message_arns, read_object_key};
 use super::cloudtrail_changes as changes;
+use super::cloudtrail_secrets as secrets;
 use super::event::{Event, Outcome, Text};
 use super::loose::Loose;
 use super::status;
@@ -155,7 +156,7 @@ impl Adapter for CloudTrail {
     fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
         let raw: Raw<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
         if raw.event_name.0.is_some() {
-            return read_record(raw, record.at, sink);
+            return read_record(raw, record.text, record.at, sink);
         }
         let envelope: Envelope<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
         let inner = match (&envelope.lookup.0, envelope.detail.or(envelope.message)) {
@@ -167,11 +168,11 @@ impl Adapter for CloudTrail {
             (None, None) => return Err(Refusal::NotMine),
         };
         let raw: Raw<'_> = serde_json::from_str(&inner).map_err(|e| Refusal::not_json(&e))?;
-        read_record(raw, record.at, sink)
+        read_record(raw, &inner, record.at, sink)
     }
 }
 
-fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+fn read_record(raw: Raw<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
     let (Some(name), Some(service)) = (raw.event_name.0.clone(), raw.event_source.as_deref()) else {
         return Err(Refusal::NotMine);
     };
@@ -226,6 +227,9 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
         && changes::concerns(&name)
     {
         changes::note(&event, &name, parameters.get(), at, sink);
+    }
+    if service == secrets::SERVICE {
+        secrets::note(&mut event, &name, text, at, sink);
     }
     sink.event(&event, at);
     Ok(())

@@ -55,7 +55,7 @@ macro_rules! text_columns {
 }
 
 text_columns! {
-    Operation "operation" "The call: an AWS event name, a Genesys entity and action, a Vault operation and path.",
+    Operation "operation" "The call: an AWS event name, a Genesys entity and action or method and path, a Vault operation and path.",
     Step "step" "The step of the export, where the source names one.",
     ErrorCode "error_code" "The source's error code, as written.",
     ErrorMessage "error_message" "The source's error message, secrets blanked.",

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::recognise::{Recognised, recognise};
-use super::{ADAPTERS, Options, Prints, from_part, rfc3339};
-use crate::evidence::{Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Reject, Shape, Stream};
+use super::{ADAPTERS, Options, Prints, from_part, pages, rfc3339};
+use crate::evidence::{Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Place, Reject, Shape, Stream};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
@@ -32,13 +32,15 @@ pub struct Manner {
     pub table: Option<Table>,
     /// The mapping to read them by instead, as its number among the options'.
     pub mapping: Option<usize>,
+    /// What its pages state for all records, where they agree.
+    pub page: Option<String>,
     /// Whether the file can only be read from its start: it is compressed.
     pub packed: bool,
 }
 
 impl Manner {
     /// That of a file of which no record is read.
-    pub const NONE: Self = Self { adapter: None, table: None, mapping: None, packed: false };
+    pub const NONE: Self = Self { adapter: None, table: None, mapping: None, page: None, packed: false };
 }
 
 /// Files smaller than this are read by one thread each.
@@ -190,7 +192,7 @@ fn read_place<C: Collect + Send>(
     if input.place.container().is_none() && reason.is_none() {
         let most = Expansion::of(&input.place, context.options.bounds.expansion);
         match Stream::open(&input.place) {
-            Ok(stream) => return read_stream(file, stream.bounded(most), context, into, entry, tally),
+            Ok(stream) => return read_stream(file, (stream.bounded(most), &input.place), context, into, entry, tally),
             Err(error) => reason = Some(format!("the file cannot be opened: {error}; check its permissions")),
         }
     }
@@ -200,7 +202,7 @@ fn read_place<C: Collect + Send>(
 
 fn read_stream<C: Collect + Send>(
     file: u32,
-    mut stream: Stream,
+    (mut stream, place): (Stream, &Place),
     context: &Context<'_, C>,
     into: &mut Destination<'_, C>,
     entry: &mut FileEntry,
@@ -209,7 +211,7 @@ fn read_stream<C: Collect + Send>(
     let buffer = std::mem::take(into.buffer);
     let mut framer = Framer::with_buffer(&mut stream, context.options.limits, buffer);
     let mappings = context.options.mappings;
-    let Recognised { shape, adapter, mapping } = recognise(&entry.path, &framer, stream.encoding(), mappings);
+    let Recognised { shape, adapter, mapping, paged } = recognise(&entry.path, &framer, stream.encoding(), mappings);
     let format = if framer.failure().is_some() && shape == Shape::Empty { "unreadable" } else { format_name(&shape) };
     adapter.map_or(format, Adapter::name).clone_into(&mut entry.format);
     if let Some(mapping) = mapping.map(|n| &mappings[n]) {
@@ -220,11 +222,13 @@ fn read_stream<C: Collect + Send>(
     if let Shape::Unknown { reason } = &shape {
         entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
     }
+    let pages = adapter.filter(|_| paged);
+    let page = pages.and_then(|adapter| pages::stated(adapter, place, context.options.bounds));
     let table = match shape {
         Shape::Csv { delimiter, header } => Some(Table { delimiter, header }),
         _ => None,
     };
-    let manner = Manner { adapter, table, mapping, packed: stream.is_packed() };
+    let manner = Manner { adapter, table, mapping, page, packed: stream.is_packed() };
     let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
@@ -270,6 +274,7 @@ const fn format_name(shape: &Shape) -> &'static str {
         Shape::Empty => "empty",
         Shape::Lines | Shape::Json | Shape::JsonAt(_) => "unknown JSON",
         Shape::Csv { .. } => "unknown table",
+        Shape::Blocks => "unknown text",
         Shape::Unknown { .. } => "unknown",
     }
 }
@@ -331,7 +336,7 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
-        let Manner { adapter: first, table, mapping, .. } = self.manner;
+        let Manner { adapter: first, table, mapping, page, .. } = self.manner;
         let (first, mapping) = (*first, mapping.map(|n| &self.options.mappings[n]));
         if table.is_some() && first.is_none() && mapping.is_none() {
             return Err(
@@ -340,7 +345,7 @@ impl Reader<'_> {
                     .to_owned(),
             );
         }
-        let record = Record { bytes, text, at, table: table.as_ref() };
+        let record = Record { bytes, text, at, table: table.as_ref(), page: page.as_deref() };
         let hash = self.hash_events || self.prints.need_digests();
         let sha256 = hash.then(|| Digest::of(bytes));
         let mut sink = Sink {
@@ -360,11 +365,17 @@ impl Reader<'_> {
                 Err(Refusal::NotMine) => Err("not what its mapping is for".to_owned()),
             };
         }
+        let plain = !text.starts_with(['{', '[']) && record.table.is_none();
+        let texts = ADAPTERS.iter().copied().filter(|adapter| plain && adapter.reads_text());
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
-        for adapter in first.into_iter().chain(others) {
+        for adapter in texts.chain(first).chain(others) {
             sink.source = adapter.name();
             match adapter.read(&record, &mut sink) {
                 Ok(()) => return Ok(()),
+                Err(Refusal::Broken(_)) if plain && !adapter.reads_text() && first.is_some_and(Adapter::reads_text) => {
+                    let format = first.map_or("", |first| first.name());
+                    return Err(format!("text that is no record of this file's format, {format}, nor of another"));
+                }
                 Err(Refusal::Broken(reason)) => return Err(reason),
                 // A row of a table has no other reader than the one its header called for.
                 Err(Refusal::NotMine) if record.table.is_some() => break,

@@ -3,6 +3,7 @@
 mod adapter;
 mod cloudtrail;
 mod cloudtrail_changes;
+mod cloudtrail_secrets;
 mod event;
 mod export_trail;
 mod facts;
@@ -10,14 +11,20 @@ mod file;
 mod fold;
 mod from_part;
 mod genesys_audit;
+mod genesys_job;
 mod loose;
 mod mapping;
+mod pages;
 pub mod policy_json;
 mod prints;
 mod recognise;
 mod redact;
 mod reread;
+mod s3_access;
 pub mod scopes;
+mod sdk_log;
+mod sdk_paths;
+mod sdk_text;
 mod snapshot;
 mod status;
 mod time;
@@ -49,6 +56,9 @@ pub const ADAPTERS: &[&dyn Adapter] = &[
     &genesys_audit::GenesysAudit,
     &vault_audit::VaultAudit,
     &snapshot::Snapshot,
+    &genesys_job::GenesysJob,
+    &sdk_log::SdkLog,
+    &s3_access::S3Access,
     &export_trail::ExportTrail,
 ];
 

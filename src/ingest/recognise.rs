@@ -14,6 +14,8 @@ pub struct Recognised {
     pub adapter: Option<&'static dyn Adapter>,
     /// The mapping to read them by, as its number among those that were given. It goes before any source.
     pub mapping: Option<usize>,
+    /// Whether its pages may state something for all records.
+    pub paged: bool,
 }
 
 /// Recognises the file called `label` by its head, which `framer` holds.
@@ -23,11 +25,18 @@ pub fn recognise(label: &str, framer: &Framer, encoding: Encoding, mappings: &[M
     let (shape, sample) = framer.recognise(encoding, &known);
     for (n, mapping) in mappings.iter().enumerate().filter(|(_, mapping)| mapping.covers(label)) {
         match &mapping.records {
-            None if mapping.fits(&sample) => return Recognised { shape, adapter: None, mapping: Some(n) },
+            None if mapping.fits(&sample) => {
+                return Recognised { shape, adapter: None, mapping: Some(n), paged: false };
+            }
             Some(path) if encoding != Encoding::Parquet => {
                 let (head, whole) = framer.head();
                 if mapping.fits(&sample_at(head, whole, path)) {
-                    return Recognised { shape: Shape::JsonAt(path.clone()), adapter: None, mapping: Some(n) };
+                    return Recognised {
+                        shape: Shape::JsonAt(path.clone()),
+                        adapter: None,
+                        mapping: Some(n),
+                        paged: false,
+                    };
                 }
             }
             _ => {}
@@ -35,9 +44,11 @@ pub fn recognise(label: &str, framer: &Framer, encoding: Encoding, mappings: &[M
     }
     if encoding == Encoding::Parquet && is_part(&sample) {
         let reason = "a table out of a folder of parts; name the folder that holds its index".to_owned();
-        return Recognised { shape: Shape::Unknown { reason }, adapter: None, mapping: None };
+        return Recognised { shape: Shape::Unknown { reason }, adapter: None, mapping: None, paged: false };
     }
-    Recognised { shape, adapter: choose(&sample), mapping: None }
+    let adapter = choose(&sample);
+    let paged = adapter.is_some_and(|adapter| adapter.has_pages(&sample));
+    Recognised { shape, adapter, mapping: None, paged }
 }
 
 /// The mapping by which a file would be read.

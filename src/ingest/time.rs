@@ -111,6 +111,12 @@ pub fn is_believed(micros: i64) -> bool {
     BELIEVED.contains(&micros)
 }
 
+/// A time whose zone is known.
+#[must_use]
+pub fn instant(micros: i64) -> Instant {
+    believed(micros, false)
+}
+
 pub(super) fn believed(micros: i64, zoneless: bool) -> Instant {
     Instant { micros: is_believed(micros).then_some(micros), zoneless }
 }

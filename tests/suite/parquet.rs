@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Cursor, Read as _, Write as _};
 
-use holdtrace::evidence::{Digest, Place, Stream};
+use holdtrace::evidence::{self, Digest, Expansion, Place, Stream};
 use polars::prelude::*;
 use polars_io::parquet::write::ParquetWriter;
 use polars_parquet_format::thrift::protocol::TCompactOutputProtocol;
@@ -57,7 +57,7 @@ pub fn parquet(mut table: DataFrame, group: usize) -> Vec<u8> {
 
 /// What a file is presented as, and why no more.
 fn text(path: &std::path::Path) -> (String, Option<String>) {
-    let most = Expansion::Times(Bounds::default().expansion);
+    let most = Expansion::Times(evidence::Bounds::default().expansion);
     let mut stream = Stream::open(&Place::File(path.to_owned())).expect("opened").bounded(most);
     let mut bytes = Vec::new();
     let error = stream.read_to_end(&mut bytes).err().map(|e| e.to_string());
