@@ -118,14 +118,19 @@ pub fn encoded(key: &str) -> String {
 
 /// A line of an S3 access log about an upload.
 pub fn s3(record: &Value) -> String {
+    s3_request(record, &format!("{:X}", when(record).timestamp_micros()))
+}
+
+/// The same with this id of the request.
+pub fn s3_request(record: &Value, id: &str) -> String {
     let status = status(record);
     let code = match (text(record, "/error/code"), status) {
         (_, 403) => "AccessDenied",
         ("", _) => "-",
         (code, _) => code,
     };
-    let key = encoded(text(record, "/objectKey"));
-    line(&when(record).format("%d/%b/%Y:%H:%M:%S +0000").to_string(), text(record, "/bucket"), &key, status, code)
+    let (key, time) = (encoded(text(record, "/objectKey")), when(record).format("%d/%b/%Y:%H:%M:%S +0000").to_string());
+    line(&time, text(record, "/bucket"), &key, status, code).replace("3E57427F3EXAMPLE", id)
 }
 
 /// A line of an S3 access log; `key` is encoded once.

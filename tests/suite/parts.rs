@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::formats::{SDKS, s3, sdk};
+use crate::formats::{SDKS, s3_request, sdk};
 use crate::support::{Case, Run, bucket_policy, put_object, root, run, time};
 
 /// A repeatable series of numbers.
@@ -589,7 +589,7 @@ proptest::proptest! {
         let mut attempt = case.trail[0].clone();
         attempt["status"] = json!(403);
         attempt["error"] = json!({ "code": text(1), "message": text(2) });
-        let access = s3(&attempt).replace("3E57427F3EXAMPLE", &text(3).replace(|c: char| !c.is_ascii_graphic(), "x"));
+        let access = s3_request(&attempt, &text(3).replace(|c: char| !c.is_ascii_graphic(), "x"));
         case.write("logs/access.log", format!("{access}\n{access} {}", text(4)));
         case.write("logs/client.log", SDKS.map(|form| sdk(&attempt, form)).concat());
         case.write("logs/client.ndjson", SDKS.map(|form| sdk(&attempt, form)).iter().filter(|line| line.starts_with('{')).cloned().collect::<String>());
