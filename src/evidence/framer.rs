@@ -204,7 +204,7 @@ impl Framer {
         let record = self.records;
         self.records += 1;
         let offset = self.base + self.filled as u64;
-        let reason = format!("the file cannot be read further: {reason}; what came before is kept, get a whole copy");
+        let reason = format!("the file cannot be read further: {reason}; what came before is kept");
         self.splitter = None;
         Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
     }
@@ -238,7 +238,7 @@ impl Framer {
 
 fn describe(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy)".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy; get a whole one)".to_owned(),
         _ => error.to_string(),
     }
 }
