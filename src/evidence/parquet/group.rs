@@ -20,7 +20,7 @@ const MAX_UNPACKED: u64 = 1024 * 1024 * 1024;
 const MAX_LISTED: i64 = 1 << 24;
 /// Unpacked bytes of rows that are decoded at a time, and what values that share their beginnings may come to.
 const BUDGET: u64 = 32 * 1024 * 1024;
-const SHARED_BUDGET: u64 = 1024 * 1024 * 1024;
+const SHARED_BUDGET: u64 = 256 * 1024 * 1024;
 /// Rows that are decoded at a time, at most; each costs a little in every column.
 const MOST_ROWS: u64 = 16 * 1024;
 const CELL: u64 = 32;
