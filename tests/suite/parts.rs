@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::formats::{SDKS, s3_request, sdk};
+use crate::formats::{SDKS, s3, s3_request, sdk};
 use crate::support::{Case, Run, bucket_policy, put_object, root, run, time};
 
 /// A repeatable series of numbers.
