@@ -238,7 +238,9 @@ impl Framer {
 
 fn describe(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy; get a whole one)".to_owned(),
+        io::ErrorKind::UnexpectedEof => {
+            "the compressed stream ends early (a truncated copy; get a whole one)".to_owned()
+        }
         _ => error.to_string(),
     }
 }
