@@ -22,6 +22,7 @@ mod exhaustion;
 mod formats;
 mod genesys_jobs;
 mod identity;
+mod drafts;
 mod labelled;
 mod mapped;
 mod outputs;

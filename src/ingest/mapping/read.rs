@@ -18,7 +18,7 @@ impl Mapping {
         sink.source = MAPPED;
         let row = match record.table {
             Some(table) => Row::Table { header: &table.header, cells: csv_row(record.text, table)? },
-            None => Row::Json(serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?),
+            None => Row::Json(serde_json::from_str(json_of(record.text)).map_err(|e| Refusal::not_json(&e))?),
         };
         let mut event = Event::default();
         event.time = self.time(&row, sink)?;
@@ -49,6 +49,12 @@ impl Mapping {
         instant.zoneless &= self.time.zone.is_none();
         Ok(sink.count(instant))
     }
+}
+
+/// The JSON in a line, which something may stand before.
+fn json_of(line: &str) -> &str {
+    let start = if line.starts_with('[') { 0 } else { line.find('{').unwrap_or(0) };
+    &line[start..]
 }
 
 /// Puts a value where the export trail's reader expects it, or into the event itself.
