@@ -70,7 +70,11 @@ impl Refusal {
     /// A refusal for bytes that are not JSON, with the place inside the record.
     #[must_use]
     pub fn not_json(error: &serde_json::Error) -> Self {
-        Self::Broken(format!("not JSON: {error}"))
+        let said = error.to_string();
+        Self::Broken(match said.strip_prefix("recursion limit exceeded") {
+            Some(place) => format!("nested more than 128 levels deep, which is not read{place}"),
+            None => format!("not JSON: {said}"),
+        })
     }
 }
 

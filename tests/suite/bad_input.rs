@@ -162,6 +162,22 @@ fn deep_nesting_is_refused_not_followed() {
 }
 
 #[test]
+fn a_record_that_is_nested_too_deeply_is_rejected_by_that_reason_and_the_others_are_read() {
+    let deep = |levels: usize| format!("{{\"Statement\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+    for levels in [200, 100_000] {
+        let text = format!("{}\n{}\n{}\n", line("a", 1), deep(levels), line("b", 2));
+        let (run, entry) = analyze("deep.ndjson", text.as_bytes());
+        let entry = entry.expect("a ledger");
+        assert_eq!((run.status, &entry["parsed"], &entry["rejected"]), (1, &json!(2), &json!(1)));
+        assert!(run.stderr.contains("nested more than 128 levels deep"), "{}", run.stderr);
+    }
+    // What is not used of a record may be as deep as it likes.
+    let deep = line("a", 1).replace("\"bucket\"", &format!("\"x\":{},\"bucket\"", deep(100_000)));
+    let (run, entry) = analyze("deep.ndjson", format!("{}\n{deep}\n", line("b", 2)).as_bytes());
+    assert_eq!((run.status, &entry.expect("a ledger")["parsed"]), (0, &json!(2)), "{}", run.stderr);
+}
+
+#[test]
 fn a_decompression_bomb_is_refused() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..600 {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::packing::{
@@ -473,4 +474,34 @@ fn a_zstd_window_that_would_take_more_than_128_mib_is_refused() {
     encoder.write_all(line("x").repeat(50_000).as_bytes()).expect("packed");
     let (status, said) = refused(&tar(&[one("good"), ("w.zst".to_owned(), encoder.finish().expect("packed"))]), &[]);
     assert!(status == 1 && said.contains("a!/w.zst") && said.contains("--long=31"), "{said}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_archive_with_any_bytes_wrong_is_read_as_far_as_it_goes_and_every_loss_is_counted(
+        kind in 0usize..6,
+        wrong in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        end in proptest::option::weighted(0.3, any::<proptest::sample::Index>()),
+    ) {
+        let members = [one("a"), ("b.gz".to_owned(), gzip(line("b").as_bytes())), one(&"long/".repeat(40))];
+        let described: Vec<Zipped> = members.iter().map(|(name, bytes)| Zipped::new(name, bytes, 8).described()).collect();
+        let mut archive = match kind {
+            0 => tar(&members),
+            1 => zip(&members, 0),
+            2 => zip(&members, 8),
+            3 => zip_of(&described),
+            4 => tar(&[("in".to_owned(), zip(&members, 8)), one("x")]),
+            _ => zip(&[("in".to_owned(), tar(&members)), one("x")], 8),
+        };
+        for (at, byte) in wrong {
+            *at.get_mut(&mut archive) = byte;
+        }
+        if let Some(end) = end {
+            archive.truncate(end.index(archive.len()));
+        }
+        let report = analyze(&archive, &[]);
+        prop_assert!((0..=2).contains(&report.run.status), "{}", report.run.stderr);
+    }
 }
