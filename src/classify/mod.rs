@@ -8,8 +8,9 @@ mod features;
 mod holds;
 mod interventions;
 mod moments;
+mod on_record;
 mod pack;
-mod policy;
+pub mod policy;
 mod refusal;
 mod state;
 mod surroundings;
@@ -20,6 +21,7 @@ use rayon::prelude::*;
 
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
+pub use on_record::{Found, OnRecord, on_record};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
 pub use policy::{Decision, Gap, Replay, Request, replay};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};

@@ -168,8 +168,8 @@ fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
     }
 }
 
-/// Reads a bound of a span of time, microseconds since 1970.
-pub(super) fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
+/// Reads a time given with an option, microseconds since 1970.
+pub fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.clone() };
     let read = AssumedZone::default().read(&whole).and_then(|instant| instant.micros);

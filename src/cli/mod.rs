@@ -5,6 +5,7 @@ mod evaluate;
 mod ingest;
 mod map;
 mod output;
+mod policy;
 mod progress;
 mod rules;
 mod show;
@@ -67,6 +68,8 @@ enum Command {
     Map(map::Command),
     /// Print the built-in rule pack, to be changed and given to --rules
     Rules,
+    /// Decide one request by AWS policies: given in files, or in force in an archive at a time
+    Policy(policy::Arguments),
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
     /// Check that evidence is what it was, without trusting who keeps it
@@ -188,6 +191,7 @@ pub fn run() -> ExitCode {
         Command::Show(arguments) => show::run(&arguments),
         Command::Map(command) => map::run(&command),
         Command::Rules => rules::run(),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
     };

@@ -55,6 +55,15 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
         // The key by which calls made with it are known.
         change.also.extend(text("accessKeyId").filter(|_| kind == ChangeKind::Credential));
     }
+    if let Some(name) = text("policyName")
+        && matches!(operation, "PutRolePolicy" | "DeleteRolePolicy" | "PutUserPolicy" | "DeleteUserPolicy")
+        && event.time.is_some()
+    {
+        // As AWS shows one, which a user or role may have many of. One that is deleted has no document.
+        let body = serde_json::json!({ "PolicyName": name, "PolicyDocument": body });
+        sink.document(DocumentKind::IdentityPolicy, vec![subject], event.time, body, at);
+        return;
+    }
     let kind = match operation {
         "PutBucketPolicy" | "DeleteBucketPolicy" => DocumentKind::BucketPolicy,
         "UpdateAssumeRolePolicy" | "CreateRole" => DocumentKind::TrustPolicy,

@@ -38,6 +38,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use adapter::{Adapter, Collect, Facts, Record, Refusal, Sink};
+pub use cloudtrail_changes::policy_value;
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
