@@ -206,7 +206,7 @@ fn read_stream<C: Collect + Send>(
     let (shape, sample) = recognise(head, whole, &|sample| choose(sample).is_some());
     let adapter = choose(&sample);
     let format = if framer.failure().is_some() && shape == Shape::Empty { "unreadable" } else { format_name(&shape) };
-    entry.format = adapter.map_or(format, Adapter::name).to_owned();
+    adapter.map_or(format, Adapter::name).clone_into(&mut entry.format);
     framer.set_shape(&shape);
     if let Shape::Unknown { reason } = &shape {
         entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
