@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use holdtrace::classify::{DEFAULT_PACK, classify};
+use holdtrace::classify::{DEFAULT_PACK, Judge};
 use holdtrace::correlate;
 use holdtrace::evidence::{Digest, Framer, Input, Limits, Place, Stream, discover, recognise};
 use holdtrace::ingest::Options;
@@ -60,22 +60,32 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("cut into records, hashing", |b| b.iter(|| cut(&plain)));
     let options = Options::default();
     group.bench_function("read in outline", |b| {
-        b.iter(|| correlate::read(std::slice::from_ref(&plain), options, operations, &|_| {}).0.len());
+        b.iter(|| {
+            correlate::read(std::slice::from_ref(&plain), options, operations, &|_| {})
+                .map(|(outline, _)| outline.len())
+        });
     });
     group.bench_function("correlate", |b| {
         b.iter_batched(
-            || correlate::read(&inputs, options, operations, &|_| {}),
+            || correlate::read(&inputs, options, operations, &|_| {}).expect("read"),
             |(outline, mut ingested)| {
-                correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.failures.len())
+                correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.attempts)
             },
             criterion::BatchSize::LargeInput,
         );
     });
-    let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {});
+    let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {}).expect("read");
     let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
-    group.throughput(Throughput::Elements(correlated.failures.len() as u64));
+    let reread = correlate::reread(&correlated.outline, &ingested, &inputs, options);
+    let wave = correlated.waves(&reread).next().expect("failures").expect("read again");
+    let failures: Vec<_> = wave.failures.iter().collect();
+    group.throughput(Throughput::Elements(failures.len() as u64));
     group.bench_function("classify, by failures", |b| {
-        b.iter(|| classify(&ingested, &correlated, &rules.pack).map(|v| v.len()));
+        b.iter(|| {
+            Judge::new(&ingested, &correlated, &rules.pack)
+                .and_then(|judge| judge.verdicts(&wave.table, &failures))
+                .map(|v| v.len())
+        });
     });
 }
 

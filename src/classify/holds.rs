@@ -10,10 +10,14 @@ use crate::ingest::{Change, ChangeKind};
 pub struct Hold {
     pub conversation: Option<String>,
     pub placed: i64,
+    /// The source that tells of the placing.
+    pub placed_by: &'static str,
     /// When it was in force everywhere.
     pub synced: Option<i64>,
     /// When it was in force everywhere, or lifted.
     pub ended: Option<i64>,
+    /// The source that tells of that.
+    pub ended_by: Option<&'static str>,
     pub records: Vec<Locator>,
 }
 
@@ -65,8 +69,10 @@ impl<'a> Holds<'a> {
             holds.all.push(Hold {
                 conversation: placed.conversation.clone(),
                 placed: placed.time,
+                placed_by: placed.source,
                 synced: ended.filter(|c| c.kind == ChangeKind::HoldSynced).map(|c| c.time),
                 ended: ended.map(|c| c.time),
+                ended_by: ended.map(|c| c.source),
                 records,
             });
         }

@@ -7,6 +7,7 @@ mod dossier;
 mod features;
 mod holds;
 mod interventions;
+mod moments;
 mod on_record;
 mod pack;
 pub mod policy;
@@ -25,25 +26,35 @@ pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
 pub use policy::{Decision, Gap, Replay, Request, replay};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
-use crate::correlate::Correlated;
+use crate::correlate::{Correlated, EventTable, Failure};
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
 use verdict::Scales;
 
-/// Failures whose dossiers are held at the same time.
-const BLOCK: usize = 4096;
+/// What weighs the evidence for failures.
+pub struct Judge<'a> {
+    whole: archive::Whole<'a>,
+    scales: Scales<'a>,
+}
 
-/// Weighs the evidence for every failure; the verdicts are in the order of `correlated.failures`.
-///
-/// # Errors
-/// Polars cannot evaluate a rule.
-pub fn classify(ingested: &Ingested, correlated: &Correlated, pack: &Pack) -> Result<Vec<Verdict>> {
-    let archive = archive::Archive::new(ingested, correlated, pack);
-    let scales = Scales::new(pack).map_err(Error::frame("classify"))?;
-    let mut verdicts = Vec::with_capacity(correlated.failures.len());
-    for failures in correlated.failures.chunks(BLOCK) {
-        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
-        verdicts.extend(scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))?);
+impl<'a> Judge<'a> {
+    /// Indexes the archive and reads the rules.
+    ///
+    /// # Errors
+    /// The archive cannot be read again, or polars does not understand a rule.
+    pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
+        let whole = archive::Whole::new(ingested, correlated, pack)?;
+        Ok(Self { whole, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
     }
-    Ok(verdicts)
+
+    /// The verdicts on `failures`, in their order; `table` holds the events of their wave. What is found of them all is held
+    /// at the same time: ask for some thousand at once.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a rule.
+    pub fn verdicts(&self, table: &EventTable, failures: &[&Failure]) -> Result<Vec<Verdict>> {
+        let archive = archive::Archive { table, whole: &self.whole };
+        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
+        self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))
+    }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::archive::Archive;
+use super::archive::Whole;
 use super::pack::Pack;
 use super::policy::{Kind, Question};
 use crate::correlate::Correlated;
+use crate::error::Result;
 use crate::ingest::{Document, DocumentKind, Ingested};
 
 /// A policy in force at the time of a request.
@@ -29,7 +30,9 @@ pub struct Recorded<'a> {
 
 /// Finds the policy of the resource and the identity policies of the caller in force at `at` (microseconds since 1970), but
 /// for those of the kinds in `given`.
-#[must_use]
+///
+/// # Errors
+/// The archive cannot be read again.
 pub fn on_record<'a>(
     ingested: &'a Ingested,
     correlated: &'a Correlated,
@@ -37,12 +40,12 @@ pub fn on_record<'a>(
     question: &Question,
     given: &[Kind],
     at: i64,
-) -> Recorded<'a> {
+) -> Result<Recorded<'a>> {
     let mut found = Recorded::default();
     if !given.contains(&Kind::Resource)
         && let Some((kind, names, words)) = resource(question)
     {
-        let archive = Archive::new(ingested, correlated, pack);
+        let archive = Whole::new(ingested, correlated, pack)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         match archive.in_force(kind, &names, Some(at)) {
             Some(document) => {
@@ -60,7 +63,7 @@ pub fn on_record<'a>(
         }
         found.policies.extend(policies);
     }
-    found
+    Ok(found)
 }
 
 /// What kind of document the resource's policy is, and by which names it goes.

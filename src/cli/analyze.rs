@@ -10,7 +10,7 @@ use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis};
+use crate::report::{self, Analysis, Selection};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -79,22 +79,22 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let selection = Selection { job: arguments.job.clone(), since, until };
+    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
     bar.finish();
-    let mut analysis = analysis?;
-    analysis.retain(|failure| {
-        let begun = failure.first_failed_micros;
-        arguments.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
-            && since.is_none_or(|since| begun >= Some(since))
-            && until.is_none_or(|until| begun.is_some_and(|begun| begun < until))
-    });
+    let analysis = analysis?;
     let format = format(arguments);
     if format == Format::Parquet && arguments.out.is_none() && io::stdout().is_terminal() {
         let reason = "Parquet is not for terminals; name a file with --out".to_owned();
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
     output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    if format == Format::Table {
+        output::unused_mappings(&mappings, &analysis.coverage.files);
+    }
     report_coverage(&analysis, format);
     Ok(status(arguments, &analysis))
 }
@@ -117,8 +117,8 @@ fn format(arguments: &Arguments) -> Format {
 fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
     let json = |e: serde_json::Error| Error::Output(e.to_string());
     match format {
-        Format::Table => output::written(out.write_all(report::render_table(analysis, width()).as_bytes())),
-        Format::Ndjson => output::ndjson(&analysis.failures, out),
+        Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
+        Format::Ndjson => analysis.failures.write_ndjson(out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
             output::written(out.write_all(b"\n"))
@@ -129,7 +129,7 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
 }
 
 /// The terminal's width, or 80 columns where there is none.
-fn width() -> u16 {
+pub(super) fn width() -> u16 {
     comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
 }
 
@@ -139,15 +139,11 @@ fn report_coverage(analysis: &Analysis, format: Format) {
         return;
     }
     let files = analysis.coverage.files.iter();
-    files.filter(|f| f.rejected > 0 || f.records == 0).take(20).for_each(output::not_read);
-    for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
-        output::message(&format!("holdtrace: {note}"));
-    }
+    files.filter(|f| f.is_partial()).take(output::MOST_SAID).for_each(output::not_read);
+    output::notes(analysis.coverage.unreadable.iter());
+    output::notes(analysis.coverage.skipped.iter());
     for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
-        let (source, offset) = (&clock.source, clock.offset_seconds);
-        output::message(&format!(
-            "holdtrace: the clock of {source} is {offset} s off the trail's; its times are put right"
-        ));
+        output::message(&format!("holdtrace: {}", clock.sentence()));
     }
     let s = &analysis.summary;
     if s.zoneless_times > 0 {
@@ -161,8 +157,8 @@ fn report_coverage(analysis: &Analysis, format: Format) {
 }
 
 fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
-    let met = |failure: &report::FailureReport| arguments.fail_on.iter().any(|class| class.class() == failure.class);
-    if analysis.failures.iter().any(met) {
+    let found = |class: &ClassName| analysis.summary.by_class.get(class.class().name()).is_some_and(|count| *count > 0);
+    if arguments.fail_on.iter().any(found) {
         Status::Met
     } else if analysis.coverage.is_partial() {
         Status::Partial
@@ -171,7 +167,7 @@ fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
     }
 }
 
-/// Reads a time given with an option.
+/// Reads a time given with an option, microseconds since 1970.
 pub fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.clone() };

@@ -11,7 +11,7 @@ use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
-use crate::report::{self, FailureReport};
+use crate::report::{self, FailureReport, Selection};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -57,15 +57,20 @@ type Item = (Option<String>, Option<String>);
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let text = std::fs::read(&arguments.truth).map_err(|e| Error::io(&arguments.truth, "reading the labels", e))?;
     let truth: Truth = serde_json::from_slice(&text)
         .map_err(|e| Error::Usage { what: arguments.truth.display().to_string(), reason: format!("no labels: {e}") })?;
     let bar = Bar::new();
-    let analysis = report::analyze(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let all = Selection::default();
+    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &all, &bar);
     bar.finish();
     let analysis = analysis?;
-    let mut found: BTreeMap<Item, &FailureReport> = BTreeMap::new();
+    output::unused_mappings(&mappings, &analysis.coverage.files);
+    let mut found: BTreeMap<Item, FailureReport> = BTreeMap::new();
     for failure in &analysis.failures {
+        let failure = failure?;
         found.entry((failure.job_id.clone(), failure.recording_id.clone())).or_insert(failure);
     }
     let mut matrix: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -80,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 
 fn compare(
     truth: &Truth,
-    found: &BTreeMap<Item, &FailureReport>,
+    found: &BTreeMap<Item, FailureReport>,
     matrix: &mut BTreeMap<(String, String), usize>,
 ) -> Score {
     let mut score = Score { failures: truth.failures.len(), invented: found.len(), ..Score::default() };

@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         let evidence = Evidence::read(&arguments.paths, options, &rules, &bar);
         bar.finish();
         let evidence = evidence?;
-        add_on_record(&evidence, &rules, &question, at, &mut policies);
+        add_on_record(&evidence, &rules, &question, at, &mut policies)?;
         let files = &evidence.ingested.files;
         files.iter().filter(|f| f.rejected > 0 || f.records == 0).take(20).for_each(output::not_read);
         if is_partial(files) || !evidence.discovery.unreadable.is_empty() {

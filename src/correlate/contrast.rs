@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use super::outline::{Id, IdHash, NO_TIME, Outline, flag};
+use super::columns::Column;
+use super::outline::{Block, Id, IdHash, Outline, Share, flag};
 use super::symbols::Symbol;
-use super::table::Row;
+use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
 
@@ -60,6 +61,8 @@ pub struct Contrast {
     pub statements: Vec<Statement>,
     by_job: HashMap<IdHash, Vec<u32>, foldhash::fast::RandomState>,
     pub scope_sets: BTreeMap<Symbol, BTreeSet<String>>,
+    /// The steps at which an attempt failed.
+    pub failed_steps: BTreeSet<String>,
     /// Time of the first and last event of the archive.
     pub span: Option<(i64, i64)>,
 }
@@ -78,52 +81,75 @@ struct Group {
 
 const HOUR: i64 = 3_600_000_000;
 
+/// Attempts whose jobs are grouped at a time.
+const GROUPED: usize = 1 << 18;
+const LOOKED_AT: [Column; 7] =
+    [Column::Time, Column::Phase, Column::Principal, Column::Bucket, Column::Region, Column::Id(Id::Job), Column::At];
+
 impl Contrast {
-    /// Counts the `attempts` (ascending rows) of an archive.
-    #[must_use]
-    pub fn new(outline: &Outline, attempts: &[Row]) -> Self {
-        let mut contrast = Self { span: span(outline), ..Self::default() };
-        let (by_caller, by_bucket) = contrast.group(outline, attempts);
-        contrast.by_caller = counts(&by_caller);
-        contrast.by_bucket = counts(&by_bucket);
-        contrast.through = through(outline, &by_caller, attempts);
+    /// Counts the attempts of an archive.
+    ///
+    /// # Errors
+    /// The outline cannot be read.
+    pub fn new(outline: &Outline) -> Result<Self> {
+        let (span, failed_steps) = span_and_failed_steps(outline)?;
+        let names = failed_steps.iter().filter_map(|step| outline.symbols.name(*step)).map(str::to_owned);
+        let mut contrast = Self { span, failed_steps: names.collect(), ..Self::default() };
+        let attempts = outline.count(flag::ATTEMPT);
+        for share in Share::of(attempts, GROUPED) {
+            let (by_caller, by_bucket) = contrast.group(outline, attempts.min(GROUPED), share)?;
+            add_counts(&by_caller, &mut contrast.by_caller);
+            add_counts(&by_bucket, &mut contrast.by_bucket);
+            add_through(outline, &by_caller, &failed_steps, &mut contrast.through);
+        }
+        for groups in contrast.through.values_mut() {
+            groups.sort_unstable_by_key(|group| group.example);
+        }
         contrast.gather_statements(outline);
-        contrast
+        Ok(contrast)
     }
 
-    /// Groups the attempts by job, and counts the failing ones by the hour.
-    fn group(&mut self, outline: &Outline, attempts: &[Row]) -> (Groups<(Symbol, Symbol)>, Groups<Symbol>) {
+    /// Groups the attempts of the jobs in `share`, and counts the failing ones by the hour.
+    fn group(
+        &mut self,
+        outline: &Outline,
+        expected: usize,
+        share: Share,
+    ) -> Result<(Groups<(Symbol, Symbol)>, Groups<Symbol>)> {
         let (mut by_caller, mut by_bucket) = (Groups::default(), Groups::default());
         // A job goes through a step several times.
-        by_caller.reserve(attempts.len() / 4);
-        by_bucket.reserve(attempts.len() / 8);
+        by_caller.reserve(expected / 4);
+        by_bucket.reserve(expected / 8);
         let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
-        for row in attempts {
-            let n = *row as usize;
-            let job = outline.id(Id::Job)[n];
-            let of_job = |own: Symbol, column: Text| match own {
-                0 => outline.jobs.get(job).map_or(0, |job| job.stated(column)),
-                own => own,
-            };
-            let phase = outline.phase[n];
-            let principal = of_job(outline.principal[n], Text::Principal);
-            if principal != 0 {
-                by_caller.entry(((phase, principal), job)).or_default().add(outline, *row);
-            }
-            if stores.contains(&Some(phase)) {
-                let bucket = of_job(outline.bucket[n], Text::Bucket);
-                if bucket != 0 {
-                    by_bucket.entry((bucket, job)).or_default().add(outline, *row);
+        for block in outline.blocks(&LOOKED_AT) {
+            let block = block?;
+            let jobs = block.id(Id::Job);
+            for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT) && share.has(jobs[*n])) {
+                let job = jobs[n];
+                let of_job = |column: Column, stated: Text| match block.names(column)[n] {
+                    0 => outline.jobs.get(job).map_or(0, |job| job.stated(stated)),
+                    own => own,
+                };
+                let phase = block.names(Column::Phase)[n];
+                let principal = of_job(Column::Principal, Text::Principal);
+                if principal != 0 {
+                    by_caller.entry(((phase, principal), job)).or_default().add(&block, n);
+                }
+                if stores.contains(&Some(phase)) {
+                    let bucket = of_job(Column::Bucket, Text::Bucket);
+                    if bucket != 0 {
+                        by_bucket.entry((bucket, job)).or_default().add(&block, n);
+                    }
+                }
+                if block.is(n, flag::FAILING)
+                    && let Some(time) = block.known_time(n)
+                {
+                    let region = of_job(Column::Region, Text::Region);
+                    *self.by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
                 }
             }
-            if outline.is(*row, flag::FAILING)
-                && let Some(time) = outline.time(*row)
-            {
-                let region = of_job(outline.region[n], Text::Region);
-                *self.by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
-            }
         }
-        (by_caller, by_bucket)
+        Ok((by_caller, by_bucket))
     }
 
     fn gather_statements(&mut self, outline: &Outline) {
@@ -170,23 +196,31 @@ impl Contrast {
 }
 
 impl Group {
-    fn add(&mut self, outline: &Outline, row: Row) {
-        self.failed += u64::from(outline.is(row, flag::FAILING));
-        if outline.is(row, flag::OK) {
+    fn add(&mut self, block: &Block<'_>, place: usize) {
+        self.failed += u64::from(block.is(place, flag::FAILING));
+        if block.is(place, flag::OK) {
             self.ok += 1;
-            self.first_ok = self.first_ok.or(Some(outline.at[row as usize]));
-            self.ok_at = [self.ok_at, outline.time(row)].into_iter().flatten().min();
+            self.first_ok = self.first_ok.or(Some(block.at[place]));
+            self.ok_at = [self.ok_at, block.known_time(place)].into_iter().flatten().min();
         }
     }
 }
 
-fn span(outline: &Outline) -> Option<(i64, i64)> {
-    let known = || outline.time.iter().copied().filter(|time| *time != NO_TIME);
-    known().min().zip(known().max())
+/// Time of the first and last event, and the steps at which an attempt failed.
+fn span_and_failed_steps(outline: &Outline) -> Result<(Option<(i64, i64)>, BTreeSet<Symbol>)> {
+    let of_block = |block: &Block<'_>| {
+        let known = || block.places().filter_map(|n| block.known_time(n));
+        let failing = block.places().filter(|n| block.is(*n, flag::ATTEMPT) && block.is(*n, flag::FAILING));
+        let steps: BTreeSet<Symbol> = failing.map(|n| block.names(Column::Phase)[n]).collect();
+        (known().min().zip(known().max()), steps)
+    };
+    let found = outline.look(&[Column::Time, Column::Phase], of_block)?;
+    let spans = || found.iter().filter_map(|(span, _)| *span);
+    let span = spans().map(|(first, _)| first).min().zip(spans().map(|(_, last)| last).max());
+    Ok((span, found.iter().flat_map(|(_, steps)| steps.iter().copied()).collect()))
 }
 
-fn counts<K: Copy + Eq + Hash>(groups: &Groups<K>) -> Counts<K> {
-    let mut found = Counts::default();
+fn add_counts<K: Copy + Eq + Hash>(groups: &Groups<K>, found: &mut Counts<K>) {
     #[expect(clippy::iter_over_hash_type, reason = "sums and least values do not depend on the order")]
     for ((key, _), group) in groups {
         let count: &mut Count = found.entry(*key).or_default();
@@ -196,30 +230,25 @@ fn counts<K: Copy + Eq + Hash>(groups: &Groups<K>) -> Counts<K> {
         count.failed_jobs += u64::from(group.failed > 0);
         count.example = [count.example, group.first_ok].into_iter().flatten().min();
     }
-    found
 }
 
-fn through(
+fn add_through(
     outline: &Outline,
     groups: &Groups<(Symbol, Symbol)>,
-    attempts: &[Row],
-) -> BTreeMap<String, Vec<ScopeGroup>> {
-    let failing = attempts.iter().filter(|row| outline.is(**row, flag::FAILING));
-    let steps: BTreeSet<Symbol> = failing.map(|row| outline.phase[*row as usize]).collect();
-    let symbols: BTreeMap<Symbol, &str> =
-        steps.into_iter().filter_map(|step| Some((step, outline.symbols.name(step)?))).collect();
-    let mut found: BTreeMap<String, Vec<ScopeGroup>> = BTreeMap::new();
-    #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
+    failed_steps: &BTreeSet<Symbol>,
+    found: &mut BTreeMap<String, Vec<ScopeGroup>>,
+) {
+    #[expect(clippy::iter_over_hash_type, reason = "sorted when all are there")]
     for (((phase, principal), job), group) in groups {
-        let (Some(step), Some(example)) = (symbols.get(phase), group.first_ok) else { continue };
+        let Some(step) = outline.symbols.name(*phase).filter(|_| failed_steps.contains(phase)) else { continue };
+        let Some(example) = group.first_ok else { continue };
         // A job that failed at the step and got through later may have been helped by a change that no log shows.
         if group.failed == 0 || *job == 0 {
             let group = ScopeGroup { job: *job, principal: *principal, time: group.ok_at, ok: group.ok, example };
-            found.entry((*step).to_owned()).or_default().push(group);
+            match found.get_mut(step) {
+                Some(groups) => groups.push(group),
+                None => drop(found.insert(step.to_owned(), vec![group])),
+            }
         }
     }
-    for groups in found.values_mut() {
-        groups.sort_unstable_by_key(|group| group.example);
-    }
-    found
 }

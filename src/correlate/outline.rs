@@ -1,18 +1,26 @@
-//! The outline of an archive: what one pass over it keeps of every event, some 170 bytes, however long the record is.
+//! The outline of an archive: what one pass over it keeps of every event, some 180 bytes, however long the record is.
 //!
 //! Ids are kept as keyed 64-bit hashes and recurring names as numbers; whatever a report says is read again from the
 //! records themselves. The keys are fresh in each run: nobody can prepare two ids that are taken for one, and by chance
 //! two of ten million ids clash in one of some hundred thousand archives.
+//!
+//! One byte an event, its flags, is always in memory. The columns are gone through block by block.
 
 use std::hash::BuildHasher;
+use std::io;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
+use rayon::prelude::*;
 
+use super::blocks::{BLOCK, Blocks};
+use super::columns::{Column, Columns, Entry, NAMES};
 use super::jobs::{Jobs, Statements};
-use super::steps::{self, Steps, TRAIL};
+use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
 use super::table::Row;
+use crate::error::{Error, Result};
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Outcome, Text, Wanted};
 
@@ -29,26 +37,48 @@ pub enum Id {
     Request,
     Correlation,
     Hold,
+    /// The credential that a call was made with.
+    Credential,
+    /// The credential that it issued.
+    Issued,
 }
 
-const IDS: [(Id, Text); 10] = [
-    (Id::Job, Text::JobId),
-    (Id::Session, Text::SessionName),
-    (Id::Recording, Text::RecordingId),
-    (Id::Conversation, Text::ConversationId),
-    (Id::Object, Text::ObjectKey),
-    (Id::Role, Text::RoleArn),
-    (Id::Key, Text::KeyArn),
-    (Id::Request, Text::RequestId),
-    (Id::Correlation, Text::CorrelationId),
-    (Id::Hold, Text::HoldId),
+const TEXTS: [Text; Id::ALL.len()] = [
+    Text::JobId,
+    Text::SessionName,
+    Text::RecordingId,
+    Text::ConversationId,
+    Text::ObjectKey,
+    Text::RoleArn,
+    Text::KeyArn,
+    Text::RequestId,
+    Text::CorrelationId,
+    Text::HoldId,
+    Text::Credential,
+    Text::IssuedCredential,
 ];
 
 impl Id {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Job,
+        Self::Session,
+        Self::Recording,
+        Self::Conversation,
+        Self::Object,
+        Self::Role,
+        Self::Key,
+        Self::Request,
+        Self::Correlation,
+        Self::Hold,
+        Self::Credential,
+        Self::Issued,
+    ];
+
     /// The column of the event frame that it is the hash of.
     #[must_use]
     pub const fn column(self) -> Text {
-        IDS[self as usize].1
+        TEXTS[self as usize]
     }
 }
 
@@ -65,58 +95,140 @@ pub mod flag {
     pub const UNACKNOWLEDGED: u8 = 16;
     /// It repeats an earlier one.
     pub const DUPLICATE: u8 = 32;
+    /// It is an attempt at a step of an export, and the only record of it in its source.
+    pub const ATTEMPT: u8 = 64;
+    /// An amended record takes its place.
+    pub const SUPERSEDED: u8 = 128;
 }
 
 /// Stands for an unknown time.
 pub const NO_TIME: i64 = i64::MIN;
 
-/// One entry an event, column by column, in the order of the archive.
+/// One entry an event, in the order of the archive.
 pub struct Outline {
     pub keys: RandomState,
     steps: Arc<Steps>,
     pub symbols: Symbols,
-    /// Microseconds since 1970, UTC.
-    pub time: Vec<i64>,
-    pub flags: Vec<u8>,
-    pub source: Vec<Symbol>,
-    /// The step it is an attempt at; 0 for events that are none.
-    pub phase: Vec<Symbol>,
-    /// The step as the source names it.
-    pub step: Vec<Symbol>,
-    pub principal: Vec<Symbol>,
-    pub bucket: Vec<Symbol>,
-    pub region: Vec<Symbol>,
-    ids: [Vec<IdHash>; IDS.len()],
-    /// Hash of the source's own id of the record.
-    pub uid: Vec<IdHash>,
-    pub fingerprint: Vec<u64>,
-    pub at: Vec<Locator>,
+    flags: Vec<u8>,
+    blocks: Blocks,
+    /// What is not yet in a block.
+    open: Columns,
+    /// Why a block could not be put away.
+    unwritten: Option<io::Error>,
+    /// Events without an id of the source's own.
+    pub without_uid: usize,
+    /// Events that issued a credential.
+    pub issued: usize,
+    /// Events that amend another record, with the hash of its id; ascending.
+    pub amendments: Vec<(Row, IdHash)>,
+    /// The sources that were met, in no order.
+    sources: Vec<Symbol>,
     pub jobs: Jobs,
     pub statements: Statements,
     /// Tenant, media type and scopes of the last event of a job.
     stated: [Symbol; 3],
 }
 
-impl Outline {
-    /// An empty one.
+/// Some consecutive rows of an outline, with the columns that were asked for.
+pub struct Block<'a> {
+    first: Row,
+    flags: &'a [u8],
+    columns: Arc<Columns>,
+}
+
+impl Deref for Block<'_> {
+    type Target = Columns;
+
+    fn deref(&self) -> &Columns {
+        &self.columns
+    }
+}
+
+impl Block<'_> {
+    /// The places in the block.
     #[must_use]
-    pub fn new(keys: RandomState, steps: Arc<Steps>) -> Self {
+    pub fn places(&self) -> Range<usize> {
+        0..self.flags.len()
+    }
+
+    /// The place of a row, if it lies in the block.
+    #[must_use]
+    pub fn place(&self, row: Row) -> Option<usize> {
+        let place = row.checked_sub(self.first)? as usize;
+        (place < self.flags.len()).then_some(place)
+    }
+
+    /// The row at a place.
+    #[must_use]
+    pub fn row(&self, place: usize) -> Row {
+        self.first + Row::try_from(place).unwrap_or(0)
+    }
+
+    /// Whether the event at a place has a flag.
+    #[must_use]
+    pub fn is(&self, place: usize, flag: u8) -> bool {
+        self.flags[place] & flag != 0
+    }
+
+    /// Whether the event at a place is neither a repetition of another nor superseded.
+    #[must_use]
+    pub fn counts(&self, place: usize) -> bool {
+        !self.is(place, flag::DUPLICATE | flag::SUPERSEDED)
+    }
+
+    /// The time at a place, if it is known.
+    #[must_use]
+    pub fn known_time(&self, place: usize) -> Option<i64> {
+        Some(self.time[place]).filter(|time| *time != NO_TIME)
+    }
+}
+
+/// A share of all hashes: what is looked up by hash is looked up share by share where an archive is large, so that it takes
+/// no more memory than in a small one.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    number: u64,
+    of: u64,
+}
+
+impl Share {
+    /// All shares of so many entries that each has some `most`.
+    pub fn of(entries: usize, most: usize) -> impl Iterator<Item = Self> {
+        let of = 1 + (entries / most) as u64;
+        (0..of).map(move |number| Self { number, of })
+    }
+
+    /// Whether a hash is in it.
+    #[must_use]
+    pub const fn has(self, hash: IdHash) -> bool {
+        self.of == 1 || hash % self.of == self.number
+    }
+
+    /// Whether it is the first, in which that is done which is done once.
+    #[must_use]
+    pub const fn is_first(self) -> bool {
+        self.number == 0
+    }
+}
+
+impl Outline {
+    /// An empty one with room for `rows` events.
+    #[must_use]
+    pub fn with_capacity(keys: RandomState, steps: Arc<Steps>, rows: usize) -> Self {
+        let mut open = Columns::default();
+        open.reserve(rows);
         Self {
             keys,
             steps,
             symbols: Symbols::default(),
-            time: Vec::new(),
             flags: Vec::new(),
-            source: Vec::new(),
-            phase: Vec::new(),
-            step: Vec::new(),
-            principal: Vec::new(),
-            bucket: Vec::new(),
-            region: Vec::new(),
-            ids: Default::default(),
-            uid: Vec::new(),
-            fingerprint: Vec::new(),
-            at: Vec::new(),
+            blocks: Blocks::default(),
+            open,
+            unwritten: None,
+            without_uid: 0,
+            issued: 0,
+            amendments: Vec::new(),
+            sources: Vec::new(),
             jobs: Jobs::default(),
             statements: Statements::default(),
             stated: [0; 3],
@@ -136,14 +248,8 @@ impl Outline {
     }
 
     /// All rows.
-    pub fn rows(&self) -> std::ops::Range<Row> {
+    pub fn rows(&self) -> Range<Row> {
         0..Row::try_from(self.len()).unwrap_or(Row::MAX)
-    }
-
-    /// The hashes in an id column.
-    #[must_use]
-    pub fn id(&self, id: Id) -> &[IdHash] {
-        &self.ids[id as usize]
     }
 
     /// The hash of an id.
@@ -158,89 +264,140 @@ impl Outline {
         self.flags[row as usize] & flag != 0
     }
 
-    /// Gives up what only correlation and timelines need: most of the memory. Verdicts ask for times, flags, sources, steps,
-    /// conversations and holds of events, and for jobs.
-    pub fn give_up_links(&mut self) {
-        for column in [&mut self.phase, &mut self.principal, &mut self.bucket, &mut self.region] {
-            *column = Vec::new();
-        }
-        for (id, _) in IDS.iter().filter(|(id, _)| !matches!(id, Id::Conversation | Id::Hold)) {
-            self.ids[*id as usize] = Vec::new();
-        }
-        self.uid = Vec::new();
-        self.fingerprint = Vec::new();
-        self.at = Vec::new();
-    }
-
-    /// An event's time, if it is known.
+    /// Whether an event is neither a repetition of another nor superseded.
     #[must_use]
-    pub fn time(&self, row: Row) -> Option<i64> {
-        Some(self.time[row as usize]).filter(|time| *time != NO_TIME)
+    pub fn counts(&self, row: Row) -> bool {
+        !self.is(row, flag::DUPLICATE | flag::SUPERSEDED)
     }
 
-    /// Whether an event is an attempt at a step, and the only record of it in its source.
+    /// Number of events that have all flags of `flags`.
     #[must_use]
-    pub fn is_attempt(&self, row: Row) -> bool {
-        self.phase[row as usize] != 0 && !self.is(row, flag::DUPLICATE)
+    pub fn count(&self, flags: u8) -> usize {
+        self.flags.iter().filter(|own| **own & flags == flags).count()
     }
 
-    /// What is needed to read an event again.
-    #[must_use]
-    pub fn wanted(&self, row: Row) -> Wanted {
-        Wanted { at: self.at[row as usize], fingerprint: self.fingerprint[row as usize] }
-    }
-
-    /// An empty one with room for `rows` events.
-    #[must_use]
-    pub fn with_capacity(keys: RandomState, steps: Arc<Steps>, rows: usize) -> Self {
-        let mut outline = Self::new(keys, steps);
-        outline.reserve(rows);
-        outline
-    }
-
-    fn reserve(&mut self, rows: usize) {
-        for column in
-            [&mut self.source, &mut self.phase, &mut self.step, &mut self.principal, &mut self.bucket, &mut self.region]
-        {
-            column.reserve_exact(rows);
+    /// Sets flags of some rows, and takes others away.
+    pub fn mark(&mut self, rows: impl IntoIterator<Item = Row>, set: u8, taken: u8) {
+        for row in rows {
+            let flags = &mut self.flags[row as usize];
+            *flags = (*flags | set) & !taken;
         }
-        for column in self.ids.iter_mut().chain([&mut self.uid, &mut self.fingerprint]) {
-            column.reserve_exact(rows);
+    }
+
+    /// The names of the sources that were met, in no order.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().filter_map(|symbol| self.symbols.name(*symbol))
+    }
+
+    /// Adds `by` microseconds to all times of a source.
+    pub fn shift(&mut self, source: &str, by: i64) {
+        if let Some(symbol) = self.symbols.find(source) {
+            self.blocks.shift(symbol, by);
         }
-        self.time.reserve_exact(rows);
-        self.flags.reserve_exact(rows);
-        self.at.reserve_exact(rows);
+    }
+
+    /// The blocks in order, one after the other.
+    pub fn blocks(&self, columns: &[Column]) -> impl Iterator<Item = Result<Block<'_>>> {
+        self.spans().map(move |span| self.block(span, columns))
+    }
+
+    /// What `look` finds in each block, in order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn look<R: Send>(&self, columns: &[Column], look: impl Fn(&Block<'_>) -> R + Sync) -> Result<Vec<R>> {
+        let spans: Vec<(usize, usize)> = self.spans().collect();
+        spans.into_par_iter().map(|span| self.block(span, columns).map(|block| look(&block))).collect()
+    }
+
+    /// What is needed to read the events at `rows` (ascending) again.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn wanted(&self, rows: &[Row]) -> Result<Vec<Wanted>> {
+        let mut found = Vec::with_capacity(rows.len());
+        let mut rest = rows;
+        for (number, first) in self.spans() {
+            let end = first + self.blocks.rows(number);
+            let (here, later) = rest.split_at(rest.partition_point(|row| (*row as usize) < end));
+            rest = later;
+            if here.is_empty() {
+                continue;
+            }
+            let block = self.block((number, first), &[Column::At, Column::Fingerprint])?;
+            let places = here.iter().map(|row| *row as usize - first);
+            found.extend(places.map(|n| Wanted { at: block.at[n], fingerprint: block.fingerprint[n] }));
+        }
+        Ok(found)
+    }
+
+    /// Number and first row of each block.
+    fn spans(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.blocks.len()).scan(0, |next, number| {
+            let first = *next;
+            *next += self.blocks.rows(number);
+            Some((number, first))
+        })
+    }
+
+    fn block(&self, (number, first): (usize, usize), columns: &[Column]) -> Result<Block<'_>> {
+        let held = self.blocks.load(number, columns).map_err(|e| temporary("reading", e))?;
+        let flags = &self.flags[first..first + self.blocks.rows(number)];
+        Ok(Block { first: Row::try_from(first).unwrap_or(Row::MAX), flags, columns: held })
     }
 
     /// Appends the outline of the next part of the archive.
     pub fn append(&mut self, mut part: Self) {
         let numbers = self.symbols.merge(&part.symbols);
-        let columns = |outline: &mut Self| {
-            [
-                std::mem::take(&mut outline.source),
-                std::mem::take(&mut outline.phase),
-                std::mem::take(&mut outline.step),
-                std::mem::take(&mut outline.principal),
-                std::mem::take(&mut outline.bucket),
-                std::mem::take(&mut outline.region),
-            ]
-        };
-        let (mut held, more) = (columns(self), columns(&mut part));
-        for (column, more) in held.iter_mut().zip(more) {
-            column.extend(more.into_iter().map(|symbol| numbers[symbol as usize]));
-        }
-        [self.source, self.phase, self.step, self.principal, self.bucket, self.region] = held;
-        self.time.append(&mut part.time);
+        let before = Row::try_from(self.len()).unwrap_or(Row::MAX);
+        self.amendments.extend(part.amendments.iter().map(|(row, original)| (before + row, *original)));
+        self.open.append(&mut part.open, &numbers);
         self.flags.append(&mut part.flags);
-        for (column, mut more) in self.ids.iter_mut().zip(part.ids) {
-            column.append(&mut more);
+        self.without_uid += part.without_uid;
+        self.issued += part.issued;
+        for source in part.sources {
+            self.note_source(numbers[source as usize]);
         }
-        self.uid.append(&mut part.uid);
-        self.fingerprint.append(&mut part.fingerprint);
-        self.at.append(&mut part.at);
         self.jobs.merge(part.jobs, &numbers);
         self.statements.merge(part.statements, &numbers);
+        if self.open.len() >= BLOCK {
+            self.close();
+        }
     }
+
+    /// Puts what was read last into a block.
+    fn close(&mut self) {
+        if self.open.len() == 0 || self.unwritten.is_some() {
+            return;
+        }
+        let mut open = Columns::default();
+        open.reserve(BLOCK + BLOCK / 4);
+        let full = std::mem::replace(&mut self.open, open);
+        self.unwritten = self.blocks.add(full).err();
+    }
+
+    /// Ends the reading: all rows are in blocks from here on.
+    ///
+    /// # Errors
+    /// The temporary file could not be written.
+    pub fn finish(&mut self) -> Result<()> {
+        self.close();
+        self.open = Columns::default();
+        match self.unwritten.take() {
+            Some(error) => Err(temporary("writing what is known of the records", error)),
+            None => Ok(()),
+        }
+    }
+
+    fn note_source(&mut self, source: Symbol) {
+        if self.sources.last() != Some(&source) && !self.sources.contains(&source) {
+            self.sources.push(source);
+        }
+    }
+}
+
+fn temporary(action: &'static str, error: io::Error) -> Error {
+    Error::io(std::env::temp_dir(), action, error)
 }
 
 fn hash(keys: &RandomState, text: &str) -> IdHash {
@@ -251,40 +408,34 @@ impl Collect for Outline {
     fn event(&mut self, source: &'static str, event: &Event<'_>, at: Locator, fingerprint: u64, _: Option<Digest>) {
         let phase = self.steps.of(source, event);
         let step = event.get(Text::Step);
-        let mut flags = 0;
-        if phase.is_some() && steps::failed(source, event) {
-            flags |= flag::FAILING;
-        }
         let ok = event.outcome == Outcome::Success;
+        let mut flags = 0;
         for (set, bit) in [
+            (phase.is_some() && steps::failed(source, event), flag::FAILING),
+            (phase.is_some(), flag::ATTEMPT),
             (ok, flag::OK),
-            (source == TRAIL, flag::TRAIL),
+            (steps::is_of_trail(source, event), flag::TRAIL),
             (step == Some("probe"), flag::PROBE),
             (ok && event.hold_acknowledged == Some(false), flag::UNACKNOWLEDGED),
         ] {
             flags |= if set { bit } else { 0 };
         }
-        for (column, (_, text)) in self.ids.iter_mut().zip(IDS) {
-            column.push(event.get(text).map_or(0, |text| hash(&self.keys, text)));
+        let texts =
+            [Some(source), phase, step, event.get(Text::Principal), event.get(Text::Bucket), event.get(Text::Region)];
+        let before = self.open.last_names();
+        let names: [Symbol; NAMES.len()] = std::array::from_fn(|n| self.symbols.near(texts[n], Some(&before[n])));
+        let ids = TEXTS.map(|text| event.get(text).map_or(0, |text| hash(&self.keys, text)));
+        let uid = event.get(Text::Uid).map_or(0, |uid| hash(&self.keys, uid));
+        if let Some(original) = event.get(Text::Amends) {
+            self.amendments.push((self.rows().end, hash(&self.keys, original)));
         }
-        let source = self.symbols.near(Some(source), self.source.last());
-        let phase = self.symbols.near(phase, self.phase.last());
-        let step = self.symbols.near(step, self.step.last());
-        let principal = self.symbols.near(event.get(Text::Principal), self.principal.last());
-        let bucket = self.symbols.near(event.get(Text::Bucket), self.bucket.last());
-        let region = self.symbols.near(event.get(Text::Region), self.region.last());
-        self.source.push(source);
-        self.phase.push(phase);
-        self.step.push(step);
-        self.principal.push(principal);
-        self.bucket.push(bucket);
-        self.region.push(region);
-        self.time.push(event.time.unwrap_or(NO_TIME));
+        self.open.push(&Entry { time: event.time.unwrap_or(NO_TIME), names, ids, uid, fingerprint, at });
         self.flags.push(flags);
-        self.uid.push(event.get(Text::Uid).map_or(0, |uid| hash(&self.keys, uid)));
-        self.fingerprint.push(fingerprint);
-        self.at.push(at);
-        self.note_job(event, at, [principal, bucket, region]);
+        self.without_uid += usize::from(uid == 0);
+        self.issued += usize::from(ids[Id::Issued as usize] != 0);
+        self.note_source(names[0]);
+        let [_, _, _, principal, bucket, region] = names;
+        self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region]);
     }
 
     fn gathered(&self) -> usize {
@@ -294,9 +445,8 @@ impl Collect for Outline {
 
 impl Outline {
     /// What the event says of its job as a whole.
-    fn note_job(&mut self, event: &Event<'_>, at: Locator, [principal, bucket, region]: [Symbol; 3]) {
+    fn note_job(&mut self, event: &Event<'_>, at: Locator, job: IdHash, [principal, bucket, region]: [Symbol; 3]) {
         let Some(name) = event.get(Text::JobId) else { return };
-        let job = self.ids[Id::Job as usize].last().copied().unwrap_or(0);
         let [before_tenant, before_media, before_scopes] = &self.stated;
         let tenant = self.symbols.near(event.get(Text::TenantId), Some(before_tenant));
         let media = self.symbols.near(event.get(Text::MediaType), Some(before_media));

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use rayon::prelude::*;
-
-use super::outline::{Id, IdHash, Outline, flag};
-use super::steps::WHOLE_JOB;
+use super::columns::Column;
+use super::links::By;
+use super::outline::{Block, Id, IdHash, Outline, Share, flag};
 use super::symbols::Symbol;
 use super::table::Row;
+use crate::error::Result;
 
 /// An attempt at a step of an export.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +17,15 @@ pub struct Attempt {
     pub phase: u16,
     pub failing: bool,
     pub ok: bool,
+    /// By what it belongs to its item.
+    pub by: By,
 }
 
 /// Attempts that may belong to a failure, ascending by row of the table that holds them.
 pub struct Related {
     pub attempts: Vec<Attempt>,
+    /// Rows of the table that are no attempts, about the request of one that failed; ascending.
+    pub asides: Vec<Row>,
     /// Names of the steps.
     pub phases: Vec<String>,
 }
@@ -43,78 +47,134 @@ const SHARED: [(Id, Id); 11] = [
     (Id::Request, Id::Correlation),
 ];
 
-/// Rows looked at by one thread in one go.
-const RUN: usize = 64 * 1024;
+/// Failing attempts whose ids are held at a time.
+const SEEDS: usize = 1 << 18;
 
-/// Rows of the outline that are attempts, in its order. A failed job repeats what made one of its attempts fail; only
-/// where no failing attempt is on record is it an attempt itself.
-#[must_use]
-pub fn attempts(outline: &Outline) -> Vec<Row> {
-    let whole = outline.symbols.find(WHOLE_JOB);
-    let is_whole = |row: Row| Some(outline.phase[row as usize]) == whole;
-    let jobs = outline.id(Id::Job);
-    let failing = outline.rows().filter(|row| outline.is_attempt(*row) && outline.is(*row, flag::FAILING));
-    let failed: HashSet<IdHash, foldhash::fast::RandomState> = if whole.is_some() {
-        failing.filter(|row| !is_whole(*row)).map(|row| jobs[row as usize]).collect()
-    } else {
-        HashSet::default()
-    };
-    let echo = |row: Row| is_whole(row) && jobs[row as usize] != 0 && failed.contains(&jobs[row as usize]);
-    outline.rows().filter(|row| outline.is_attempt(*row) && !echo(*row)).collect()
+/// The rows that share an id with a failing attempt, ascending: the attempts, each with its step, and with 0 the records of
+/// other sources than the trail that are no attempts, as far as they are about the request of a failing one.
+///
+/// # Errors
+/// The outline cannot be read.
+pub fn related(outline: &Outline) -> Result<Vec<(Row, Symbol)>> {
+    let mut found = Vec::new();
+    for share in Share::of(outline.count(flag::ATTEMPT | flag::FAILING), SEEDS) {
+        let seeds = Seeds::gather(outline, share)?;
+        let of_block = |block: &Block<'_>| -> Vec<(Row, Symbol)> {
+            let own = SHARED.map(|(own, _)| block.id(own));
+            let related = |n: &usize| {
+                let request = || !block.is(*n, flag::TRAIL) && seeds.share_a_request(block, *n);
+                if !block.is(*n, flag::ATTEMPT) {
+                    return block.counts(*n) && request();
+                }
+                let failing = share.is_first() && block.is(*n, flag::FAILING);
+                failing || seeds.share_an_id(&own, *n) || seeds.share_a_bucket(block, *n) || request()
+            };
+            let step = |n: usize| if block.is(n, flag::ATTEMPT) { block.names(Column::Phase)[n] } else { 0 };
+            block.places().filter(related).map(|n| (block.row(n), step(n))).collect()
+        };
+        found.extend(outline.look(&LOOKED_AT, of_block)?.into_iter().flatten());
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
 }
 
-/// Those of `attempts` that share an id with a failing one.
-#[must_use]
-pub fn related(outline: &Outline, attempts: &[Row]) -> Vec<Row> {
-    let seeds: Vec<Row> = attempts.iter().copied().filter(|row| outline.is(*row, flag::FAILING)).collect();
-    let sets: Vec<(Id, Ids)> = SHARED.iter().map(|(own, of_seed)| (*own, ids(outline, *of_seed, &seeds))).collect();
-    let sets: Vec<(&[IdHash], Ids)> =
-        sets.into_iter().filter(|(_, set)| !set.is_empty()).map(|(own, set)| (outline.id(own), set)).collect();
-    let buckets = whole_buckets(outline, &seeds);
-    let belongs = |row: &Row| {
-        let n = *row as usize;
-        outline.is(*row, flag::FAILING)
-            || sets.iter().any(|(own, set)| own[n] != 0 && set.contains(&own[n]))
-            || (names_bucket_only(outline, *row) && buckets.contains(&outline.bucket[n]))
-    };
-    attempts.par_chunks(RUN).flat_map_iter(|rows| rows.iter().copied().filter(belongs).collect::<Vec<Row>>()).collect()
-}
+const LOOKED_AT: [Column; 11] = [
+    Column::Phase,
+    Column::Bucket,
+    Column::Id(Id::Job),
+    Column::Id(Id::Session),
+    Column::Id(Id::Recording),
+    Column::Id(Id::Conversation),
+    Column::Id(Id::Object),
+    Column::Id(Id::Role),
+    Column::Id(Id::Key),
+    Column::Id(Id::Request),
+    Column::Id(Id::Correlation),
+];
 
 type Ids = HashSet<IdHash, foldhash::fast::RandomState>;
 
-fn ids(outline: &Outline, id: Id, rows: &[Row]) -> Ids {
-    let column = outline.id(id);
-    rows.iter().map(|row| column[*row as usize]).filter(|id| *id != 0).collect()
+/// What failing attempts name.
+struct Seeds {
+    /// For each of [`SHARED`], the ids that count; those that other seeds of the same kind share are held once.
+    ids: Vec<(Id, Ids)>,
+    buckets: BTreeSet<Symbol>,
+}
+
+impl Seeds {
+    /// What the failing attempts name, as far as the hashes of it are in `share`.
+    fn gather(outline: &Outline, share: Share) -> Result<Self> {
+        let mut kinds: Vec<Id> = SHARED.iter().map(|(_, of_seed)| *of_seed).collect();
+        kinds.dedup();
+        let of_block = |block: &Block<'_>| {
+            let seeds: Vec<usize> =
+                block.places().filter(|n| block.is(*n, flag::ATTEMPT) && block.is(*n, flag::FAILING)).collect();
+            let of_kind = |id: &Id| -> Vec<IdHash> {
+                let hashes = seeds.iter().map(|n| block.id(*id)[*n]);
+                hashes.filter(|hash| *hash != 0 && share.has(*hash)).collect()
+            };
+            let buckets = seeds.iter().filter(|n| share.is_first() && names_bucket_only(block, **n));
+            let buckets: Vec<Symbol> = buckets.map(|n| block.names(Column::Bucket)[*n]).collect();
+            (kinds.iter().map(of_kind).collect::<Vec<_>>(), buckets)
+        };
+        let mut gathered =
+            Self { ids: kinds.iter().map(|id| (*id, Ids::default())).collect(), buckets: BTreeSet::new() };
+        for (ids, buckets) in outline.look(&LOOKED_AT, of_block)? {
+            gathered.ids.iter_mut().zip(ids).for_each(|((_, set), more)| set.extend(more));
+            gathered.buckets.extend(buckets);
+        }
+        Ok(gathered)
+    }
+
+    fn share_an_id(&self, own: &[&[IdHash]; SHARED.len()], place: usize) -> bool {
+        SHARED.iter().zip(own).any(|((_, of_seed), own)| {
+            let set = self.ids.iter().find(|(id, _)| id == of_seed);
+            own[place] != 0 && set.is_some_and(|(_, set)| !set.is_empty() && set.contains(&own[place]))
+        })
+    }
+
+    /// Whether a record is of a request that failed, by whichever of the two ids.
+    fn share_a_request(&self, block: &Block<'_>, place: usize) -> bool {
+        let kinds = [Id::Request, Id::Correlation];
+        let own = kinds.map(|id| block.id(id)[place]);
+        let sets = self.ids.iter().filter(|(id, set)| kinds.contains(id) && !set.is_empty());
+        sets.into_iter().any(|(_, set)| own.iter().any(|id| *id != 0 && set.contains(id)))
+    }
+
+    fn share_a_bucket(&self, block: &Block<'_>, place: usize) -> bool {
+        !self.buckets.is_empty()
+            && names_bucket_only(block, place)
+            && self.buckets.contains(&block.names(Column::Bucket)[place])
+    }
 }
 
 /// Calls that name a bucket and nothing in it stand by the bucket.
-fn names_bucket_only(outline: &Outline, row: Row) -> bool {
-    let n = row as usize;
-    outline.bucket[n] != 0 && [Id::Object, Id::Job, Id::Role, Id::Key].iter().all(|id| outline.id(*id)[n] == 0)
-}
-
-fn whole_buckets(outline: &Outline, seeds: &[Row]) -> BTreeSet<Symbol> {
-    seeds.iter().filter(|row| names_bucket_only(outline, **row)).map(|row| outline.bucket[*row as usize]).collect()
+fn names_bucket_only(block: &Block<'_>, place: usize) -> bool {
+    let in_it = [Id::Object, Id::Job, Id::Role, Id::Key];
+    block.names(Column::Bucket)[place] != 0 && in_it.iter().all(|id| block.id(*id)[place] == 0)
 }
 
 impl Related {
-    /// The attempts at `rows` of the outline, numbered as they are in a table that holds the rows `held`.
+    /// The rows of the outline, each with its step, or 0 where it is no attempt; numbered as they are in the table of just
+    /// these rows.
     #[must_use]
-    pub fn new(outline: &Outline, rows: &[Row], held: &[Row]) -> Self {
+    pub fn new(outline: &Outline, rows: &[(Row, Symbol)]) -> Self {
         let mut numbers: BTreeMap<Symbol, u16> = BTreeMap::new();
-        let mut phases = Vec::new();
-        let attempts = rows.iter().filter_map(|row| {
-            let place = held.binary_search(row).ok().and_then(|n| Row::try_from(n).ok())?;
-            let symbol = outline.phase[*row as usize];
-            let phase = *numbers.entry(symbol).or_insert_with(|| {
-                phases.push(outline.symbols.name(symbol).unwrap_or_default().to_owned());
+        let (mut attempts, mut asides, mut phases) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (row, symbol)) in (0..).zip(rows) {
+            if *symbol == 0 {
+                asides.push(place);
+                continue;
+            }
+            let phase = *numbers.entry(*symbol).or_insert_with(|| {
+                phases.push(outline.symbols.name(*symbol).unwrap_or_default().to_owned());
                 u16::try_from(phases.len() - 1).unwrap_or(u16::MAX)
             });
             let (failing, ok) = (outline.is(*row, flag::FAILING), outline.is(*row, flag::OK));
-            Some(Attempt { row: place, phase, failing, ok })
-        });
-        let attempts = attempts.collect();
-        Self { attempts, phases }
+            attempts.push(Attempt { row: place, phase, failing, ok, by: By::Itself });
+        }
+        Self { attempts, asides, phases }
     }
 
     /// The name of an attempt's step.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::steps::is_own;
 use super::texts::Texts;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Outcome, Text};
@@ -114,6 +115,12 @@ impl EventTable {
         self.time[row as usize]
     }
 
+    /// Whether the row is of the exporter's own trail.
+    #[must_use]
+    pub fn is_of_trail(&self, row: Row) -> bool {
+        is_own(self.source(row), self.text(Text::Step, row), self.text(Text::Operation, row))
+    }
+
     /// The adapter that read the row.
     #[must_use]
     pub fn source(&self, row: Row) -> &str {
@@ -148,6 +155,12 @@ impl EventTable {
     #[must_use]
     pub fn sha256(&self, row: Row) -> Option<Digest> {
         self.sha256[row as usize]
+    }
+
+    /// The row of a record.
+    #[must_use]
+    pub fn row_at(&self, at: &Locator) -> Option<Row> {
+        self.at.binary_search(at).ok().and_then(|row| Row::try_from(row).ok())
     }
 
     /// Where the record lies.

@@ -52,6 +52,8 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
         && let Some(change) = sink.change(kind, event.time, subject.clone(), at)
     {
         describe(change, event, body.as_ref(), text("granteePrincipal"));
+        // The key by which calls made with it are known.
+        change.also.extend(text("accessKeyId").filter(|_| kind == ChangeKind::Credential));
     }
     if let Some(name) = text("policyName")
         && matches!(operation, "PutRolePolicy" | "DeleteRolePolicy" | "PutUserPolicy" | "DeleteUserPolicy")

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::FailureReport;
+use super::{FailureReport, Failures};
+use crate::classify::Cause;
 use crate::error::{Error, Result};
 
 /// Names of the flat columns, for CSV and Parquet.
@@ -43,7 +44,10 @@ pub fn row(failure: &FailureReport) -> [Option<String>; COLUMNS.len()] {
     let evidence: Vec<String> = failure
         .evidence
         .iter()
-        .map(|e| format!("{} ({} {:+}): {}", e.rule, e.class.name(), e.weight, e.records.join(" ")))
+        .map(|e| {
+            let class = e.class.map_or("none", Cause::name);
+            format!("{} ({class} {:+}): {}", e.rule, e.weight, e.records.join(" "))
+        })
         .collect();
     let s = &failure.symptoms;
     [
@@ -81,13 +85,13 @@ pub fn row(failure: &FailureReport) -> [Option<String>; COLUMNS.len()] {
 /// an apostrophe.
 ///
 /// # Errors
-/// The output cannot be written.
-pub fn write_csv(failures: &[FailureReport], out: impl Write) -> Result<()> {
+/// The reports cannot be read again, or the output not written.
+pub fn write_csv(failures: &Failures, out: impl Write) -> Result<()> {
     let fail = |e: csv::Error| Error::Output(e.to_string());
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(out);
     writer.write_record(COLUMNS).map_err(fail)?;
     for failure in failures {
-        writer.write_record(row(failure).map(|cell| harmless(cell.unwrap_or_default()))).map_err(fail)?;
+        writer.write_record(row(&failure?).map(|cell| harmless(cell.unwrap_or_default()))).map_err(fail)?;
     }
     writer.flush().map_err(|e| Error::Output(e.to_string()))
 }

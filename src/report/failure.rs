@@ -1,20 +1,19 @@
 //! One failure as it is reported (DESIGN section 7).
 
-use std::collections::BTreeSet;
-
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Evidence;
-use super::record_ids::digests;
-use crate::classify::{Cause, Class, Hypothesis, Support, Verdict};
-use crate::correlate::Failure;
+use super::failures::Order;
+use super::record_ids::Digests;
+use super::{Evidence, Failures, Summary};
+use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Support, Verdict};
+use crate::correlate::{EventTable, Failure, Wave};
 use crate::error::Result;
-use crate::evidence::{Cited, Digest, Locator};
+use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
 
 /// Failing attempts by symptom.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SymptomCounts {
     pub timeouts: usize,
     /// 403.
@@ -25,17 +24,18 @@ pub struct SymptomCounts {
 }
 
 /// A rule that applied, with the records it rests on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub rule: String,
-    pub class: Cause,
+    /// Null where it only says how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     pub weight: f64,
     pub statement: String,
     pub records: Vec<String>,
 }
 
 /// One failure. Absent values are null, never left out. Times are RFC 3339, UTC.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailureReport {
     pub failure_id: String,
     pub job_id: Option<String>,
@@ -63,24 +63,76 @@ pub struct FailureReport {
     pub reason: Option<String>,
     pub next_evidence: Vec<String>,
     pub remedy: Vec<String>,
-    /// First failing time in microseconds, for filters; not part of the output.
-    #[serde(skip)]
-    pub first_failed_micros: Option<i64>,
 }
 
-/// The reports of all failures.
+/// Which failures are wanted; all by default.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Those of this job.
+    pub job: Option<String>,
+    /// Those that began at or after this time, microseconds since 1970, UTC.
+    pub since: Option<i64>,
+    /// Those that began before this time.
+    pub until: Option<i64>,
+}
+
+impl Selection {
+    fn takes(&self, failure: &Failure) -> bool {
+        let begun = failure.first_failed_at;
+        self.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
+            && self.since.is_none_or(|since| begun >= Some(since))
+            && self.until.is_none_or(|until| begun.is_some_and(|begun| begun < until))
+    }
+}
+
+/// Failures that are weighed at a time.
+const BLOCK: usize = 2048;
+
+/// The reports of the failures that are wanted, counted in `summary`.
 ///
 /// # Errors
-/// A cited record cannot be read again.
-pub fn reports(evidence: &Evidence, verdicts: Vec<Verdict>) -> Result<Vec<FailureReport>> {
-    let cited: BTreeSet<Locator> =
-        verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-    let digests = digests(evidence, &evidence.correlated.table, &cited)?;
-    let failures = evidence.correlated.failures.par_iter().zip(verdicts.into_par_iter());
-    Ok(failures.map(|(failure, verdict)| report(failure, verdict, &digests)).collect())
+/// A cited record cannot be read again, a rule not be evaluated, or a report not be put aside.
+pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary: &mut Summary) -> Result<Failures> {
+    let Evidence { ingested, correlated, .. } = evidence;
+    let judge = Judge::new(ingested, correlated, pack)?;
+    let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
+    for wave in correlated.waves(&evidence.reread()) {
+        let Wave { table, failures: of_wave } = wave?;
+        let selected: Vec<&Failure> = of_wave.iter().filter(|failure| selection.takes(failure)).collect();
+        for block in selected.chunks(BLOCK) {
+            let verdicts = judge.verdicts(&table, block)?;
+            let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+            digests.find(&cited, &[&table, &correlated.probes])?;
+            let pairs = block.par_iter().zip(verdicts.into_par_iter());
+            let reports = pairs.map(|(failure, verdict)| (order(failure, &table), report(failure, verdict, &digests)));
+            let reports: Vec<(Order, FailureReport)> = reports.collect();
+            for (_, report) in &reports {
+                summary.add(report);
+            }
+            failures.add(reports)?;
+        }
+    }
+    failures.sort();
+    Ok(failures)
 }
 
-fn report(failure: &Failure, verdict: Verdict, digests: &Cited) -> FailureReport {
+fn order(failure: &Failure, table: &EventTable) -> Order {
+    Order {
+        first_failed: (failure.first_failed_at.is_none(), failure.first_failed_at),
+        job: failure.job_id.clone(),
+        unit: failure.unit.clone(),
+        first_failing: failure.failing.first().map(|row| table.locator(*row)),
+    }
+}
+
+/// The ids of cited records, in an order that does not depend on how the evidence is divided into files.
+fn ids(records: &[Locator], digests: &Digests<'_>) -> Vec<String> {
+    let mut digests: Vec<Digest> = records.iter().filter_map(|at| digests.of(at)).collect();
+    digests.sort_unstable();
+    digests.iter().map(Digest::record_id).collect()
+}
+
+fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
         .findings
@@ -88,7 +140,7 @@ fn report(failure: &Failure, verdict: Verdict, digests: &Cited) -> FailureReport
         .map(|finding| EvidenceReport {
             class: finding.class,
             weight: finding.weight,
-            records: finding.records.iter().filter_map(|at| digests.get(at)).map(Digest::record_id).collect(),
+            records: ids(&finding.records, digests),
             rule: finding.rule,
             statement: finding.statement,
         })
@@ -119,6 +171,5 @@ fn report(failure: &Failure, verdict: Verdict, digests: &Cited) -> FailureReport
         reason: verdict.reason,
         next_evidence: verdict.next_evidence,
         remedy: verdict.remedy,
-        first_failed_micros: failure.first_failed_at,
     }
 }

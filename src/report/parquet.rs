@@ -5,7 +5,7 @@ use std::io::Write;
 use polars::prelude::*;
 use polars_io::parquet::write::ParquetWriter;
 
-use super::FailureReport;
+use super::Failures;
 use super::csv::{COLUMNS, row};
 use crate::error::{Error, Result};
 
@@ -15,14 +15,15 @@ const TIMES: [&str; 3] = ["first_failed_at", "last_failed_at", "recovered_at"];
 /// Writes the failures as Parquet (zstd): counts as integers, times as UTC microseconds, everything else as text.
 ///
 /// # Errors
-/// The output cannot be written.
-pub fn write_parquet(failures: &[FailureReport], out: impl Write) -> Result<()> {
-    let mut frame = frame(failures).map_err(Error::frame("report"))?;
+/// The reports cannot be read again, or the output not written.
+pub fn write_parquet(failures: &Failures, out: impl Write) -> Result<()> {
+    let rows: Vec<[Option<String>; COLUMNS.len()]> =
+        failures.iter().map(|failure| failure.map(|failure| row(&failure))).collect::<Result<_>>()?;
+    let mut frame = frame(&rows).map_err(Error::frame("report"))?;
     ParquetWriter::new(out).finish(&mut frame).map(|_| ()).map_err(|e| Error::Output(e.to_string()))
 }
 
-fn frame(failures: &[FailureReport]) -> PolarsResult<DataFrame> {
-    let rows: Vec<[Option<String>; COLUMNS.len()]> = failures.iter().map(row).collect();
+fn frame(rows: &[[Option<String>; COLUMNS.len()]]) -> PolarsResult<DataFrame> {
     let columns = COLUMNS.iter().enumerate().map(|(n, name)| {
         let texts = rows.iter().map(|row| row[n].as_deref());
         if COUNTS.contains(name) {

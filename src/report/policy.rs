@@ -5,15 +5,25 @@ use serde_json::Value;
 use super::{Evidence, RuleText};
 use crate::classify::on_record;
 use crate::classify::policy::{Attached, Kind, Policies, Question, documents};
+use crate::error;
 use crate::evidence::Digest;
 use crate::ingest::rfc3339;
 
 /// Adds to `policies` those in force at `at` (microseconds since 1970) of kinds that were not given by hand, and notes
 /// those that should be on record and are not.
-pub fn add_on_record(evidence: &Evidence, rules: &RuleText, question: &Question, at: i64, policies: &mut Policies) {
+///
+/// # Errors
+/// The archive cannot be read again.
+pub fn add_on_record(
+    evidence: &Evidence<'_>,
+    rules: &RuleText,
+    question: &Question,
+    at: i64,
+    policies: &mut Policies,
+) -> error::Result<()> {
     let Evidence { ingested, correlated, .. } = evidence;
     let given: Vec<Kind> = policies.attached.iter().map(|attached| attached.kind).collect();
-    let found = on_record(ingested, correlated, &rules.pack, question, &given, at);
+    let found = on_record(ingested, correlated, &rules.pack, question, &given, at)?;
     for policy in found.policies {
         let document = policy.document;
         // Retries of a change are recorded apart; the one that the document stands in is meant.
@@ -25,10 +35,11 @@ pub fn add_on_record(evidence: &Evidence, rules: &RuleText, question: &Question,
             record: document.sha256.as_ref().map(Digest::record_id),
             since: document.time.map(rfc3339),
             changed_by: change.and_then(|change| change.actor.clone()),
-            body: policy.body.clone(),
+            body: Value::clone(policy.body),
         });
     }
     policies.not_on_record.extend(found.missing);
+    Ok(())
 }
 
 /// The policies in a file given by hand.

@@ -16,6 +16,7 @@ pub struct Summary {
     pub parsed: u64,
     pub rejected: u64,
     pub duplicates: u64,
+    pub superseded: u64,
     /// Times without a zone, read with `--assume-tz`.
     pub zoneless_times: u64,
     /// Times before 2000 or after 2099, not used.
@@ -32,17 +33,18 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Adds up.
+    /// Adds up what was read; no failure is counted yet.
     #[must_use]
-    pub fn new(evidence: &Evidence, failures: &[FailureReport]) -> Self {
+    pub fn new(evidence: &Evidence) -> Self {
         let files = &evidence.ingested.files;
         let span = evidence.correlated.contrast.span;
-        let mut summary = Self {
+        Self {
             files: files.len(),
             records: files.iter().map(|f| f.records).sum(),
             parsed: files.iter().map(|f| f.parsed).sum(),
             rejected: files.iter().map(|f| f.rejected).sum(),
             duplicates: files.iter().map(|f| f.duplicates).sum(),
+            superseded: files.iter().map(|f| f.superseded).sum(),
             zoneless_times: files.iter().map(|f| f.zoneless_times).sum(),
             implausible_times: files.iter().map(|f| f.implausible_times).sum(),
             redacted: files.iter().map(|f| f.redacted).sum(),
@@ -52,24 +54,18 @@ impl Summary {
             attempts: evidence.correlated.attempts,
             failures: 0,
             recovered: 0,
-            by_class: BTreeMap::new(),
+            by_class: Class::ALL.iter().map(|c| (c.name(), 0)).collect(),
             by_mechanism: BTreeMap::new(),
-        };
-        summary.count(failures);
-        summary
+        }
     }
 
-    /// Counts the failures anew.
-    pub fn count(&mut self, failures: &[FailureReport]) {
-        self.failures = failures.len();
-        self.recovered = failures.iter().filter(|f| f.recovered_at.is_some()).count();
-        self.by_class = Class::ALL.iter().map(|c| (c.name(), 0)).collect();
-        self.by_mechanism.clear();
-        for failure in failures {
-            *self.by_class.entry(failure.class.name()).or_default() += 1;
-            if let Some(mechanism) = &failure.mechanism {
-                *self.by_mechanism.entry(mechanism.clone()).or_default() += 1;
-            }
+    /// Counts a failure.
+    pub fn add(&mut self, failure: &FailureReport) {
+        self.failures += 1;
+        self.recovered += usize::from(failure.recovered_at.is_some());
+        *self.by_class.entry(failure.class.name()).or_default() += 1;
+        if let Some(mechanism) = &failure.mechanism {
+            *self.by_mechanism.entry(mechanism.clone()).or_default() += 1;
         }
     }
 }

@@ -1,0 +1,117 @@
+//! The rows of an outline in blocks, of which only the first are held in memory: an archive may have more records than
+//! memory has room for. The others lie in an unnamed temporary file and are read column by column when they are asked for.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::columns::{Column, Columns, place};
+use super::outline::NO_TIME;
+use super::symbols::Symbol;
+
+/// Entries of a block.
+pub const BLOCK: usize = 32 * 1024;
+/// Entries that are held in memory, some 25 MB of them.
+const HELD: usize = 5 * BLOCK;
+
+/// All blocks, in order.
+#[derive(Default)]
+pub struct Blocks {
+    all: Vec<Block>,
+    held: usize,
+    /// What is added to the times of a source, microseconds.
+    shifts: Vec<(Symbol, i64)>,
+    file: Option<Mutex<File>>,
+    /// Where the next block will begin in the file.
+    end: u64,
+}
+
+struct Block {
+    rows: usize,
+    columns: Lies,
+}
+
+enum Lies {
+    InMemory(Arc<Columns>),
+    /// At this offset of the file.
+    OnDisk(u64),
+}
+
+impl Blocks {
+    /// Number of blocks.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Number of entries in a block.
+    #[must_use]
+    pub fn rows(&self, block: usize) -> usize {
+        self.all[block].rows
+    }
+
+    /// Adds a block.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn add(&mut self, columns: Columns) -> io::Result<()> {
+        let rows = columns.len();
+        if self.held + rows <= HELD || self.all.is_empty() {
+            self.held += rows;
+            self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(Mutex::new(tempfile::tempfile()?)),
+        };
+        let bytes = columns.to_bytes();
+        file.get_mut().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)?;
+        self.all.push(Block { rows, columns: Lies::OnDisk(self.end) });
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The entries of a block with at least the columns `wanted`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn load(&self, block: usize, wanted: &[Column]) -> io::Result<Arc<Columns>> {
+        let Block { rows, columns } = &self.all[block];
+        let at = match columns {
+            Lies::InMemory(columns) => return Ok(Arc::clone(columns)),
+            Lies::OnDisk(at) => *at,
+        };
+        let mut columns = Columns::default();
+        if let Some(file) = &self.file {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let shifted = wanted.contains(&Column::Time) && !self.shifts.is_empty();
+            for column in wanted.iter().copied().chain(shifted.then_some(Column::Source)) {
+                let (start, length) = place(column, *rows);
+                file.seek(SeekFrom::Start(at + start))?;
+                columns.fill(column, *rows, (&mut *file).take(length))?;
+            }
+        }
+        self.shifts.iter().for_each(|shift| apply(&mut columns, *shift));
+        Ok(Arc::new(columns))
+    }
+
+    /// Adds `by` microseconds to all times of a source.
+    pub fn shift(&mut self, source: Symbol, by: i64) {
+        for block in &mut self.all {
+            if let Lies::InMemory(columns) = &mut block.columns
+                && let Some(columns) = Arc::get_mut(columns)
+            {
+                apply(columns, (source, by));
+            }
+        }
+        self.shifts.push((source, by));
+    }
+}
+
+fn apply(columns: &mut Columns, (source, by): (Symbol, i64)) {
+    let times = std::mem::take(&mut columns.time);
+    let shifted = times.into_iter().zip(columns.names(Column::Source));
+    let shifted = shifted.map(|(time, of)| if *of == source && time != NO_TIME { time + by } else { time });
+    columns.time = shifted.collect();
+}
