@@ -40,6 +40,22 @@ fn the_samples_in_a_bucket_give_the_report_of_the_samples_in_a_folder() {
 }
 
 #[test]
+fn parquet_in_a_bucket_gives_the_rows_of_the_file() {
+    let server = Server::new(|_| Fault::None);
+    let path = "tests/fixtures/parquet/types.parquet";
+    server.put(path, fs::read(root().join(path)).expect("read"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let map = folder.path().join("map.toml");
+    fs::write(&map, "name = \"m\"\n[match]\ncolumns = [\"at_us\"]\n[fields]\ntime = \"at_us\"\nstep = \"kind\"\n")
+        .expect("written");
+    let map = map.display().to_string();
+    let check = |path: &str| run(&server, &["map", "check", path, "--map", &map]);
+    let (there, here) = (check(&format!("s3://evidence/{path}")), check(path));
+    assert_eq!(there.stdout.replace("s3://evidence/", ""), here.stdout, "{}", there.stderr);
+    assert!(here.stdout.contains("3 records: 2 read, 1 rejected"), "{}", here.stdout);
+}
+
+#[test]
 fn every_byte_is_asked_for_once_and_as_it_was_listed() {
     let server = samples();
     assert_eq!(analyze(&server, &["s3://evidence/samples/"]).status, 0);
