@@ -171,3 +171,25 @@ fn markers_of_folders_are_passed_over_without_noise_and_empty_objects_are_named(
     assert_eq!(run.status, 1);
     assert!(run.stderr.contains("s3://evidence/trail/empty: empty"), "{}", run.stderr);
 }
+
+#[test]
+fn an_archive_in_a_bucket_is_named_and_costs_no_request_of_its_own() {
+    let server = Server::new(|_| Fault::None);
+    let mut tar = b"trail.ndjson".to_vec();
+    tar.resize(257, 0);
+    tar.extend(b"ustar\x0000");
+    tar.resize(512, 0);
+    tar.extend(line(1, 1).as_bytes());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar).expect("packed");
+    server.put("logs/a.tar.gz", gzip.finish().expect("packed"));
+    server.put("logs/a.zip", b"PK\x03\x04rest");
+    server.put("logs/b.ndjson", line(2, 2));
+    let run = analyze(&server, &["s3://evidence/logs"]);
+    assert_eq!((run.status, run.entry("s3://evidence/logs/b.ndjson")["parsed"].as_u64()), (1, Some(1)));
+    for name in ["a.tar.gz", "a.zip"] {
+        let rejects = run.entry(&format!("s3://evidence/logs/{name}"))["rejects"].to_string();
+        assert!(rejects.contains("download it first"), "{rejects}");
+    }
+    assert_eq!(server.gets().len(), 3);
+}
