@@ -12,7 +12,7 @@ use super::chronicle::Chronicle;
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
 use crate::correlate::{
-    Clocks, Column, Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag,
+    Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Id, IdHash, Job, Outline, Row, flag,
 };
 use crate::error::Result;
 use crate::evidence::Locator;
@@ -51,6 +51,7 @@ pub struct Whole<'a> {
     pub outline: &'a Outline,
     pub contrast: &'a Contrast,
     pub clocks: &'a Clocks,
+    pub gaps: &'a [Gap],
     pub chronicle: Chronicle<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     /// By record, the first document that says the same.
@@ -94,6 +95,7 @@ impl<'a> Whole<'a> {
             outline,
             contrast: &correlated.contrast,
             clocks: &correlated.clocks,
+            gaps: &correlated.gaps,
             chronicle,
             by_subject: by_subject(&ingested.documents),
             same_body: same_body(&ingested.documents),

@@ -56,6 +56,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("unacknowledged", "the attempts that did not acknowledge the hold"),
     ("ack_demanded", "the attempts whose message asks for an acknowledgement"),
     ("probes", "the direct metadata writes"),
+    ("gap", "the records around the gap in the log in which a change would stand"),
     ("disputed", "records of the same requests that contradict each other"),
     ("unordered", "changes so near to an attempt that the clocks do not tell which came first"),
     ("set_aside", "changes in between to something else"),

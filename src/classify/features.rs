@@ -66,6 +66,12 @@ pub const FEATURES: &[Feature] = &[
         Kind::Bool,
         "the evidence holds records of the log in which a change that matters here would stand (CloudTrail for refusals by AWS, audit messages for refusals by the platform)",
     ),
+    (
+        "gap_overlaps",
+        Kind::Bool,
+        "it recovered, and records of the time between the last failing attempt and the success are missing, or perhaps missing, in that log",
+    ),
+    ("gap_detail", Kind::Text, "what is missing"),
     ("named_identity", Kind::Int, "refusals that name an identity-side policy (identity, boundary, session, SCP)"),
     ("named_resource", Kind::Int, "refusals that name a resource-side policy (bucket, RCP, endpoint)"),
     ("named_resource_explicit", Kind::Int, "of these, explicit denies"),

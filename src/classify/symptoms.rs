@@ -177,10 +177,22 @@ fn fill_calls(archive: &Archive<'_, '_>, failure: &Failure, rows: &[Row], dossie
     f.flag("assume_role_refused", assumes);
     f.flag("key_refused", key);
     f.flag("storage_refused", (at_store || by_aws) && !assumes && !key);
-    f.flag("change_log_seen", archive.has_source(if at_store || by_aws { "cloudtrail" } else { "genesys_audit" }));
+    let change_log = if at_store || by_aws { "cloudtrail" } else { "genesys_audit" };
+    f.flag("change_log_seen", archive.has_source(change_log));
+    fill_gap(archive, failure, change_log, dossier);
+    let f = &mut dossier.features;
     f.text("refused_action", action);
     let arn = |row: &Row| table.text(Text::Principal, *row).filter(|p| state::is_aws_name(p));
     f.text("aws_caller", refused.iter().find_map(arn));
+}
+
+/// Whether the log in which a change would stand lacks records of the time between failing and succeeding.
+fn fill_gap(archive: &Archive<'_, '_>, failure: &Failure, change_log: &str, dossier: &mut Dossier) {
+    let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
+    let gap = archive.gaps.iter().find(|gap| gap.overlaps(change_log, last, recovered));
+    dossier.features.flag("gap_overlaps", gap.is_some());
+    dossier.features.text("gap_detail", gap.map(|gap| gap.detail.clone()));
+    dossier.cite("gap", gap.into_iter().flat_map(|gap| gap.records.iter().copied()));
 }
 
 /// Microseconds as seconds.

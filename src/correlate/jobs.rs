@@ -106,6 +106,19 @@ impl Jobs {
         found.sort_by(|a, b| (a.last, &a.id).cmp(&(b.last, &b.id)));
         found
     }
+
+    /// How long the longest job took that is on record from its beginning to its end, microseconds.
+    #[must_use]
+    pub fn longest(&self) -> Option<i64> {
+        let whole = self.0.values().filter(|job| job.started && job.ended);
+        whole.filter_map(|job| Some(job.last? - job.began?)).max()
+    }
+
+    /// Time of the last record of any job.
+    #[must_use]
+    pub fn latest(&self) -> Option<i64> {
+        self.0.values().filter_map(|job| job.last).max()
+    }
 }
 
 /// Job, caller and scopes of a statement.

@@ -7,6 +7,7 @@ mod contrast;
 mod duplicates;
 mod echoes;
 mod failures;
+mod gaps;
 mod issued;
 mod items;
 mod jobs;
@@ -31,6 +32,7 @@ pub use columns::Column;
 pub use contrast::{Contrast, Count, ScopeGroup, Statement};
 pub use duplicates::Repeated;
 pub use failures::Failure;
+pub use gaps::{Gap, GapKind};
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
 pub use links::By;
@@ -61,6 +63,8 @@ pub struct Correlated {
     pub clocks: Clocks,
     /// Rows of the outline that do not count.
     pub repeated: Repeated,
+    /// What should be there and is not.
+    pub gaps: Vec<Gap>,
     /// Attempts and jobs seen, for the summary.
     pub attempts: usize,
     pub jobs: usize,
@@ -146,8 +150,9 @@ pub fn correlate(
     let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
     let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
     let contrast = Contrast::new(&outline)?;
+    let gaps = gaps::find(&outline, &ingested.files)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
-    Ok(Correlated { outline, probes, waves, keys, contrast, clocks, repeated, attempts, jobs })
+    Ok(Correlated { outline, probes, waves, keys, contrast, clocks, repeated, gaps, attempts, jobs })
 }
 
 /// How records of an archive are read again.

@@ -134,7 +134,7 @@ pub(super) fn samples(head: &[u8], most: usize) -> Vec<String> {
     }
     let texts = cuts.into_iter().filter_map(|cut| match cut {
         Cut::Record(range) => Some(String::from_utf8_lossy(&head[range]).into_owned()),
-        Cut::Broken { .. } => None,
+        Cut::Broken { .. } | Cut::Page(_) => None,
     });
     texts.take(most).collect()
 }

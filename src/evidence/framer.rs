@@ -8,7 +8,7 @@ use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
 use super::ledger::BREAKS_OFF;
 use super::lines::Lines;
-use super::{Encoding, Reject, Sample, Shape, Stream, recognise, recognise_rows};
+use super::{Encoding, Page, Reject, Sample, Shape, Stream, recognise, recognise_rows};
 
 /// Bounds on what is held in memory at once.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,8 @@ pub struct Chunk {
     pub spans: Vec<Span>,
     /// Records that could not even be cut out.
     pub rejects: Vec<Reject>,
+    /// What documents that ended here say of being one page of several.
+    pub pages: Vec<Page>,
 }
 
 /// What a splitter finds.
@@ -53,6 +55,8 @@ pub(super) enum Cut {
     Record(Range<usize>),
     /// Bytes at a stream offset that are no record, and why.
     Broken { offset: u64, reason: String },
+    /// The end of a document that wraps records, which is none itself.
+    Page(Page),
 }
 
 /// Finds record boundaries in data that arrives piece by piece.
@@ -191,14 +195,21 @@ impl Framer {
         next[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();
         let bytes = std::mem::replace(&mut self.buffer, next);
-        let mut chunk = Chunk { bytes, base: self.base, spans: Vec::with_capacity(cuts.len()), rejects: Vec::new() };
+        let mut chunk = Chunk {
+            bytes,
+            base: self.base,
+            spans: Vec::with_capacity(cuts.len()),
+            rejects: Vec::new(),
+            pages: Vec::new(),
+        };
         self.base += consumed as u64;
         for cut in cuts {
             let record = self.records;
-            self.records += 1;
+            self.records += u64::from(!matches!(cut, Cut::Page(_)));
             match cut {
                 Cut::Record(Range { start, end }) => chunk.spans.push(Span { start, end, record }),
                 Cut::Broken { offset, reason } => chunk.rejects.push(Reject { record, offset, reason }),
+                Cut::Page(page) => chunk.pages.push(Page { last_record: record.checked_sub(1), ..page }),
             }
         }
         chunk
@@ -212,7 +223,13 @@ impl Framer {
         let offset = self.base + self.filled as u64;
         let reason = format!("the file {BREAKS_OFF}: {reason}; what came before is kept, get a whole copy");
         self.splitter = None;
-        Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
+        Chunk {
+            bytes: Vec::new(),
+            base: offset,
+            spans: Vec::new(),
+            rejects: vec![Reject { record, offset, reason }],
+            pages: Vec::new(),
+        }
     }
 
     /// Reads `bytes` more, or up to the end.

@@ -5,12 +5,13 @@ use memchr::memchr3;
 
 use super::framer::{Cut, Split};
 use super::lines::{bom_length, too_long};
+use super::paging::Paging;
 
 /// The members of a top-level object that may hold the records: CloudTrail deliveries, Genesys result pages, the output of
 /// `aws cloudtrail lookup-events`.
 pub(super) const WRAPPERS: [&str; 3] = ["Records", "entities", "Events"];
-/// Longest of their names.
-const LONGEST: usize = 8;
+/// Longest of their names, and of those of members that speak of paging.
+const LONGEST: usize = 10;
 const MAX_DEPTH: u32 = 128;
 const NEXT_BEGINS: &str = "the next record begins before this one ends";
 
@@ -57,6 +58,7 @@ pub(super) struct JsonTree {
     key: Vec<u8>,
     enough: usize,
     wrapper_next: bool,
+    paging: Paging,
     start: Option<u64>,
     overlong: bool,
     scanned: u64,
@@ -86,6 +88,7 @@ impl JsonTree {
             previous: b'\n',
             key: Vec::new(),
             wrapper_next: false,
+            paging: Paging::default(),
             start: None,
             overlong: false,
             scanned: 0,
@@ -182,7 +185,10 @@ impl JsonTree {
 
     fn between(&mut self, byte: u8, at: u64) {
         match byte {
-            b'{' => self.begin(State::Object, at, byte),
+            b'{' => {
+                self.begin(State::Object, at, byte);
+                self.paging.begin();
+            }
             b'[' => self.enter_list(false),
             b' ' | b'\t' | b'\r' | b'\n' | b',' | b']' | b'}' => {}
             _ => self.begin(State::Stray, at, byte),
@@ -222,6 +228,7 @@ impl JsonTree {
             b'[' if self.wrapper_next => {
                 self.start = None;
                 self.overlong = false;
+                self.paging.list(&self.key);
                 self.enter_list(true);
             }
             b'{' if self.start.is_some() && self.brace_out_of_place() => {
@@ -230,6 +237,7 @@ impl JsonTree {
             }
             b'{' | b'[' => {
                 self.level += u32::from(byte == b'{' && self.descends);
+                self.paging.nested();
                 self.open(byte);
             }
             b'}' | b']' => {
@@ -237,11 +245,14 @@ impl JsonTree {
                 self.level = self.level.min(self.depth.saturating_sub(1));
                 if self.depth == 0 {
                     self.emit(base, at + 1, cuts);
+                    self.paging.end_value();
+                    cuts.extend(self.paging.end().map(Cut::Page));
                     self.state = State::Between;
                 }
             }
             b' ' | b'\t' | b'\r' | b'\n' => return,
-            _ => {}
+            b',' if self.depth == 1 => self.paging.end_value(),
+            _ => self.paging.bytes(&[byte]),
         }
         self.wrapper_next = false;
         self.descends = false;
@@ -256,6 +267,7 @@ impl JsonTree {
     fn note_key(&mut self) {
         if self.path.is_empty() {
             self.wrapper_next = WRAPPERS.iter().any(|w| w.as_bytes() == self.key);
+            self.paging.name(&self.key);
             return;
         }
         let level = self.level as usize;
@@ -300,6 +312,9 @@ impl JsonTree {
         let end = found.map_or(data.len(), |n| from + n);
         if self.state == State::Object && self.on_the_way() && self.key.len() <= self.enough {
             self.key.extend_from_slice(&data[from..end.min(from + self.enough + 1)]);
+        }
+        if self.state == State::Object && self.depth == 1 {
+            self.paging.bytes(&data[from..end]);
         }
         match found.map(|_| data[end]) {
             None => return end,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Discovery;
+use super::{Discovery, Page};
 use crate::error::Error;
 
 /// A record that could not be read.
@@ -58,6 +58,9 @@ pub struct FileEntry {
     pub container: Option<String>,
     /// Of a container, how many members it holds that are inputs of their own; it has no records itself.
     pub members: Option<u64>,
+    /// What documents in it say of being one page of several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Page>,
 }
 
 impl FileEntry {
@@ -83,6 +86,7 @@ impl FileEntry {
             rejects: Vec::new(),
             container: None,
             members: None,
+            pages: Vec::new(),
         }
     }
 

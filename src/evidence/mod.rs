@@ -14,6 +14,7 @@ mod ledger;
 mod lines;
 #[cfg(feature = "object-store")]
 mod objects;
+mod paging;
 mod parquet;
 mod progress;
 mod shape;
@@ -27,6 +28,7 @@ pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, ShapeOf, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
 pub use ledger::{FileEntry, Reject, is_partial, nothing_readable};
+pub use paging::Page;
 pub use parquet::quietly;
 pub use progress::Progress;
 pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};

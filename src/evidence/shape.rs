@@ -183,6 +183,7 @@ fn tree_records(head: &[u8], whole: bool, tree: &mut JsonTree) -> (Vec<Value>, b
             },
             Cut::Record(range) => broken |= serde_json::from_slice::<IgnoredAny>(&head[range]).is_err(),
             Cut::Broken { .. } => broken = true,
+            Cut::Page(_) => {}
         }
     }
     (records, broken)

@@ -234,6 +234,7 @@ fn read_stream<C: Collect + Send>(
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
     };
     let mut chunks = next(&mut framer, &mut stream);
+    note_pages(&chunks, entry);
     while let Some(last) = into.parts.last_mut().filter(|_| !chunks.is_empty()) {
         if let [chunk] = &chunks[..] {
             reader.parse(chunk, last, &mut entry.rejects, tally);
@@ -241,6 +242,7 @@ fn read_stream<C: Collect + Send>(
                 framer.give_back(chunk.bytes);
             }
             chunks = next(&mut framer, &mut stream);
+            note_pages(&chunks, entry);
             continue;
         }
         // One core reads and hashes ahead while the others parse.
@@ -253,6 +255,7 @@ fn read_stream<C: Collect + Send>(
         }
         (into.drain)(into.parts);
         chunks = ahead;
+        note_pages(&chunks, entry);
     }
     *into.buffer = framer.into_buffer();
     match stream.finish() {
@@ -267,6 +270,14 @@ fn read_stream<C: Collect + Send>(
         }
     }
     manner
+}
+
+/// Pages of one file that are noted at most: hostile ones may be many.
+const MAX_PAGES: usize = 4096;
+
+fn note_pages(chunks: &[Chunk], entry: &mut FileEntry) {
+    let room = MAX_PAGES - entry.pages.len().min(MAX_PAGES);
+    entry.pages.extend(chunks.iter().flat_map(|chunk| &chunk.pages).take(room).cloned());
 }
 
 const fn format_name(shape: &Shape) -> &'static str {

@@ -202,7 +202,7 @@ pub fn analyze(
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
     let superseded = counted_once::superseded(&evidence)?;
-    let gaps = gaps::find(&evidence.correlated.outline.jobs);
+    let gaps = gaps::report(&evidence)?;
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
     // Giving memory back takes a while; it happens while the report is written.

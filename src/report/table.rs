@@ -7,6 +7,7 @@ use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, pres
 use super::terminal::plain;
 use super::{Analysis, FailureReport};
 use crate::classify::Class;
+use crate::correlate::GapKind;
 use crate::error::Result;
 
 /// Records shown per failure; the others are in the machine-readable formats.
@@ -151,8 +152,17 @@ fn coverage(analysis: &Analysis) -> String {
         let names: Vec<&str> = unknown.iter().map(|clock| clock.source.as_str()).collect();
         let _ = writeln!(text, "  Clock offset unknown: {}", names.join(", "));
     }
-    if !analysis.coverage.gaps.is_empty() {
-        let _ = writeln!(text, "  {} jobs start and never end in this evidence", analysis.coverage.gaps.len());
+    let (open, others): (Vec<_>, Vec<_>) =
+        analysis.coverage.gaps.iter().partition(|gap| gap.kind == GapKind::JobWithoutEnd.name());
+    if !open.is_empty() {
+        let _ = writeln!(text, "  {} jobs start and never end in this evidence", open.len());
+    }
+    for gap in others.iter().take(SHOWN_FILES) {
+        let word = if gap.possible { "PERHAPS MISSING" } else { "MISSING" };
+        let _ = writeln!(text, "  {word} {}", plain(&gap.detail));
+    }
+    if others.len() > SHOWN_FILES {
+        let _ = writeln!(text, "  and {} more gaps; --format json lists them all", others.len() - SHOWN_FILES);
     }
     text
 }

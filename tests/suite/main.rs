@@ -21,6 +21,7 @@ mod documents;
 mod drafts;
 mod exhaustion;
 mod formats;
+mod gaps;
 mod genesys_jobs;
 mod identity;
 mod labelled;

@@ -27,7 +27,8 @@ fn gzip(text: &str) -> Vec<u8> {
 
 /// A copy of the samples, and files that are harder: records that come again in other files, broken lines, a table, packed
 /// files, changes and documents that are logged twice, times without a zone, an empty file, one that is no log; and in a
-/// folder of their own a record that is amended, and one exported again with other white space.
+/// folder of their own a record that is amended, some exported again with other white space, requests that two sources
+/// record, a page that says another follows.
 fn archive() -> Case {
     let mut case = Case::new();
     for entry in walk(&root().join("samples")) {
@@ -85,6 +86,17 @@ fn archive() -> Case {
     addendum["addendum"] = json!({ "reason": "UPDATED_DATA", "originalEventID": addendum["eventID"] });
     addendum["eventID"] = json!("addendum");
     case.write("late/addendum.json", json!({ "Records": [addendum] }).to_string());
+    let page = json!({ "id": "query-1", "pageSize": 1, "entities": [{ "id": "view-1", "eventDate": time(5), "action": "View",
+        "serviceName": "Quality", "entityType": "Recording", "entity": { "id": "r" }, "status": "SUCCESS" }], "cursor": "more" });
+    case.write("late/page.json", page.to_string());
+    let requests: Vec<Value> = (0..5)
+        .map(|n| {
+            let mut put = put_object(&format!("job-{n}"), n * 100 + 3 + n % 3, None);
+            put["requestID"] = json!(format!("c{n}"));
+            put
+        })
+        .collect();
+    case.write("late/requests.json.gz", gzip(&json!({ "Records": requests }).to_string()));
     let otherwise: Vec<String> = lines[25..45].iter().map(|line| line.replacen('{', "{  ", 1)).collect();
     case.write("late/other-white-space.ndjson", otherwise.join("\n"));
     case.write("made/policy.json", json!({ "Policy": policy.to_string() }).to_string());
@@ -152,6 +164,13 @@ fn any_split_of_an_archive_into_parts_gives_the_bytes_of_the_whole() {
     let whole = |format: &&str| analyze(&case, &["samples", "made", "late"], format).bytes;
     let expected: Vec<Vec<u8>> = ["json", "ndjson", "csv"].iter().map(whole).collect();
     assert!(expected[1].len() > 1000, "there are failures");
+    let json: Value = serde_json::from_slice(&expected[0]).expect("JSON");
+    let coverage = &json["coverage"];
+    assert_eq!(coverage["superseded"].as_array().map(Vec::len), Some(1));
+    assert!(coverage["clocks"].as_array().expect("a list").iter().any(|clock| clock["pairs"] == 5));
+    for kind in ["job_without_end", "pages_missing"] {
+        assert!(coverage["gaps"].as_array().expect("a list").iter().any(|gap| gap["kind"] == kind), "{coverage:#}");
+    }
     let mut dice = Dice(20_260_302);
     for round in 0..5 {
         let count = 1 + dice.below(4);
