@@ -100,6 +100,12 @@ impl<'a> Archive<'a> {
         self.unacknowledged.get(step).copied().unwrap_or(0)
     }
 
+    /// All holds on record.
+    #[must_use]
+    pub fn holds(&self) -> &[Hold] {
+        self.holds.all()
+    }
+
     /// Holds on the failure's conversation. A hold may cover many conversations, each of which synchronises by itself:
     /// where both name the conversation, it must be the same.
     #[must_use]

@@ -1,15 +1,23 @@
 //! Classify: weigh what the evidence says of each failure, by rules that are data.
 
+mod advice;
 mod archive;
 mod authority;
+mod backoff;
 mod chronicle;
 mod dossier;
 mod features;
+mod figures;
 mod holds;
+mod hours;
 mod interventions;
+mod lag;
 mod pack;
+mod permissions;
 mod policy;
 mod refusal;
+mod retries;
+mod rotation;
 mod state;
 mod surroundings;
 mod symptoms;
@@ -17,10 +25,18 @@ mod verdict;
 
 use rayon::prelude::*;
 
+pub use advice::{Advice, CURED_BY_RETRY, ConflictLags, HoldLags, sentences};
+pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
+pub use figures::{Cites, Figure, Records, nearest_rank};
+pub use hours::HourToAvoid;
+pub use lag::{Courses, Lag};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
+pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, Side, Split, StepNeeds, Suspects};
 pub use policy::{Decision, Gap, Replay, Request, replay};
+pub use retries::{Backoff, OwnSchedule, WaitFigure};
+pub use rotation::Credentials;
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
 use crate::correlate::{Correlated, Failure};

@@ -26,6 +26,11 @@ pub fn not_read(file: &FileEntry) {
     }
 }
 
+/// The terminal's width, or 80 columns where there is none.
+pub fn width() -> u16 {
+    comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
+}
+
 /// Nothing is ever written into the evidence: refuses a file or folder `out` that lies in what `paths` name. Of one that is
 /// not there yet, the nearest folder that is there counts.
 pub fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {

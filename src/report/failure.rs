@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
-use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Support, Verdict};
+use crate::classify::{CURED_BY_RETRY, Cause, Class, Courses, Hypothesis, Judge, Pack, Support, Verdict, sentences};
 use crate::correlate::Failure;
 use crate::error::Result;
 use crate::ingest::rfc3339;
@@ -83,7 +83,7 @@ impl Selection {
 }
 
 /// Failures that are weighed at a time.
-const BLOCK: usize = 2048;
+pub const BLOCK: usize = 2048;
 
 /// The reports of the failures that are wanted, counted in `summary`.
 ///
@@ -94,9 +94,10 @@ pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary:
     let judge = Judge::new(ingested, correlated, pack)?;
     let mut digests = Digests::new(evidence, &correlated.table);
     let selected: Vec<&Failure> = correlated.failures.iter().filter(|failure| selection.takes(failure)).collect();
-    let mut failures = Failures::default();
+    let (mut failures, mut courses) = (Failures::default(), Courses::default());
     for block in selected.chunks(BLOCK) {
         let verdicts = judge.verdicts(block)?;
+        judge.follow(block, &verdicts, &mut courses);
         let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
         digests.find(&cited)?;
         let pairs = block.par_iter().zip(verdicts.into_par_iter());
@@ -106,7 +107,30 @@ pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary:
         }
         failures.add(&reports)?;
     }
-    Ok(failures)
+    let of_interest = |mechanism: &str| CURED_BY_RETRY.contains(&mechanism);
+    if !courses.all.iter().filter_map(|course| course.mechanism.as_deref()).any(of_interest) {
+        return Ok(failures);
+    }
+    // How long such failures take is learned from all of them, whichever are wanted.
+    let others: Vec<&Failure> = correlated.failures.iter().filter(|failure| !selection.takes(failure)).collect();
+    for block in others.chunks(BLOCK) {
+        judge.follow(block, &judge.verdicts(block)?, &mut courses);
+    }
+    say_what_retries_are_enough(failures, &courses)
+}
+
+/// Adds to the remedies of races what the archive says of retrying.
+fn say_what_retries_are_enough(failures: Failures, courses: &Courses<'_>) -> Result<Failures> {
+    let sentences = sentences(courses);
+    if sentences.is_empty() {
+        return Ok(failures);
+    }
+    // So the class of the whole report is written, not that of one hypothesis.
+    let marked = format!(r#""class":"{}","mechanism":""#, Class::SyncRace.name());
+    failures.amended(&marked, |report| {
+        let sentence = report.mechanism.as_deref().and_then(|mechanism| sentences.get(mechanism));
+        report.remedy.extend(sentence.filter(|_| report.class == Class::SyncRace).cloned());
+    })
 }
 
 fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {

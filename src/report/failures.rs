@@ -60,6 +60,38 @@ impl Failures {
         Ok(())
     }
 
+    /// The same with `amend` applied to those whose text holds `marked`; the others are taken over as they are.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read or written.
+    pub fn amended(self, marked: &str, amend: impl Fn(&mut FailureReport) + Sync) -> Result<Self> {
+        let marked = memchr::memmem::Finder::new(marked);
+        let amended = |line: &[u8]| -> serde_json::Result<Vec<u8>> {
+            if marked.find(line).is_none() {
+                return Ok(line.to_vec());
+            }
+            let mut report: FailureReport = serde_json::from_slice(line)?;
+            amend(&mut report);
+            let mut text = serde_json::to_vec(&report)?;
+            text.push(b'\n');
+            Ok(text)
+        };
+        let mut all = Self { count: self.count, ..Self::default() };
+        let out = all.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (mut offset, mut bytes, mut rest) = (0, Vec::new(), Vec::new());
+        while self.read(offset, &mut bytes)? {
+            offset += bytes.len() as u64;
+            let mut text = std::mem::take(&mut rest);
+            text.append(&mut bytes);
+            rest = text.split_off(memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1));
+            let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+            let lines: serde_json::Result<Vec<Vec<u8>>> = lines.par_iter().map(|line| amended(line)).collect();
+            let lines = lines.map_err(|e| put_aside(e.into()))?;
+            lines.iter().try_for_each(|line| out.write_all(line)).map_err(put_aside)?;
+        }
+        Ok(all)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

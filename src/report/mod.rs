@@ -1,10 +1,13 @@
 //! Report: the result of an analysis as data, and its renderings.
 
+mod advice;
+mod advice_text;
 mod csv;
 mod failure;
 mod failures;
 mod gaps;
 mod parquet;
+mod permissions_text;
 mod record_ids;
 mod summary;
 mod table;
@@ -15,6 +18,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+pub use advice::{AdviceReport, ArchiveCounts, advise};
+pub use advice_text::render as render_advice;
 pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
@@ -53,12 +58,26 @@ pub struct Tool {
     pub version: &'static str,
 }
 
+impl Tool {
+    /// This one.
+    const fn own() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 /// The rules the evidence was weighed by.
 #[derive(Debug, Serialize)]
 pub struct Rules {
     pub name: String,
     pub version: String,
     pub sha256: String,
+}
+
+impl Rules {
+    fn of(rules: &RuleText) -> Self {
+        let Pack { name, version, .. } = &rules.pack;
+        Self { name: name.clone(), version: version.clone(), sha256: rules.sha256.clone() }
+    }
 }
 
 /// What was read and what was not.
@@ -186,12 +205,8 @@ pub fn analyze(
         .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
         .collect();
     Ok(Analysis {
-        tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
-        rules: Rules {
-            name: rules.pack.name.clone(),
-            version: rules.pack.version.clone(),
-            sha256: rules.sha256.clone(),
-        },
+        tool: Tool::own(),
+        rules: Rules::of(rules),
         summary,
         failures,
         coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },
