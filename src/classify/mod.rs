@@ -21,6 +21,7 @@ mod rotation;
 mod state;
 mod surroundings;
 mod symptoms;
+mod tally;
 mod verdict;
 
 use rayon::prelude::*;
@@ -33,10 +34,11 @@ pub use figures::{Cites, Figure, Records, nearest_rank};
 pub use hours::HourToAvoid;
 pub use lag::{Courses, Lag};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
-pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, Side, Split, StepNeeds, Suspects};
+pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, StepNeeds};
 pub use policy::{Decision, Gap, Replay, Request, replay};
 pub use retries::{Backoff, OwnSchedule, WaitFigure};
 pub use rotation::Credentials;
+pub use tally::{Side, Split, Suspects};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
 use crate::correlate::{Correlated, Failure};

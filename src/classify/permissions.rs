@@ -5,43 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Judge;
 use super::archive::Archive;
-use super::authority::{ENOUGH_JOBS, STRAY_SHARE, holds};
+use super::authority::{ENOUGH_JOBS, STRAY_SHARE};
 use super::figures::{Cites, Records};
 use super::pack::Standing;
 use super::refusal;
 use super::retries::CITED;
-use super::verdict::{Class, Verdict};
-use crate::correlate::{Failure, IdHash, Media, Passage, Symbol, passages};
+use super::tally::{Side, Split, Suspects, Tally};
+use crate::correlate::{Failure, Media, Symbol, passages};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
 
 /// Permissions that are named at most of those that all who passed share; more are counted.
 const MOST_SHARED: usize = 100;
-
-/// Jobs and callers on one side of a step.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Side {
-    /// Jobs whose callers' permissions are known; attempts of no job count as one for each caller.
-    pub jobs: usize,
-    pub callers: usize,
-    /// Jobs of which nothing states what the caller held.
-    pub unknown: usize,
-    /// Jobs that failed for a cause of which the verdict says that it is another than the caller's authority; in none of
-    /// the other counts.
-    pub explained: usize,
-}
-
-/// With and without a permission.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Split {
-    pub jobs_with: usize,
-    pub jobs_without: usize,
-    pub callers_with: usize,
-    pub callers_without: usize,
-}
 
 /// What the archive says of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -139,60 +116,8 @@ impl Cites for StepNeeds {
     }
 }
 
-/// Jobs whose callers held the same.
-#[derive(Default)]
-struct Group {
-    jobs: usize,
-    callers: BTreeSet<Symbol>,
-    /// The first attempt, and what states the permissions.
-    example: Option<(Locator, Option<Locator>)>,
-}
-
-/// Jobs on one side of a step, by what their callers held.
-#[derive(Default)]
-struct Jobs {
-    groups: BTreeMap<BTreeSet<String>, Group>,
-    unknown: usize,
-    explained: usize,
-}
-
-/// Those who passed, and those who failed.
-#[derive(Default)]
-struct Tally {
-    passed: Jobs,
-    failed: Jobs,
-}
-
 /// Refusals that name a permission, and the first of them.
 type Named = BTreeMap<String, (usize, Locator)>;
-
-/// Jobs that failed at a step perhaps for want of a permission: the verdict says so, or does not decide. Who failed for
-/// another cause says nothing of what the step needs.
-#[derive(Default)]
-pub struct Suspects(BTreeSet<(IdHash, Symbol)>);
-
-impl Suspects {
-    fn has(&self, passage: &Passage) -> bool {
-        self.0.contains(&(passage.job, passage.step))
-    }
-}
-
-impl Judge<'_> {
-    /// Takes in those of `failures`, which have these verdicts, that may have failed for want of a permission.
-    pub fn suspect(&self, failures: &[&Failure], verdicts: &[Verdict], suspects: &mut Suspects) {
-        let outline = self.archive.outline;
-        // What a role of AWS may do is another matter than the permissions of the platform's client.
-        let may = |verdict: &Verdict| match verdict.class {
-            Class::ScopeCollision => verdict.mechanism.as_deref() != Some("identity_policy_denied"),
-            class => class == Class::Inconclusive,
-        };
-        for (failure, _) in failures.iter().zip(verdicts).filter(|(_, verdict)| may(verdict)) {
-            let job = failure.job_id.as_deref().map_or(0, |job| outline.hash(job));
-            let steps = failure.steps.iter().filter_map(|step| outline.symbols.find(step));
-            suspects.0.extend(steps.map(|step| (job, step)));
-        }
-    }
-}
 
 /// What steps need, in the order in which an item goes through them.
 ///
@@ -213,81 +138,6 @@ pub fn learn(archive: &Archive<'_>, failures: &[Failure], suspects: &Suspects) -
 }
 
 const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", "upload", "verify"];
-
-impl Tally {
-    fn note(&mut self, archive: &Archive<'_>, passage: &Passage, suspects: &Suspects) {
-        // A job that failed at the step and got through later may have been helped by a change that no log shows.
-        if passage.ok > 0 && (passage.failed == 0 || passage.job == 0) {
-            self.passed.note(archive, passage, passage.ok_at, passage.first_ok);
-        }
-        if passage.failed > 0 && !suspects.has(passage) {
-            self.failed.explained += 1;
-        } else if passage.failed > 0 {
-            self.failed.note(archive, passage, passage.failed_at, passage.first_failed);
-        }
-    }
-}
-
-impl Jobs {
-    fn note(&mut self, archive: &Archive<'_>, passage: &Passage, time: Option<i64>, first: Option<Locator>) {
-        let principal = archive.outline.symbols.name(passage.principal).unwrap_or_default();
-        let Some(held) = archive.authority.held(principal, passage.job, time) else {
-            self.unknown += 1;
-            return;
-        };
-        let example = first.map(|at| (at, held.basis));
-        let group = match self.groups.get_mut(&*held.scopes) {
-            Some(group) => group,
-            None => self.groups.entry(held.scopes.into_owned()).or_default(),
-        };
-        group.jobs += 1;
-        group.callers.insert(passage.principal);
-        group.example = [group.example, example].into_iter().flatten().min();
-    }
-
-    /// The permissions that any of them held, by name.
-    fn scopes(&self) -> BTreeSet<&str> {
-        self.groups.keys().flatten().map(String::as_str).collect()
-    }
-
-    fn side(&self) -> Side {
-        let callers: BTreeSet<&Symbol> = self.groups.values().flat_map(|group| &group.callers).collect();
-        let jobs = self.groups.values().map(|group| group.jobs).sum();
-        Side { jobs, callers: callers.len(), unknown: self.unknown, explained: self.explained }
-    }
-
-    /// For each group, whether it held `permission`.
-    fn pattern(&self, permission: &str) -> Vec<bool> {
-        self.groups.keys().map(|held| holds(held, permission)).collect()
-    }
-
-    fn split(&self, pattern: &[bool]) -> Split {
-        let of = |with: bool| {
-            let groups =
-                self.groups.values().zip(pattern).filter(move |(_, held)| **held == with).map(|(group, _)| group);
-            let callers: BTreeSet<&Symbol> = groups.clone().flat_map(|group| &group.callers).collect();
-            (groups.map(|group| group.jobs).sum::<usize>(), callers.len())
-        };
-        let ((jobs_with, callers_with), (jobs_without, callers_without)) = (of(true), of(false));
-        Split { jobs_with, jobs_without, callers_with, callers_without }
-    }
-
-    /// The first examples of those who did not hold it.
-    fn examples_without(&self, pattern: &[bool]) -> Vec<(Locator, Option<Locator>)> {
-        let without = self.groups.values().zip(pattern).filter(|(_, held)| !**held);
-        let mut found: Vec<_> = without.filter_map(|(group, _)| group.example).collect();
-        found.sort_unstable();
-        found
-    }
-}
-
-impl Split {
-    /// Whether all held it, but for strays: a revocation takes a while to reach every server, and what a record states of
-    /// permissions can be stale.
-    fn is_held_by_all(&self) -> bool {
-        self.jobs_without * STRAY_SHARE <= self.jobs_with + self.jobs_without
-    }
-}
 
 /// Permissions that refusals name, by step and media type.
 fn named(archive: &Archive<'_>, failures: &[Failure]) -> BTreeMap<(String, Option<String>), Named> {
@@ -334,10 +184,7 @@ fn step_needs(
         })
         .collect();
     media_types.sort_by(|a, b| a.media_type.cmp(&b.media_type));
-    let unknown = by_media.get(&Media::Unknown).map_or(0, |tally| {
-        let of = |jobs: &Jobs| jobs.unknown + jobs.explained + jobs.side().jobs;
-        of(&tally.passed) + of(&tally.failed)
-    });
+    let unknown = by_media.get(&Media::Unknown).map_or(0, |tally| tally.passed.all() + tally.failed.all());
     Some(StepNeeds { step: name.to_owned(), all, media_types, jobs_without_media_type: unknown })
 }
 

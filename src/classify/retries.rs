@@ -41,6 +41,9 @@ pub struct OwnSchedule {
     /// Of all waits, how many lie within a quarter of what base and factor give, and how many there are.
     pub fitting: usize,
     pub of_waits: usize,
+    /// In fact: failures that got through, and all of which it is on record when they had settled.
+    pub got_through: usize,
+    pub settled: usize,
     /// Failures that it did not try again, although the evidence goes on for longer than its longest wait.
     pub gave_up: usize,
     /// Of these, those whose hold synchronised later: one retry more would have got through.
@@ -117,6 +120,8 @@ impl OwnSchedule {
             reason,
             fitting,
             of_waits: waits.len(),
+            got_through: courses.iter().filter(|course| course.to_success.is_some()).count(),
+            settled: settled.len(),
             gave_up: gave_up.len(),
             gave_up_too_soon: too_soon.len(),
             records: Records::new(too_soon.iter().flat_map(|observed| observed.records).take(CITED)),

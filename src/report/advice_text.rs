@@ -107,6 +107,7 @@ fn own_schedules(all: &[OwnSchedule]) -> String {
     for own in all {
         let _ = writeln!(text, "{}:", own.mechanism.as_deref().unwrap_or("All of them"));
         let _ = writeln!(text, "  {}", shape(own));
+        let _ = writeln!(text, "  In fact {} got through, of {} that settled.", own.got_through, own.settled);
         if own.gave_up > 0 {
             let (gave_up, soon, records) = (own.gave_up, own.gave_up_too_soon, cited(&own.records));
             let _ = writeln!(

@@ -5,6 +5,7 @@
     reason = "tests say what they skip, and build values in place"
 )]
 
+mod advise;
 mod bad_input;
 mod classes;
 mod determinism;
