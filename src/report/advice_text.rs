@@ -164,7 +164,7 @@ fn backoffs(all: &[Backoff]) -> String {
             );
         }
         if let Some(needed) = &backoff.needed {
-            let _ = writeln!(text, "  The one that took so long:{}.", cited(&needed.records));
+            let _ = writeln!(text, "  The one that took so long:{}", cited(&needed.records));
         }
     }
     text

@@ -73,7 +73,7 @@ fn said(permission: &Permission) -> String {
     let mut said: Vec<String> = permission.claims.iter().map(|claim| claim.standing.name().to_owned()).collect();
     said.dedup();
     if permission.named_in_refusals > 0 {
-        said.push(format!("named in {} refusals", permission.named_in_refusals));
+        said.push(format!("named in refusals: {}", permission.named_in_refusals));
     }
     if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
