@@ -39,7 +39,7 @@ fn time_of(at: f64) -> String {
 
 /// A repeatable number from 0 to `below`.
 fn chance(seed: i64, below: i64) -> i64 {
-    let mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c1) ^ 0x5bd1_e995;
+    let mixed = (seed + 1).wrapping_mul(0x09e3_779b_97f4_a7c1) ^ 0x5bd1_e995;
     (mixed ^ (mixed >> 29)).wrapping_mul(0x00bf_5847_6d1c_e4e5).rotate_left(31).rem_euclid(below)
 }
 
