@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Judge;
-use super::archive::Archive;
+use super::archive::Whole;
 use super::figures::{Cites, HUNDRED, LEAST, Records};
 use super::hours::{self, Attempts, HourToAvoid};
 use super::lag::{self, Began, Course, Courses, Lag};
@@ -14,12 +14,9 @@ use super::permissions::{self, StepNeeds};
 use super::retries::{Backoff, OwnSchedule};
 use super::rotation::Credentials;
 use super::tally::Suspects;
-use crate::correlate::{Failure, attempts_by_hour, hour_of_day};
+use crate::correlate::{attempts_by_hour, hour_of_day};
 use crate::error::Result;
 use crate::evidence::Locator;
-
-/// The mechanisms that a retry may cure; the remedy of each says how long it took in this archive.
-pub const CURED_BY_RETRY: [&str; 3] = ["residency_sync_lag", "hold_conflict", "grant_propagation"];
 
 /// How many observations a figure takes.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -82,14 +79,14 @@ impl Cites for Advice {
 }
 
 impl Judge<'_> {
-    /// What the archive advises; `courses` and `suspects` are those of all `failures`.
+    /// What the archive advises; `courses` and `suspects` are those of all failures.
     ///
     /// # Errors
     /// The outline cannot be read.
-    pub fn advice(&self, failures: &[Failure], courses: &Courses<'_>, suspects: &Suspects) -> Result<Advice> {
-        let archive = &self.archive;
+    pub fn advice(&self, courses: &Courses, suspects: &Suspects) -> Result<Advice> {
+        let archive = &self.whole;
         let (holds, slow_holds) = hold_lags(archive)?;
-        let (conflicts, slow_conflicts) = conflict_lags(courses);
+        let (conflicts, slow_conflicts) = conflict_lags(archive, courses);
         let all = &courses.all;
         let end = archive.contrast.span.map(|(_, last)| last);
         let groups = by_mechanism(courses);
@@ -99,7 +96,7 @@ impl Judge<'_> {
         let advised = backoff.first().and_then(|backoff| backoff.schedule.as_ref());
         let own = own_schedule.first().and_then(|own| own.replay.as_ref());
         let span = advised.or(own).map(|replay| replay.span_seconds);
-        let crowded = hours::crowded(&first_records(courses), &attempts(archive)?);
+        let crowded = hours::crowded(&first_records(archive, courses), &attempts(archive)?);
         Ok(Advice {
             minimum: Minimum { observations: LEAST, ninety_nine_of_hundred: HUNDRED },
             holds,
@@ -108,26 +105,14 @@ impl Judge<'_> {
             own_schedule,
             backoff,
             hours_to_avoid: [slow_holds, slow_conflicts, crowded].concat(),
-            permissions: permissions::learn(archive, failures, suspects)?,
+            permissions: permissions::learn(archive, suspects)?,
         })
     }
 }
 
-/// The sentence on retrying for each mechanism of [`CURED_BY_RETRY`] of which the archive shows enough.
-#[must_use]
-pub fn sentences<'c>(courses: &'c Courses<'_>) -> BTreeMap<&'c str, String> {
-    let of_interest = |mechanism: &str| CURED_BY_RETRY.contains(&mechanism);
-    let groups = by_mechanism(courses).into_iter().filter_map(|(mechanism, of)| Some((mechanism?, of)));
-    let said = groups.filter(|(mechanism, _)| of_interest(mechanism)).filter_map(|(mechanism, of)| {
-        let sentence = Backoff::find(Some(mechanism), &of).sentence()?;
-        Some((mechanism, sentence))
-    });
-    said.collect()
-}
-
 /// All failures, then those of each mechanism.
-fn by_mechanism<'c, 'f>(courses: &'c Courses<'f>) -> BTreeMap<Option<&'c str>, Vec<&'c Course<'f>>> {
-    let mut groups: BTreeMap<Option<&str>, Vec<&Course<'_>>> = BTreeMap::from([(None, courses.all.iter().collect())]);
+fn by_mechanism(courses: &Courses) -> BTreeMap<Option<&str>, Vec<&Course>> {
+    let mut groups: BTreeMap<Option<&str>, Vec<&Course>> = BTreeMap::from([(None, courses.all.iter().collect())]);
     for course in &courses.all {
         if let Some(mechanism) = &course.mechanism {
             groups.entry(Some(mechanism)).or_default().push(course);
@@ -136,7 +121,7 @@ fn by_mechanism<'c, 'f>(courses: &'c Courses<'f>) -> BTreeMap<Option<&'c str>, V
     groups
 }
 
-fn hold_lags(archive: &Archive<'_>) -> Result<(HoldLags, Vec<HourToAvoid>)> {
+fn hold_lags(archive: &Whole<'_>) -> Result<(HoldLags, Vec<HourToAvoid>)> {
     let placed = lag::placed(archive)?;
     let (all, synced) = (placed.began.len(), placed.began.iter().filter(|began| began.took.is_some()).count());
     let cells = lag::by_hour(placed.began);
@@ -151,9 +136,9 @@ fn hold_lags(archive: &Archive<'_>) -> Result<(HoldLags, Vec<HourToAvoid>)> {
     Ok((lags, hours::slow(&cells, "holds_synchronise_slowly")))
 }
 
-fn conflict_lags(courses: &Courses<'_>) -> (ConflictLags, Vec<HourToAvoid>) {
+fn conflict_lags(archive: &Whole<'_>, courses: &Courses) -> (ConflictLags, Vec<HourToAvoid>) {
     let began = courses.all.iter().map(|course| Began {
-        region: course.failure.region.clone(),
+        region: region(archive, course),
         time: course.began,
         took: course.to_success,
     });
@@ -170,11 +155,11 @@ fn conflict_lags(courses: &Courses<'_>) -> (ConflictLags, Vec<HourToAvoid>) {
 }
 
 /// The first failing records, in order, by where and when the failures began.
-fn first_records(courses: &Courses<'_>) -> BTreeMap<(Option<String>, usize), Vec<Locator>> {
+fn first_records(archive: &Whole<'_>, courses: &Courses) -> BTreeMap<(Option<String>, usize), Vec<Locator>> {
     let mut found: BTreeMap<(Option<String>, usize), Vec<Locator>> = BTreeMap::new();
     for course in &courses.all {
-        let key = (course.failure.region.clone(), hour_of_day(course.first_failed));
-        found.entry(key).or_default().push(course.records[0]);
+        let key = (region(archive, course), hour_of_day(course.first_failed));
+        found.entry(key).or_default().push(course.record);
     }
     for records in found.values_mut() {
         records.sort_unstable();
@@ -182,9 +167,13 @@ fn first_records(courses: &Courses<'_>) -> BTreeMap<(Option<String>, usize), Vec
     found
 }
 
-fn attempts(archive: &Archive<'_>) -> Result<Attempts> {
+fn attempts(archive: &Whole<'_>) -> Result<Attempts> {
     let counts = attempts_by_hour(archive.outline)?;
     let named =
         counts.into_iter().map(|(region, counts)| (archive.outline.symbols.name(region).map(str::to_owned), counts));
     Ok(named.collect())
+}
+
+fn region(archive: &Whole<'_>, course: &Course) -> Option<String> {
+    archive.outline.symbols.name(course.region).map(str::to_owned)
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::figures::{HUNDRED, LEAST, nearest_rank};
+use super::figures::{LEAST, nearest_rank};
 use super::symptoms::seconds;
 
 /// Exponential backoff: the first wait, by what each wait is longer than the one before, and how many retries there are
@@ -142,10 +142,4 @@ pub fn best(settled: &[i64]) -> Vec<Replayed> {
     let mut found: Vec<Replayed> = FACTORS.into_iter().filter_map(of_factor).collect();
     found.sort_by(sooner);
     found
-}
-
-/// What may be said of `count` failures that settled: `99 of 100`, or that all did where there are not a hundred.
-#[must_use]
-pub fn share_in_words(count: usize) -> String {
-    if count >= HUNDRED { "99 of 100".to_owned() } else { format!("all {count}") }
 }

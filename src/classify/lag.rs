@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Judge;
-use super::archive::Archive;
+use super::archive::{Archive, Whole};
 use super::figures::{Cites, Observed, Records, Sample, Spread};
 use super::holds::Hold;
 use super::verdict::{Class, Verdict};
-use crate::correlate::{Failure, Row, hour_of_day, regions_at};
+use crate::correlate::{EventTable, Failure, Row, Symbol, hour_of_day, regions_at};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
@@ -30,9 +30,11 @@ pub struct Wait {
 
 /// What became of a failure whose cause is time.
 #[derive(Clone, Debug)]
-pub struct Course<'f> {
-    pub failure: &'f Failure,
+pub struct Course {
     pub mechanism: Option<String>,
+    /// Region and caller by their numbers in the outline; 0 where they are unknown.
+    pub region: Symbol,
+    pub principal: Symbol,
     /// When it failed first.
     pub first_failed: i64,
     pub last_failed: i64,
@@ -44,24 +46,37 @@ pub struct Course<'f> {
     pub waits: Vec<Wait>,
     /// Retries after the first attempt at the step it failed at last.
     pub retries: u32,
-    /// The first failing attempt, and the last.
-    pub records: [Locator; 2],
+    /// Its first failing attempt.
+    pub record: Locator,
 }
 
 /// What became of the failures whose cause is time.
 #[derive(Debug, Default)]
-pub struct Courses<'f> {
+pub struct Courses {
     /// In no order.
-    pub all: Vec<Course<'f>>,
+    pub all: Vec<Course>,
     /// Failures that met a conflict, or were a race, and ended otherwise than by time: by mechanism, else class.
     pub set_aside: BTreeMap<String, usize>,
 }
 
+impl Courses {
+    /// Adds those of other failures.
+    pub fn add(&mut self, mut others: Self) {
+        self.all.append(&mut others.all);
+        for (why, count) in others.set_aside {
+            *self.set_aside.entry(why).or_default() += count;
+        }
+    }
+}
+
 impl Judge<'_> {
-    /// Takes in what became of `failures`, which have these verdicts.
-    pub fn follow<'f>(&self, failures: &[&'f Failure], verdicts: &[Verdict], courses: &mut Courses<'f>) {
+    /// What became of `failures`, which have these verdicts; `table` holds the events of their wave.
+    #[must_use]
+    pub fn follow(&self, table: &EventTable, failures: &[&Failure], verdicts: &[Verdict]) -> Courses {
+        let archive = Archive { table, whole: &self.whole };
+        let mut courses = Courses::default();
         for (failure, verdict) in failures.iter().zip(verdicts) {
-            let conflict = conflict(&self.archive, failure);
+            let conflict = conflict(table, failure);
             let race = verdict.class == Class::SyncRace;
             if !race && conflict.is_none() {
                 continue;
@@ -70,28 +85,24 @@ impl Judge<'_> {
                 Class::SyncRace => verdict.mechanism.as_deref() != Some(OVER_WHEN_ACKNOWLEDGED),
                 class => class == Class::Inconclusive,
             };
-            if let Some(course) = course(&self.archive, failure, verdict, conflict).filter(|_| by_time) {
+            if let Some(course) = course(&archive, failure, verdict, conflict).filter(|_| by_time) {
                 courses.all.push(course);
             } else {
                 let why = verdict.mechanism.as_deref().unwrap_or_else(|| verdict.class.name());
                 *courses.set_aside.entry(why.to_owned()).or_default() += 1;
             }
         }
+        courses
     }
 }
 
 /// The first attempt that met a conflict.
-fn conflict(archive: &Archive<'_>, failure: &Failure) -> Option<Row> {
-    failure.failing.iter().copied().find(|row| matches!(archive.table.status(*row), Some(409 | 412)))
+fn conflict(table: &EventTable, failure: &Failure) -> Option<Row> {
+    failure.failing.iter().copied().find(|row| matches!(table.status(*row), Some(409 | 412)))
 }
 
 /// `None` where no failing attempt has a time.
-fn course<'f>(
-    archive: &Archive<'_>,
-    failure: &'f Failure,
-    verdict: &Verdict,
-    conflict: Option<Row>,
-) -> Option<Course<'f>> {
+fn course(archive: &Archive<'_, '_>, failure: &Failure, verdict: &Verdict, conflict: Option<Row>) -> Option<Course> {
     let table = archive.table;
     let timed = |row: Row| Some((table.time(row)?, table.locator(row)));
     let mut failing = failure.failing.iter().filter_map(|row| timed(*row));
@@ -104,9 +115,11 @@ fn course<'f>(
     };
     let synced = synced(archive, failure, last.0);
     let settled = [synced, recovered].into_iter().flatten().min();
-    let waits = waits(archive, failure);
+    let waits = waits(table, failure);
+    let symbol = |name: &Option<String>| name.as_deref().and_then(|name| archive.outline.symbols.find(name));
     Some(Course {
-        failure,
+        region: symbol(&failure.region).unwrap_or(0),
+        principal: symbol(&failure.principal).unwrap_or(0),
         mechanism: verdict.mechanism.clone(),
         first_failed: first.0,
         last_failed: last.0,
@@ -115,13 +128,13 @@ fn course<'f>(
         to_settle: until(first, settled),
         retries: waits.last().map_or(0, |wait| wait.number),
         waits,
-        records: [first.1, last.1],
+        record: first.1,
     })
 }
 
 /// When the holds that the failure fell into were in force everywhere. One that was before the last failing attempt is not
 /// what it waited for; one without an end leaves it open.
-fn synced(archive: &Archive<'_>, failure: &Failure, last_failed: i64) -> Option<(i64, Locator)> {
+fn synced(archive: &Archive<'_, '_>, failure: &Failure, last_failed: i64) -> Option<(i64, Locator)> {
     if !DELAYED.contains(&failure.last_step.as_str()) {
         return None;
     }
@@ -132,8 +145,7 @@ fn synced(archive: &Archive<'_>, failure: &Failure, last_failed: i64) -> Option<
 }
 
 /// The waits between the attempts of one source at one step, the last of which may be the one that succeeded.
-fn waits(archive: &Archive<'_>, failure: &Failure) -> Vec<Wait> {
-    let table = archive.table;
+fn waits(table: &EventTable, failure: &Failure) -> Vec<Wait> {
     let steps = failure.steps.iter().map(String::as_str);
     let failing = failure.failing.iter().copied().zip(steps);
     let recovery = failure.recovery.map(|row| (row, table.text(Text::Step, row).unwrap_or("")));
@@ -236,7 +248,7 @@ pub struct Placed {
 ///
 /// # Errors
 /// The outline cannot be read.
-pub fn placed(archive: &Archive<'_>) -> Result<Placed> {
+pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
     let mut found = Placed { began: Vec::new(), lifted: 0, told_again: 0 };
     let mut places: Vec<Locator> = archive.holds().iter().flat_map(|hold| hold.records.iter().copied()).collect();
     places.sort_unstable();
@@ -250,7 +262,7 @@ pub fn placed(archive: &Archive<'_>) -> Result<Placed> {
     // Those that name their hold come first: a record that does not may be another one of the same placing.
     for named in [true, false] {
         for hold in archive.holds() {
-            let change = archive.chronicle.at(hold.placed_by);
+            let change = archive.chronicle.at(hold.change);
             if change.hold.is_some() != named {
                 continue;
             }

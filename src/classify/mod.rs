@@ -12,12 +12,15 @@ mod holds;
 mod hours;
 mod interventions;
 mod lag;
+mod moments;
+mod on_record;
 mod pack;
 mod permissions;
-mod policy;
+pub mod policy;
 mod refusal;
 mod retries;
 mod rotation;
+mod settling;
 mod state;
 mod surroundings;
 mod symptoms;
@@ -26,29 +29,31 @@ mod verdict;
 
 use rayon::prelude::*;
 
-pub use advice::{Advice, CURED_BY_RETRY, ConflictLags, HoldLags, sentences};
+pub use advice::{Advice, ConflictLags, HoldLags};
 pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
 pub use figures::{Cites, Figure, Records, nearest_rank};
 pub use hours::HourToAvoid;
 pub use lag::{Courses, Lag};
+pub use on_record::{Found, OnRecord, on_record};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
 pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, StepNeeds};
 pub use policy::{Decision, Gap, Replay, Request, replay};
 pub use retries::{Backoff, OwnSchedule, WaitFigure};
 pub use rotation::Credentials;
+pub use settling::Settling;
 pub use tally::{Side, Split, Suspects};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
-use crate::correlate::{Correlated, Failure};
+use crate::correlate::{Correlated, EventTable, Failure};
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
 use verdict::Scales;
 
 /// What weighs the evidence for failures.
 pub struct Judge<'a> {
-    archive: archive::Archive<'a>,
+    whole: archive::Whole<'a>,
     scales: Scales<'a>,
 }
 
@@ -58,17 +63,18 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// The archive cannot be read again, or polars does not understand a rule.
     pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
-        let archive = archive::Archive::new(ingested, correlated, pack)?;
-        Ok(Self { archive, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
+        let whole = archive::Whole::new(ingested, correlated, pack)?;
+        Ok(Self { whole, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
     }
 
-    /// The verdicts on `failures`, in their order. What is found of them all is held at the same time: ask for some
-    /// thousand at once.
+    /// The verdicts on `failures`, in their order; `table` holds the events of their wave. What is found of them all is held
+    /// at the same time: ask for some thousand at once.
     ///
     /// # Errors
     /// Polars cannot evaluate a rule.
-    pub fn verdicts(&self, failures: &[&Failure]) -> Result<Vec<Verdict>> {
-        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&self.archive, failure)).collect();
+    pub fn verdicts(&self, table: &EventTable, failures: &[&Failure]) -> Result<Vec<Verdict>> {
+        let archive = archive::Archive { table, whole: &self.whole };
+        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
         self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))
     }
 }

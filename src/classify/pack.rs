@@ -49,6 +49,8 @@ pub enum Evidence {
     Probe,
     Pattern,
     Symptom,
+    /// How far the evidence is to be relied on; the kind of rules without a class.
+    Reliability,
 }
 
 /// How well a rule's source is founded.
@@ -80,12 +82,17 @@ impl Standing {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     pub id: String,
-    pub class: Cause,
+    /// The class it speaks for or against; none for rules that only say how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     /// The mechanism it speaks for; none for rules that speak of the class as a whole, or against it.
     pub mechanism: Option<String>,
     pub evidence: Evidence,
-    /// Expert judgement; negative speaks against the class.
+    /// Expert judgement; negative speaks against the class. Zero where there is no class.
+    #[serde(default)]
     pub weight: f64,
+    /// By how many degrees it lowers the support of whatever the verdict is; only where there is no class.
+    #[serde(default)]
+    pub lowers: u8,
     /// SQL boolean expression over the feature columns; null counts as not met.
     pub when: String,
     /// The sentence for the reader; `{column}` is replaced by the feature's value.
@@ -107,6 +114,9 @@ pub struct Advice {
     pub mechanism: Option<String>,
     /// Condition over the feature columns; absent is always.
     pub when: Option<String>,
+    /// Whether it is given with verdicts of any support; only for `next_evidence`.
+    #[serde(default)]
+    pub always: bool,
     pub text: String,
 }
 
@@ -237,9 +247,7 @@ impl Pack {
             if !ids.insert(&rule.id) {
                 return Err(named("the id is used twice".to_owned()));
             }
-            if !rule.weight.is_finite() || rule.weight == 0.0 {
-                return Err(named("the weight must be a number other than 0".to_owned()));
-            }
+            rule.check_weight().map_err(named)?;
             check_condition(&empty, &rule.when).map_err(named)?;
             check_placeholders(&rule.statement).map_err(named)?;
             for group in &rule.cites {
@@ -258,6 +266,23 @@ impl Pack {
             check_placeholders(&advice.text).map_err(named)?;
         }
         Ok(())
+    }
+}
+
+impl Rule {
+    fn check_weight(&self) -> std::result::Result<(), String> {
+        let fault = match self.class {
+            Some(_) if !self.weight.is_finite() || self.weight == 0.0 => "the weight must be a number other than 0",
+            Some(_) if self.lowers > 0 => "`lowers` is for rules without a class",
+            None if self.weight != 0.0 || self.mechanism.is_some() => {
+                "a rule without a class has no weight and no mechanism"
+            }
+            class if class.is_none() != (self.evidence == Evidence::Reliability) => {
+                "rules without a class, and only they, have the evidence `reliability`"
+            }
+            _ => return Ok(()),
+        };
+        Err(fault.to_owned())
     }
 }
 

@@ -5,17 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::archive::Archive;
+use super::archive::Whole;
 use super::authority::{ENOUGH_JOBS, STRAY_SHARE};
 use super::figures::{Cites, Records};
 use super::pack::Standing;
-use super::refusal;
 use super::retries::CITED;
-use super::tally::{Side, Split, Suspects, Tally};
-use crate::correlate::{Failure, Media, Symbol, passages};
+use super::tally::{Named, Side, Split, Suspects, Tally};
+use crate::correlate::{Media, Symbol, passages};
 use crate::error::Result;
 use crate::evidence::Locator;
-use crate::ingest::Text;
 
 /// Permissions that are named at most of those that all who passed share; more are counted.
 const MOST_SHARED: usize = 100;
@@ -116,22 +114,18 @@ impl Cites for StepNeeds {
     }
 }
 
-/// Refusals that name a permission, and the first of them.
-type Named = BTreeMap<String, (usize, Locator)>;
-
 /// What steps need, in the order in which an item goes through them.
 ///
 /// # Errors
 /// The outline cannot be read.
-pub fn learn(archive: &Archive<'_>, failures: &[Failure], suspects: &Suspects) -> Result<Vec<StepNeeds>> {
+pub fn learn(archive: &Whole<'_>, suspects: &Suspects) -> Result<Vec<StepNeeds>> {
     let mut tallies: BTreeMap<Symbol, BTreeMap<Media, Tally>> = BTreeMap::new();
     passages(archive.outline, |passage| {
         let tally = tallies.entry(passage.step).or_default().entry(passage.media).or_default();
         tally.note(archive, passage, suspects);
     })?;
-    let named = named(archive, failures);
     let mut found: Vec<StepNeeds> =
-        tallies.iter().filter_map(|(step, by_media)| step_needs(archive, *step, by_media, &named)).collect();
+        tallies.iter().filter_map(|(step, by_media)| step_needs(archive, *step, by_media, suspects)).collect();
     let place = |needs: &StepNeeds| ORDER.iter().position(|step| *step == needs.step).unwrap_or(ORDER.len());
     found.sort_by(|a, b| (place(a), &a.step).cmp(&(place(b), &b.step)));
     Ok(found)
@@ -139,35 +133,15 @@ pub fn learn(archive: &Archive<'_>, failures: &[Failure], suspects: &Suspects) -
 
 const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", "upload", "verify"];
 
-/// Permissions that refusals name, by step and media type.
-fn named(archive: &Archive<'_>, failures: &[Failure]) -> BTreeMap<(String, Option<String>), Named> {
-    let mut found: BTreeMap<(String, Option<String>), Named> = BTreeMap::new();
-    for failure in failures {
-        for (row, step) in failure.failing.iter().zip(&failure.steps) {
-            let Some(message) = archive.table.text(Text::ErrorMessage, *row) else { continue };
-            let at = archive.table.locator(*row);
-            for permission in refusal::named_permissions(message) {
-                for media in std::iter::once(None).chain(failure.media_type.clone().map(Some)) {
-                    let of_step = found.entry((step.clone(), media)).or_default();
-                    let (count, first) = of_step.entry(permission.clone()).or_insert((0, at));
-                    *count += 1;
-                    *first = at.min(*first);
-                }
-            }
-        }
-    }
-    found
-}
-
 fn step_needs(
-    archive: &Archive<'_>,
+    archive: &Whole<'_>,
     step: Symbol,
     by_media: &BTreeMap<Media, Tally>,
-    named: &BTreeMap<(String, Option<String>), Named>,
+    suspects: &Suspects,
 ) -> Option<StepNeeds> {
     let name = archive.outline.symbols.name(step)?;
     let none = Named::new();
-    let named_at = |media: Option<&str>| named.get(&(name.to_owned(), media.map(str::to_owned))).unwrap_or(&none);
+    let named_at = |media: Option<&str>| suspects.named_at(name, media).unwrap_or(&none);
     let all = at_step(archive, name, by_media.get(&Media::All)?, named_at(None));
     if all.passed.jobs + all.failed.jobs == 0 && all.permissions.is_empty() {
         return None;
@@ -188,7 +162,7 @@ fn step_needs(
     Some(StepNeeds { step: name.to_owned(), all, media_types, jobs_without_media_type: unknown })
 }
 
-fn at_step(archive: &Archive<'_>, step: &str, tally: &Tally, named: &Named) -> AtStep {
+fn at_step(archive: &Whole<'_>, step: &str, tally: &Tally, named: &Named) -> AtStep {
     let claims = |permission: &str| -> Vec<Claim> {
         let of_step = archive.pack.requirements.iter().filter(|r| r.step == step);
         let saying = of_step.filter(|r| r.permissions.iter().any(|p| p == permission));

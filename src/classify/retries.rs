@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::backoff::{Replayed, Schedule, best, share_in_words};
-use super::figures::{Cites, Figure, HUNDRED, LEAST, Observed, Records, Sample, nearest_rank};
+use super::backoff::{Replayed, Schedule, best};
+use super::figures::{Cites, Figure, LEAST, Observed, Records, Sample, nearest_rank};
 use super::lag::{Course, Wait};
+use super::settling::sentence;
 use super::symptoms::seconds;
 
 /// Waits with a higher number are not looked at.
@@ -88,15 +89,14 @@ impl Shape {
 impl OwnSchedule {
     /// Learns it from the attempts of `courses`; `end` is the time of the last record.
     #[must_use]
-    pub fn learn(mechanism: Option<&str>, courses: &[&Course<'_>], end: Option<i64>) -> Self {
+    pub fn learn(mechanism: Option<&str>, courses: &[&Course], end: Option<i64>) -> Self {
         let waits: Vec<Wait> = courses.iter().flat_map(|course| course.waits.iter().copied()).collect();
         let by_number = (1..=MOST_WAITS).map(|number| wait_figure(number, &waits)).take_while(|wait| wait.count > 0);
         let by_number: Vec<WaitFigure> = by_number.collect();
         let longest = waits.iter().map(|wait| wait.observed.micros).max().unwrap_or(0);
-        let ended = |c: &&&Course<'_>| {
-            c.to_success.is_none() && end.is_some_and(|end| end.saturating_sub(c.last_failed) > longest)
-        };
-        let gave_up: Vec<&Course<'_>> = courses.iter().filter(ended).copied().collect();
+        let ended =
+            |c: &&&Course| c.to_success.is_none() && end.is_some_and(|end| end.saturating_sub(c.last_failed) > longest);
+        let gave_up: Vec<&Course> = courses.iter().filter(ended).copied().collect();
         let mut too_soon: Vec<Observed> = gave_up.iter().filter_map(|course| course.to_settle).collect();
         too_soon.sort_unstable();
         let (retries, retries_from) = retries(courses, &gave_up);
@@ -140,7 +140,7 @@ fn wait_figure(number: u32, waits: &[Wait]) -> WaitFigure {
 }
 
 /// The median of how much longer a wait is than that before it, to two digits.
-fn factor(courses: &[&Course<'_>]) -> Option<f64> {
+fn factor(courses: &[&Course]) -> Option<f64> {
     let pairs = courses.iter().flat_map(|course| course.waits.windows(2));
     let successive = pairs.filter(|pair| pair[1].number == pair[0].number + 1 && pair[0].observed.micros > 0);
     let ratio = |pair: &[Wait]| seconds(pair[1].observed.micros) / seconds(pair[0].observed.micros);
@@ -151,7 +151,7 @@ fn factor(courses: &[&Course<'_>]) -> Option<f64> {
 }
 
 /// How often the exporter retries, and how that is known.
-fn retries(courses: &[&Course<'_>], gave_up: &[&Course<'_>]) -> (Option<u32>, Option<&'static str>) {
+fn retries(courses: &[&Course], gave_up: &[&Course]) -> (Option<u32>, Option<&'static str>) {
     if gave_up.len() >= LEAST {
         let mut counts: Vec<u32> = gave_up.iter().map(|course| course.retries).collect();
         counts.sort_unstable();
@@ -189,7 +189,7 @@ impl Cites for Backoff {
 impl Backoff {
     /// Replays schedules over `courses`.
     #[must_use]
-    pub fn find(mechanism: Option<&str>, courses: &[&Course<'_>]) -> Self {
+    pub fn find(mechanism: Option<&str>, courses: &[&Course]) -> Self {
         let mut sample = Sample::default();
         for course in courses {
             sample.add(course.to_settle);
@@ -217,20 +217,7 @@ impl Backoff {
     /// What it comes to, in a sentence; nothing where there are too few failures.
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
-        let needed = self.needed.as_ref()?;
-        let open = match self.unsettled {
-            0 => String::new(),
-            n => format!("; of {n} more it is not on record when"),
-        };
-        let counted = if self.settled >= HUNDRED { format!(" ({} counted)", self.settled) } else { String::new() };
-        let what = format!(
-            "In this archive {} such failures{counted} had cleared {:.1} s after the first failing attempt{open}",
-            share_in_words(self.settled),
-            needed.seconds
-        );
-        Some(match &self.schedule {
-            Some(replay) => format!("{what}: retry {}.", replay.schedule.words()),
-            None => format!("{what}: retrying that long is no answer, start the export later."),
-        })
+        let needed = self.needed.as_ref()?.seconds;
+        Some(sentence(self.settled, self.unsettled, needed, self.schedule.as_ref()))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::archive::Archive;
+use super::archive::Whole;
 use super::chronicle::Span;
 use super::figures::{Cites, Figure, Observed, Records};
 use super::lag::Course;
@@ -47,8 +47,9 @@ impl Cites for Credentials {
 impl Credentials {
     /// Looks the rotations up for a schedule that retries for `span` seconds.
     #[must_use]
-    pub fn against(archive: &Archive<'_>, courses: &[Course<'_>], span: Option<f64>) -> Self {
-        let known = || courses.iter().filter_map(|course| Some((course, course.failure.principal.as_deref()?)));
+    pub fn against(archive: &Whole<'_>, courses: &[Course], span: Option<f64>) -> Self {
+        let name = |course: &Course| archive.outline.symbols.name(course.principal);
+        let known = || courses.iter().filter_map(|course| Some((course, name(course)?)));
         let callers: BTreeSet<&str> = known().map(|(_, caller)| caller).collect();
         let mut between: Vec<Observed> = Vec::new();
         let mut rotations = 0;
@@ -63,7 +64,7 @@ impl Credentials {
             .filter_map(|(course, caller)| {
                 let first = course.first_failed;
                 let within = rotations_of(archive, caller, Span { first, last: first.saturating_add(window?) });
-                within.first().map(|change| (first, course.records[0], change.at))
+                within.first().map(|change| (first, course.record, change.at))
             })
             .collect();
         cut.sort_unstable();
@@ -87,7 +88,7 @@ fn micros(seconds: f64) -> i64 {
 }
 
 /// The replacements of a caller's credential within `span`, in order of time.
-fn rotations_of<'a>(archive: &Archive<'a>, caller: &str, span: Span) -> Vec<&'a Change> {
+fn rotations_of<'a>(archive: &Whole<'a>, caller: &str, span: Span) -> Vec<&'a Change> {
     let names = archive.authority.names_of(caller);
     let own = |change: &&Change| change.kind == ChangeKind::Credential && names.iter().any(|name| change.is_of(name));
     let places = archive.chronicle.of(&names, span);

@@ -1,15 +1,17 @@
-//! Who got through a step and who did not, by what their callers held.
+//! Who got through a step and who did not, by what their callers held; and what failures say of permissions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::Judge;
-use super::archive::Archive;
+use super::archive::Whole;
 use super::authority::{STRAY_SHARE, holds};
+use super::refusal;
 use super::verdict::{Class, Verdict};
-use crate::correlate::{Failure, IdHash, Passage, Symbol};
+use crate::correlate::{EventTable, Failure, IdHash, Passage, Symbol};
 use crate::evidence::Locator;
+use crate::ingest::Text;
 
 /// Jobs and callers on one side of a step.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,30 +35,62 @@ pub struct Split {
     pub callers_without: usize,
 }
 
-/// Jobs that failed at a step perhaps for want of a permission: the verdict says so, or does not decide. Who failed for
-/// another cause says nothing of what the step needs.
+/// Refusals that name a permission, and the first of them.
+pub type Named = BTreeMap<String, (usize, Locator)>;
+
+/// What failures say of permissions.
 #[derive(Default)]
-pub struct Suspects(BTreeSet<(IdHash, Symbol)>);
+pub struct Suspects {
+    /// Jobs and the steps that they failed at perhaps for want of a permission: the verdict says so, or does not decide.
+    /// Who failed for another cause says nothing of what the step needs.
+    lacking: BTreeSet<(IdHash, Symbol)>,
+    /// Permissions that refusals name, by step and media type, and by step alone.
+    named: BTreeMap<(String, Option<String>), Named>,
+}
 
 impl Suspects {
     fn has(&self, passage: &Passage) -> bool {
-        self.0.contains(&(passage.job, passage.step))
+        self.lacking.contains(&(passage.job, passage.step))
+    }
+
+    /// The permissions that refusals at a step name, of one media type or of all.
+    #[must_use]
+    pub fn named_at(&self, step: &str, media: Option<&str>) -> Option<&Named> {
+        self.named.get(&(step.to_owned(), media.map(str::to_owned)))
+    }
+
+    fn note_refusals(&mut self, table: &EventTable, failure: &Failure) {
+        for (row, step) in failure.failing.iter().zip(&failure.steps) {
+            let Some(message) = table.text(Text::ErrorMessage, *row) else { continue };
+            let at = table.locator(*row);
+            for permission in refusal::named_permissions(message) {
+                for media in std::iter::once(None).chain(failure.media_type.clone().map(Some)) {
+                    let of_step = self.named.entry((step.clone(), media)).or_default();
+                    let (count, first) = of_step.entry(permission.clone()).or_insert((0, at));
+                    *count += 1;
+                    *first = at.min(*first);
+                }
+            }
+        }
     }
 }
 
 impl Judge<'_> {
-    /// Takes in those of `failures`, which have these verdicts, that may have failed for want of a permission.
-    pub fn suspect(&self, failures: &[&Failure], verdicts: &[Verdict], suspects: &mut Suspects) {
-        let outline = self.archive.outline;
+    /// Takes in what `failures`, which have these verdicts, say of permissions; `table` holds the events of their wave.
+    pub fn suspect(&self, table: &EventTable, failures: &[&Failure], verdicts: &[Verdict], suspects: &mut Suspects) {
+        let outline = self.whole.outline;
         // What a role of AWS may do is another matter than the permissions of the platform's client.
         let may = |verdict: &Verdict| match verdict.class {
             Class::ScopeCollision => verdict.mechanism.as_deref() != Some("identity_policy_denied"),
             class => class == Class::Inconclusive,
         };
-        for (failure, _) in failures.iter().zip(verdicts).filter(|(_, verdict)| may(verdict)) {
-            let job = failure.job_id.as_deref().map_or(0, |job| outline.hash(job));
-            let steps = failure.steps.iter().filter_map(|step| outline.symbols.find(step));
-            suspects.0.extend(steps.map(|step| (job, step)));
+        for (failure, verdict) in failures.iter().zip(verdicts) {
+            suspects.note_refusals(table, failure);
+            if may(verdict) {
+                let job = failure.job_id.as_deref().map_or(0, |job| outline.hash(job));
+                let steps = failure.steps.iter().filter_map(|step| outline.symbols.find(step));
+                suspects.lacking.extend(steps.map(|step| (job, step)));
+            }
         }
     }
 }
@@ -89,7 +123,7 @@ pub struct Tally {
 
 impl Tally {
     /// Takes in what a job did.
-    pub fn note(&mut self, archive: &Archive<'_>, passage: &Passage, suspects: &Suspects) {
+    pub fn note(&mut self, archive: &Whole<'_>, passage: &Passage, suspects: &Suspects) {
         // A job that failed at the step and got through later may have been helped by a change that no log shows.
         if passage.ok > 0 && (passage.failed == 0 || passage.job == 0) {
             self.passed.note(archive, passage, passage.ok_at, passage.first_ok);
@@ -103,7 +137,7 @@ impl Tally {
 }
 
 impl Jobs {
-    fn note(&mut self, archive: &Archive<'_>, passage: &Passage, time: Option<i64>, first: Option<Locator>) {
+    fn note(&mut self, archive: &Whole<'_>, passage: &Passage, time: Option<i64>, first: Option<Locator>) {
         let principal = archive.outline.symbols.name(passage.principal).unwrap_or_default();
         let Some(held) = archive.authority.held(principal, passage.job, time) else {
             self.unknown += 1;

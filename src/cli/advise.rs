@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::analyze::width;
 use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::error::{Error, Result};
+use crate::evidence::is_partial;
 use crate::report::{self, AdviceReport};
 
 #[derive(Args)]
@@ -36,12 +38,14 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::keep_out_of_evidence(out, &inputs.paths)?;
     }
     let rules = arguments.reading.rules()?;
+    let mappings = inputs.maps.read()?;
     let bar = Bar::new();
-    let report = report::advise(&inputs.paths, inputs.options(), &rules, &bar);
+    let report = report::advise(&inputs.paths, inputs.options(&mappings), &rules, &bar);
     bar.finish();
     let report = report?;
+    output::unused_mappings(&mappings, &report.files);
     output::data(arguments.out.as_deref(), |mut out| match arguments.format {
-        Format::Text => output::written(out.write_all(report::render_advice(&report, output::width()).as_bytes())),
+        Format::Text => output::written(out.write_all(report::render_advice(&report, width()).as_bytes())),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &report).map_err(|e| Error::Output(e.to_string()))?;
             output::written(out.write_all(b"\n"))
@@ -52,8 +56,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 }
 
 fn say_what_was_not_read(report: &AdviceReport) {
-    report.not_read.iter().take(20).for_each(output::not_read);
-    for note in &report.unreadable {
+    let incomplete = report.files.iter().filter(|file| is_partial(std::slice::from_ref(file)));
+    incomplete.take(20).for_each(output::not_read);
+    for note in &report.discovery.unreadable {
         output::message(&format!("holdtrace: {note}"));
     }
 }

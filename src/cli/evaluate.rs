@@ -57,14 +57,17 @@ type Item = (Option<String>, Option<String>);
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let text = std::fs::read(&arguments.truth).map_err(|e| Error::io(&arguments.truth, "reading the labels", e))?;
     let truth: Truth = serde_json::from_slice(&text)
         .map_err(|e| Error::Usage { what: arguments.truth.display().to_string(), reason: format!("no labels: {e}") })?;
     let bar = Bar::new();
-    let (inputs, all) = (&arguments.reading.inputs, Selection::default());
-    let analysis = report::analyze(&inputs.paths, inputs.options(), &rules, &all, &bar);
+    let all = Selection::default();
+    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &all, &bar);
     bar.finish();
     let analysis = analysis?;
+    output::unused_mappings(&mappings, &analysis.coverage.files);
     let mut found: BTreeMap<Item, FailureReport> = BTreeMap::new();
     for failure in &analysis.failures {
         let failure = failure?;

@@ -67,7 +67,7 @@ impl Jobs {
     pub fn note(&mut self, job: IdHash, id: &str, event: &Event<'_>, stated: Option<[Symbol; STATED.len()]>) {
         let step = event.get(Text::Step);
         let began = event.time.filter(|_| stated.is_some());
-        let ended = matches!(step, Some("job.completed" | "job.failed"));
+        let ended = matches!(step, Some("job.completed" | "job.failed" | "job.cancelled"));
         let (begins, stated) = (step == Some("job.started"), stated.unwrap_or_default());
         match self.0.entry(job) {
             Entry::Occupied(mut held) => {
@@ -108,7 +108,7 @@ impl Jobs {
         self.0.get(&job)
     }
 
-    /// Jobs that start and neither complete nor fail, by their last record, then their id.
+    /// Jobs that start and neither complete nor fail nor are cancelled, by their last record, then their id.
     #[must_use]
     pub fn without_end(&self) -> Vec<&Job> {
         let mut found: Vec<&Job> = self.0.values().filter(|job| job.started && !job.ended).collect();

@@ -28,8 +28,7 @@ pub fn read<C: Collect + Send>(
         (entry.records, entry.rejected) = (1, 1);
         entry.rejects = vec![Reject { record: 0, offset: 0, reason }];
     }
-    let manner = Manner { adapter: None, table: None, packed: false };
-    into.parts.last_mut().expect("there is always a part").files.push((entry, manner));
+    into.parts.last_mut().expect("there is always a part").files.push((entry, Manner::NONE));
 }
 
 fn read_runs<C: Collect + Send>(

@@ -8,9 +8,9 @@ use super::failure::BLOCK;
 use super::record_ids::Digests;
 use super::{Evidence, Progress, RuleText, Rules, Tool};
 use crate::classify::{Advice, Cites as _, Courses, Judge, Suspects};
-use crate::correlate::Failure;
+use crate::correlate::{Failure, Wave};
 use crate::error::Result;
-use crate::evidence::{FileEntry, Locator, is_partial};
+use crate::evidence::{Discovery, FileEntry, Locator, is_partial};
 use crate::ingest::{Options, rfc3339};
 
 /// What the archive advises.
@@ -21,12 +21,12 @@ pub struct AdviceReport {
     pub archive: ArchiveCounts,
     #[serde(flatten)]
     pub advice: Advice,
-    /// Files that were not read in full, or hold nothing.
+    /// The files that were read.
     #[serde(skip)]
-    pub not_read: Vec<FileEntry>,
-    /// Folders that could not be listed.
+    pub files: Vec<FileEntry>,
+    /// Where they were found, and what was passed over.
     #[serde(skip)]
-    pub unreadable: Vec<String>,
+    pub discovery: Discovery,
 }
 
 /// What the advice was learned from.
@@ -47,7 +47,7 @@ impl AdviceReport {
     /// Whether some input could not be read.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.not_read.is_empty() || !self.unreadable.is_empty()
+        is_partial(&self.files) || !self.discovery.unreadable.is_empty()
     }
 }
 
@@ -55,22 +55,18 @@ impl AdviceReport {
 ///
 /// # Errors
 /// A path is wrong, nothing can be read, or a stage fails.
-pub fn advise(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<AdviceReport> {
+pub fn advise(
+    paths: &[String],
+    options: Options<'_>,
+    rules: &RuleText,
+    progress: &dyn Progress,
+) -> Result<AdviceReport> {
     let evidence = Evidence::read(paths, options, rules, progress)?;
-    let correlated = &evidence.correlated;
-    let judge = Judge::new(&evidence.ingested, correlated, &rules.pack)?;
-    let all: Vec<&Failure> = correlated.failures.iter().collect();
-    let (mut courses, mut suspects) = (Courses::default(), Suspects::default());
-    for block in all.chunks(BLOCK) {
-        let verdicts = judge.verdicts(block)?;
-        judge.follow(block, &verdicts, &mut courses);
-        judge.suspect(block, &verdicts, &mut suspects);
-    }
-    let mut advice = judge.advice(&correlated.failures, &courses, &suspects)?;
+    let (mut advice, failures) = learn(&evidence, rules)?;
     name_records(&evidence, &mut advice)?;
     let files = &evidence.ingested.files;
     let sum = |of: fn(&FileEntry) -> u64| files.iter().map(of).sum::<u64>();
-    let span = correlated.contrast.span;
+    let span = evidence.correlated.contrast.span;
     let archive = ArchiveCounts {
         files: files.len(),
         records: sum(|file| file.records),
@@ -79,20 +75,36 @@ pub fn advise(paths: &[String], options: Options, rules: &RuleText, progress: &d
         duplicates: sum(|file| file.duplicates),
         first_time: span.map(|(first, _)| rfc3339(first)),
         last_time: span.map(|(_, last)| rfc3339(last)),
-        jobs: correlated.jobs,
-        failures: all.len(),
+        jobs: evidence.correlated.jobs,
+        failures,
     };
-    let not_read = files.iter().filter(|file| is_partial(std::slice::from_ref(file))).cloned().collect();
-    let unreadable = evidence.discovery.unreadable;
-    Ok(AdviceReport { tool: Tool::own(), rules: Rules::of(rules), archive, advice, not_read, unreadable })
+    let (rules, discovery, files) = (Rules::of(rules, files), evidence.discovery, evidence.ingested.files);
+    Ok(AdviceReport { tool: Tool::own(), rules, archive, advice, files, discovery })
+}
+
+/// The advice, and how many failures it was learned from.
+fn learn(evidence: &Evidence<'_>, rules: &RuleText) -> Result<(Advice, usize)> {
+    let judge = Judge::new(&evidence.ingested, &evidence.correlated, &rules.pack)?;
+    let (mut courses, mut suspects, mut count) = (Courses::default(), Suspects::default(), 0);
+    for wave in evidence.correlated.waves(&evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        let all: Vec<&Failure> = failures.iter().collect();
+        count += all.len();
+        for block in all.chunks(BLOCK) {
+            let verdicts = judge.verdicts(&table, block)?;
+            courses.add(judge.follow(&table, block, &verdicts));
+            judge.suspect(&table, block, &verdicts, &mut suspects);
+        }
+    }
+    Ok((judge.advice(&courses, &suspects)?, count))
 }
 
 /// Finds the ids of all records that are cited.
-fn name_records(evidence: &Evidence, advice: &mut Advice) -> Result<()> {
+fn name_records(evidence: &Evidence<'_>, advice: &mut Advice) -> Result<()> {
     let mut cited: BTreeSet<Locator> = BTreeSet::new();
     advice.cites(&mut |records| cited.extend(&records.at));
-    let mut digests = Digests::new(evidence, &evidence.correlated.table);
-    digests.find(&cited)?;
+    let mut digests = Digests::new(evidence);
+    digests.find(&cited, &[&evidence.correlated.probes])?;
     advice.cites(&mut |records| records.name(&|at| digests.of(at)));
     Ok(())
 }

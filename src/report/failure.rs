@@ -1,13 +1,17 @@
 //! One failure as it is reported (DESIGN section 7).
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::failures::Order;
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
-use crate::classify::{CURED_BY_RETRY, Cause, Class, Courses, Hypothesis, Judge, Pack, Support, Verdict, sentences};
-use crate::correlate::Failure;
+use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict};
+use crate::correlate::{EventTable, Failure, Wave};
 use crate::error::Result;
+use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
 
 /// Failing attempts by symptom.
@@ -25,7 +29,8 @@ pub struct SymptomCounts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub rule: String,
-    pub class: Cause,
+    /// Null where it only says how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     pub weight: f64,
     pub statement: String,
     pub records: Vec<String>,
@@ -74,6 +79,10 @@ pub struct Selection {
 }
 
 impl Selection {
+    fn is_all(&self) -> bool {
+        self.job.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
     fn takes(&self, failure: &Failure) -> bool {
         let begun = failure.first_failed_at;
         self.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
@@ -92,36 +101,54 @@ pub const BLOCK: usize = 2048;
 pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary: &mut Summary) -> Result<Failures> {
     let Evidence { ingested, correlated, .. } = evidence;
     let judge = Judge::new(ingested, correlated, pack)?;
-    let mut digests = Digests::new(evidence, &correlated.table);
-    let selected: Vec<&Failure> = correlated.failures.iter().filter(|failure| selection.takes(failure)).collect();
-    let (mut failures, mut courses) = (Failures::default(), Courses::default());
-    for block in selected.chunks(BLOCK) {
-        let verdicts = judge.verdicts(block)?;
-        judge.follow(block, &verdicts, &mut courses);
-        let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-        digests.find(&cited)?;
-        let pairs = block.par_iter().zip(verdicts.into_par_iter());
-        let reports: Vec<FailureReport> = pairs.map(|(failure, verdict)| report(failure, verdict, &digests)).collect();
-        for report in &reports {
-            summary.add(report);
+    let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
+    let mut settling = Settling::default();
+    for wave in correlated.waves(&evidence.reread()) {
+        let Wave { table, failures: of_wave } = wave?;
+        let selected: Vec<&Failure> = of_wave.iter().filter(|failure| selection.takes(failure)).collect();
+        for block in selected.chunks(BLOCK) {
+            let verdicts = judge.verdicts(&table, block)?;
+            settling.add(&judge.follow(&table, block, &verdicts));
+            let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+            digests.find(&cited, &[&table, &correlated.probes])?;
+            let pairs = block.par_iter().zip(verdicts.into_par_iter());
+            let reports = pairs.map(|(failure, verdict)| (order(failure, &table), report(failure, verdict, &digests)));
+            let reports: Vec<(Order, FailureReport)> = reports.collect();
+            for (_, report) in &reports {
+                summary.add(report);
+            }
+            failures.add(reports)?;
         }
-        failures.add(&reports)?;
     }
-    let of_interest = |mechanism: &str| CURED_BY_RETRY.contains(&mechanism);
-    if !courses.all.iter().filter_map(|course| course.mechanism.as_deref()).any(of_interest) {
+    failures.sort();
+    if settling.is_empty() {
         return Ok(failures);
     }
-    // How long such failures take is learned from all of them, whichever are wanted.
-    let others: Vec<&Failure> = correlated.failures.iter().filter(|failure| !selection.takes(failure)).collect();
-    for block in others.chunks(BLOCK) {
-        judge.follow(block, &judge.verdicts(block)?, &mut courses);
+    if !selection.is_all() {
+        follow_others(evidence, &judge, selection, &mut settling)?;
     }
-    say_what_retries_are_enough(failures, &courses)
+    say_what_retries_are_enough(failures, &settling.sentences())
 }
 
-/// Adds to the remedies of races what the archive says of retrying.
-fn say_what_retries_are_enough(failures: Failures, courses: &Courses<'_>) -> Result<Failures> {
-    let sentences = sentences(courses);
+/// Takes in what became of the failures that are not wanted: how long a race takes is learned from all of them.
+fn follow_others(
+    evidence: &Evidence<'_>,
+    judge: &Judge<'_>,
+    selection: &Selection,
+    settling: &mut Settling,
+) -> Result<()> {
+    for wave in evidence.correlated.waves(&evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        let others: Vec<&Failure> = failures.iter().filter(|failure| !selection.takes(failure)).collect();
+        for block in others.chunks(BLOCK) {
+            settling.add(&judge.follow(&table, block, &judge.verdicts(&table, block)?));
+        }
+    }
+    Ok(())
+}
+
+/// Adds to the remedies of races what the archive says of retrying, by mechanism.
+fn say_what_retries_are_enough(failures: Failures, sentences: &BTreeMap<&str, String>) -> Result<Failures> {
     if sentences.is_empty() {
         return Ok(failures);
     }
@@ -133,6 +160,22 @@ fn say_what_retries_are_enough(failures: Failures, courses: &Courses<'_>) -> Res
     })
 }
 
+fn order(failure: &Failure, table: &EventTable) -> Order {
+    Order {
+        first_failed: (failure.first_failed_at.is_none(), failure.first_failed_at),
+        job: failure.job_id.clone(),
+        unit: failure.unit.clone(),
+        first_failing: failure.failing.first().map(|row| table.locator(*row)),
+    }
+}
+
+/// The ids of cited records, in an order that does not depend on how the evidence is divided into files.
+fn ids(records: &[Locator], digests: &Digests<'_>) -> Vec<String> {
+    let mut digests: Vec<Digest> = records.iter().filter_map(|at| digests.of(at)).collect();
+    digests.sort_unstable();
+    digests.iter().map(Digest::record_id).collect()
+}
+
 fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
@@ -141,7 +184,7 @@ fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> Failure
         .map(|finding| EvidenceReport {
             class: finding.class,
             weight: finding.weight,
-            records: finding.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect(),
+            records: ids(&finding.records, digests),
             rule: finding.rule,
             statement: finding.statement,
         })

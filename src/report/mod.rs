@@ -2,12 +2,15 @@
 
 mod advice;
 mod advice_text;
+mod counted_once;
 mod csv;
 mod failure;
 mod failures;
 mod gaps;
+mod joined;
 mod parquet;
 mod permissions_text;
+mod policy;
 mod record_ids;
 mod summary;
 mod table;
@@ -20,11 +23,13 @@ use serde::Serialize;
 
 pub use advice::{AdviceReport, ArchiveCounts, advise};
 pub use advice_text::render as render_advice;
+pub use counted_once::Superseded;
 pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
 pub use parquet::write_parquet;
+pub use policy::{add_on_record, attached};
 pub use summary::Summary;
 pub use table::render as render_table;
 pub use terminal::plain;
@@ -34,8 +39,8 @@ use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, Options};
+use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
+use crate::ingest::{Ingested, MAPPED, Options, Reread, unused};
 use crate::parts;
 
 /// The whole result.
@@ -71,12 +76,32 @@ pub struct Rules {
     pub name: String,
     pub version: String,
     pub sha256: String,
+    /// The mappings that files were read by, in the order of their names.
+    pub mappings: Vec<MappingName>,
+}
+
+/// A mapping that files were read by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MappingName {
+    pub name: String,
+    pub sha256: String,
+}
+
+/// The mappings that `files` were read by, whether now or when they were ingested.
+fn mappings(files: &[FileEntry]) -> Vec<MappingName> {
+    let of = |file: &FileEntry| {
+        let name = file.format.strip_prefix(MAPPED).unwrap_or(&file.format).trim_start_matches(':').to_owned();
+        file.mapping.clone().map(|sha256| MappingName { name, sha256 })
+    };
+    files.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Rules {
-    fn of(rules: &RuleText) -> Self {
+    /// Those of a pack, by which `files` were weighed.
+    fn of(rules: &RuleText, files: &[FileEntry]) -> Self {
         let Pack { name, version, .. } = &rules.pack;
-        Self { name: name.clone(), version: version.clone(), sha256: rules.sha256.clone() }
+        let (name, version, sha256) = (name.clone(), version.clone(), rules.sha256.clone());
+        Self { name, version, sha256, mappings: mappings(files) }
     }
 }
 
@@ -84,6 +109,8 @@ impl Rules {
 #[derive(Debug, Serialize)]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
+    /// Records that an amended one takes the place of.
+    pub superseded: Vec<Superseded>,
     /// What the evidence should hold and does not.
     pub gaps: Vec<Gap>,
     /// Clocks of the sources against that of the trail, from requests that both record.
@@ -135,49 +162,49 @@ impl RuleText {
 }
 
 /// The evidence, read and correlated: what all subcommands start from.
-pub struct Evidence {
+pub struct Evidence<'m> {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
     /// How it was read.
-    pub options: Options,
+    pub options: Options<'m>,
 }
 
-impl Evidence {
+impl<'m> Evidence<'m> {
     /// Reads and correlates `paths`; `progress` is told the size of every file that is done with, `total` the sum.
     ///
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
-    pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let discovery = discover(paths)?;
+    pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
+        let mut discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
+        discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
         let (outline, mut ingested) =
             correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
+        discovery.skipped.extend(unused(options.mappings, &ingested.files));
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        let repeated = correlated.outline.wanted(&correlated.duplicates)?;
-        let repeated: BTreeSet<Locator> = repeated.into_iter().map(|wanted| wanted.at).collect();
-        for at in &repeated {
-            ingested.files[at.file as usize].duplicates += 1;
-        }
-        ingested.changes.retain(|change| !repeated.contains(&change.at));
-        ingested.documents.retain(|document| !repeated.contains(&document.at));
+        counted_once::take_out(&mut ingested, &correlated)?;
         Ok(Self { discovery, ingested, correlated, options })
     }
 }
 
-impl Evidence {
+impl Evidence<'_> {
+    /// How records are read again.
+    #[must_use]
+    pub fn reread(&self) -> Reread<'_> {
+        correlate::reread(&self.correlated.outline, &self.ingested, &self.discovery.inputs, self.options)
+    }
+
     /// All columns of the events at `rows` (ascending) of the outline.
     ///
     /// # Errors
     /// A file cannot be read again, or is not what it was.
     pub fn table(&self, rows: &[Row]) -> Result<EventTable> {
-        let Correlated { outline, clocks, .. } = &self.correlated;
-        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options);
-        correlate::table(outline, rows, &reread, clocks)
+        correlate::table(&self.correlated.outline, rows, &self.reread(), &self.correlated.clocks)
     }
 }
 
@@ -187,7 +214,7 @@ impl Evidence {
 /// A path is wrong, nothing can be read, or a stage fails.
 pub fn analyze(
     paths: &[String],
-    options: Options,
+    options: Options<'_>,
     rules: &RuleText,
     selection: &Selection,
     progress: &dyn Progress,
@@ -195,6 +222,7 @@ pub fn analyze(
     let evidence = Evidence::read(paths, options, rules, progress)?;
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
+    let superseded = counted_once::superseded(&evidence)?;
     let gaps = gaps::find(&evidence.correlated.outline.jobs);
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
@@ -206,10 +234,17 @@ pub fn analyze(
         .collect();
     Ok(Analysis {
         tool: Tool::own(),
-        rules: Rules::of(rules),
+        rules: Rules::of(rules, &files),
         summary,
         failures,
-        coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },
+        coverage: Coverage {
+            files,
+            superseded,
+            gaps,
+            clocks,
+            skipped: discovery.skipped,
+            unreadable: discovery.unreadable,
+        },
         manifest,
     })
 }

@@ -44,7 +44,7 @@ fn an_empty_file_is_named_and_ends_with_status_2() {
 fn files_that_are_no_logs_are_told_apart() {
     for (bytes, words) in [
         (&b"\x7fELF\x02\x01\x01\0\0\0\0"[..], "binary data"),
-        (b"PK\x03\x04\0\0rest", "a zip archive"),
+        (b"PK\x03\x04\0\0rest", "no directory at its end"),
         (b"PAR1\0\0\0\0", "a Parquet file"),
         (b"\xff\xfea\0,\0b\0", "UTF-16"),
         (b"just some words\nand more\n", "neither JSON nor a table"),
@@ -162,6 +162,22 @@ fn deep_nesting_is_refused_not_followed() {
 }
 
 #[test]
+fn a_record_that_is_nested_too_deeply_is_rejected_by_that_reason_and_the_others_are_read() {
+    let deep = |levels: usize| format!("{{\"Statement\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+    for levels in [200, 100_000] {
+        let text = format!("{}\n{}\n{}\n", line("a", 1), deep(levels), line("b", 2));
+        let (run, entry) = analyze("deep.ndjson", text.as_bytes());
+        let entry = entry.expect("a ledger");
+        assert_eq!((run.status, &entry["parsed"], &entry["rejected"]), (1, &json!(2), &json!(1)));
+        assert!(run.stderr.contains("nested more than 128 levels deep"), "{}", run.stderr);
+    }
+    // What is not used of a record may be as deep as it likes.
+    let deep = line("a", 1).replace("\"bucket\"", &format!("\"x\":{},\"bucket\"", deep(100_000)));
+    let (run, entry) = analyze("deep.ndjson", format!("{}\n{deep}\n", line("b", 2)).as_bytes());
+    assert_eq!((run.status, &entry.expect("a ledger")["parsed"]), (0, &json!(2)), "{}", run.stderr);
+}
+
+#[test]
 fn a_decompression_bomb_is_refused() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..600 {
@@ -220,7 +236,10 @@ fn a_file_that_changes_between_the_two_readings_is_named() {
         let read = correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
         let (outline, mut ingested) = read.expect("read");
         case.write("trail.ndjson", changed);
-        let error = correlate::correlate(outline, &mut ingested, &inputs, Options::default()).err().expect("noticed");
+        let options = Options::default();
+        let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
+        let reread = correlate::reread(&correlated.outline, &ingested, &inputs, options);
+        let error = correlated.waves(&reread).find_map(std::result::Result::err).expect("noticed");
         let said = error.to_string();
         assert!(said.contains("trail.ndjson") && said.contains(words), "{said}");
     }
