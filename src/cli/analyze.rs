@@ -139,10 +139,9 @@ fn report_coverage(analysis: &Analysis, format: Format) {
         return;
     }
     let files = analysis.coverage.files.iter();
-    files.filter(|f| f.is_partial()).take(20).for_each(output::not_read);
-    for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
-        output::message(&format!("holdtrace: {note}"));
-    }
+    files.filter(|f| f.is_partial()).take(output::MOST_SAID).for_each(output::not_read);
+    output::notes(analysis.coverage.unreadable.iter());
+    output::notes(analysis.coverage.skipped.iter());
     for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
         output::message(&format!("holdtrace: {}", clock.sentence()));
     }

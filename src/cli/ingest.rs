@@ -46,11 +46,11 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 }
 
 fn report(done: &Update) {
-    done.read.iter().filter(|file| file.is_partial()).take(20).for_each(output::not_read);
-    for note in done.kept.iter().chain(&done.unreadable).chain(&done.skipped) {
-        output::message(&format!("holdtrace: {note}"));
+    done.read.iter().filter(|file| file.is_partial()).take(output::MOST_SAID).for_each(output::not_read);
+    for some in [&done.kept, &done.unreadable, &done.skipped] {
+        output::notes(some.iter());
     }
-    for path in done.replaced.iter().take(20) {
+    for path in done.replaced.iter().take(output::MOST_SAID) {
         output::message(&format!("holdtrace: {path}: changed since; what was read of it before is replaced"));
     }
     let sum = |of: fn(&FileEntry) -> u64| done.read.iter().map(of).sum::<u64>();

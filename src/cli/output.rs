@@ -39,6 +39,24 @@ pub fn unused_mappings(mappings: &[Mapping], files: &[FileEntry]) {
     unused(mappings, files).for_each(|note| message(&format!("holdtrace: {note}")));
 }
 
+/// Lines of one kind that are said, at most.
+pub const MOST_SAID: usize = 20;
+
+/// Says what else was not read: the first, and how many more there are.
+pub fn notes<'a>(notes: impl Iterator<Item = &'a String>) {
+    let mut more = 0;
+    for (n, note) in notes.enumerate() {
+        if n < MOST_SAID {
+            message(&format!("holdtrace: {note}"));
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        message(&format!("holdtrace: and {more} more of this kind; --format json lists them all"));
+    }
+}
+
 /// Nothing is ever written into the evidence: refuses a file or folder `out` that lies in what `paths` name. Of one that is
 /// not there yet, the nearest folder that is there counts.
 pub fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {

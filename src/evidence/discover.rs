@@ -80,7 +80,7 @@ impl Place {
                 Some(format!("{}.{:09}", nanos.as_secs(), nanos.subsec_nanos()))
             }
             Self::Stream(_) | Self::Member(_) => None,
-            Self::Container(container) => container.place.version(),
+            Self::Container(container) => container.version.clone(),
             Self::Part(part) => part.listed().modified.clone(),
             #[cfg(feature = "object-store")]
             Self::Object(object) => object.tag().map(str::to_owned),

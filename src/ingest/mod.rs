@@ -115,14 +115,18 @@ pub fn ingest<C: Collect + Send>(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
     // Containers are hashed while others read what was in them.
-    rayon::in_place_scope(|scope| {
+    let mut ingested = rayon::in_place_scope(|scope| {
         for input in inputs {
             if let Some(container) = input.place.container() {
                 scope.spawn(|_| drop(container.digest()));
             }
         }
         read(inputs, &file::Context { options, prints, collector }, absorb, progress)
-    })
+    });
+    for (entry, input) in ingested.files.iter_mut().zip(inputs) {
+        seal(entry, input);
+    }
+    ingested
 }
 
 fn read<C: Collect + Send>(
@@ -162,9 +166,6 @@ fn read<C: Collect + Send>(
         };
         let parts: Vec<file::Part<C>> = runs.into_par_iter().flat_map_iter(read).collect();
         parts.into_iter().for_each(&mut take);
-    }
-    for (entry, input) in ingested.files.iter_mut().zip(inputs) {
-        seal(entry, input);
     }
     ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
     ingested

@@ -226,8 +226,11 @@ fn links_devices_and_pipes_are_not_followed_and_are_named() {
     for (name, kind) in [(&b"hard"[..], b'1'), (b"device", b'3'), (b"pipe", b'6'), (b"dir/", b'5')] {
         archive.extend(tar_member(name, b"", kind));
     }
+    // Older programs give a hard link the size of the file, and no bytes.
+    archive.extend(tar_header(b"hard", 700, b'1').as_bytes());
+    archive.extend(tar_member(b"good-too", line("good").as_bytes(), b'0'));
     let report = analyze(&[&archive[..], &TAR_END].concat(), &[]);
-    assert_eq!((report.run.status, report.names()), (0, vec!["a", "a!/good"]));
+    assert_eq!((report.run.status, report.names()), (0, vec!["a", "a!/good", "a!/good-too"]));
     assert_eq!(
         report.skipped,
         [

@@ -28,6 +28,8 @@ pub struct Container {
     pub members: u64,
     /// What could not be read of it, members aside.
     pub rejects: Vec<Reject>,
+    /// What is another when the content is, as it was before it was read.
+    pub version: Option<String>,
     digest: OnceLock<(Digest, u64)>,
 }
 
@@ -116,6 +118,7 @@ impl Outer<'_> {
     /// Takes in a container that lies in `depth - 1` others.
     fn container(&mut self, input: Input, look: Look, depth: u32) -> Result<()> {
         let Input { label, place, bytes } = input;
+        let version = place.version();
         let open = match (direct(&place), look.encoding) {
             (Some(view), Encoding::Plain) => view.and_then(Feed::plain),
             _ => Feed::pumped(&label, &place, self.store, (self.budget.room(), self.budget.no_room(&self.name))),
@@ -139,7 +142,7 @@ impl Outer<'_> {
         };
         let members = listing.members.len() as u64;
         let digest = digest.map_or_else(OnceLock::new, OnceLock::from);
-        let container = Container { place, format, members, rejects, digest };
+        let container = Container { place, format, members, rejects, version, digest };
         self.skipped.extend(listing.notes.into_iter().map(|note| format!("{label}{note}")));
         self.found.push(Input { label: label.clone(), place: Place::Container(Arc::new(container)), bytes });
         match view {

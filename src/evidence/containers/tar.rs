@@ -93,7 +93,11 @@ impl Walk<'_> {
         if kind.is_gnu_sparse() {
             self.skip_sparse_map(&header)?;
         }
-        let size = self.next.size.filter(|_| !extends).unwrap_or(size);
+        let size = match kind.as_byte() {
+            // Links, devices, folders and pipes have no bytes, whatever their headers say (as GNU tar reads them).
+            b'1'..=b'6' => 0,
+            _ => self.next.size.filter(|_| !extends).unwrap_or(size),
+        };
         let Some(end) = size.checked_next_multiple_of(BLOCK).and_then(|padded| self.at.checked_add(padded)) else {
             self.listing.reject(self.at - BLOCK, format!("a member of {size} bytes, larger than any file; {HALF}"));
             return Ok(false);
