@@ -44,7 +44,7 @@ type Key = (Symbol, Media, Symbol, IdHash);
 type Groups = HashMap<Key, Passage, foldhash::fast::RandomState>;
 
 /// Attempts whose jobs are grouped at a time.
-const GROUPED: usize = 1 << 19;
+const GROUPED: usize = 1 << 18;
 const LOOKED_AT: [Column; 6] =
     [Column::Time, Column::Phase, Column::Principal, Column::Media, Column::Id(Id::Job), Column::At];
 

@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::AdviceReport;
 use super::permissions_text;
-use super::terminal::plain;
+use super::terminal::{name, plain};
 use crate::classify::{Backoff, Credentials, Figure, HourToAvoid, Lag, OwnSchedule, Records, Replayed};
 
 /// Regions and hours that are listed; more are counted.
@@ -69,11 +69,11 @@ fn lags(lags: &[Lag], width: u16) -> String {
     };
     let mut table = table(&["Region, hour (UTC)", "Count", "Open", "Median", "90 %", "99 %", "Longest"], width);
     for lag in lags.iter().take(SHOWN_LAGS) {
-        let region = lag.region.as_deref().unwrap_or("(region unknown)");
+        let region = region(lag.region.as_deref());
         let what = match (lag.of, lag.hour) {
             ("all", _) => "all".to_owned(),
             (_, Some(hour)) => format!("{region}, {hour:02}"),
-            _ => region.to_owned(),
+            _ => region,
         };
         let spread = &lag.spread;
         let shown = |figure: &Option<Figure>| figure.as_ref().map_or_else(|| "too few".to_owned(), time);
@@ -91,6 +91,10 @@ fn lags(lags: &[Lag], width: u16) -> String {
         let _ = writeln!(text, "The median of all and the longest: {}", ids.join(" "));
     }
     text
+}
+
+fn region(known: Option<&str>) -> String {
+    known.map_or_else(|| "(region unknown)".to_owned(), name)
 }
 
 fn time(figure: &Figure) -> String {
@@ -178,7 +182,7 @@ fn hours(hours: &[HourToAvoid]) -> String {
         );
     }
     for hour in hours {
-        let region = hour.region.as_deref().unwrap_or("(region unknown)");
+        let region = region(hour.region.as_deref());
         let what = match (&hour.median, &hour.elsewhere_median, hour.per_thousand, hour.elsewhere_per_thousand) {
             (Some(here), Some(there), ..) => {
                 let what = if hour.why.starts_with("holds") { "holds took" } else { "conflicts took" };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::advice_text::cited;
+use super::terminal::name;
 use crate::classify::{Answer, AtStep, MediaNeeds, Permission, Split, StepNeeds};
 
 /// Permissions that are named of those that all who got through held.
@@ -23,7 +24,7 @@ pub fn render(all: &[StepNeeds]) -> String {
 
 fn step(needs: &StepNeeds, text: &mut String) {
     let all = &needs.all;
-    let _ = writeln!(text, "\n{}\n  {}", needs.step, sides(all));
+    let _ = writeln!(text, "\n{}\n  {}", name(&needs.step), sides(all));
     if let Some(shared) = &all.shared {
         let more = (shared.len() + all.more_shared).saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -31,12 +32,12 @@ fn step(needs: &StepNeeds, text: &mut String) {
         let _ = writeln!(text, "  All who got through held {named}{more}.");
     }
     for permission in &all.permissions {
-        let _ = writeln!(text, "  {}{}: {}", permission.permission, said(permission), answer(permission));
+        let _ = writeln!(text, "  {}{}: {}", name(&permission.permission), said(permission), answer(permission));
         let _ = writeln!(text, "    all: {}{}", counts(permission), cited(&permission.records));
         for media in &needs.media_types {
             let found = media.at_step.permissions.iter().find(|other| other.permission == permission.permission);
             if let Some(found) = found {
-                let _ = writeln!(text, "    {}: {}; {}", media.media_type, counts(found), short(found));
+                let _ = writeln!(text, "    {}: {}; {}", name(&media.media_type), counts(found), short(found));
             }
         }
     }
@@ -49,7 +50,7 @@ fn step(needs: &StepNeeds, text: &mut String) {
 }
 
 fn joined(names: &[String]) -> String {
-    names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")
+    names.iter().take(SHOWN).map(|text| name(text)).collect::<Vec<_>>().join(", ")
 }
 
 fn sides(at: &AtStep) -> String {
@@ -114,6 +115,9 @@ fn separate(media: &MediaNeeds, text: &mut String) {
         _ => format!("all held {named}, which some others lacked; nobody is known to have failed for want of it"),
     };
     let (jobs, others) = (separate.jobs, separate.other_jobs);
-    let _ =
-        writeln!(text, "  {}: {answer} ({jobs} jobs got through, {others} with other media types).", media.media_type);
+    let _ = writeln!(
+        text,
+        "  {}: {answer} ({jobs} jobs got through, {others} with other media types).",
+        name(&media.media_type)
+    );
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdtrace::classify::{JITTER, Replayed, Schedule, best, nearest_rank};
 use holdtrace::evidence::Digest;
+use holdtrace::ingest::Options;
+use holdtrace::report::{self, RuleText, Selection};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -265,7 +267,13 @@ fn the_advised_backoff_clears_99_of_100_and_no_schedule_that_gives_up_sooner_doe
         retries: u32::try_from(replay["retries"].as_u64().expect("a number")).expect("small"),
         jitter: replay["jitter"].as_f64().expect("a number"),
     };
-    let clears = |schedule: &Schedule| settled.iter().filter(|at| schedule.clears(**at)).count();
+    // The last retry comes soonest when chance shortens every wait by all of the jitter.
+    let clears = |schedule: &Schedule| {
+        let waits =
+            (0..schedule.retries).map(|n| schedule.base_seconds * (0..n).map(|_| schedule.factor).product::<f64>());
+        let last = waits.sum::<f64>() * (1.0 - schedule.jitter);
+        seconds(&settled).iter().filter(|at| **at <= last).count()
+    };
     assert_eq!(replay["cleared"].as_u64(), Some(clears(&advised) as u64));
     assert_eq!(replay["attempts"], json!(advised.retries + 1));
     assert!(clears(&advised) * 100 >= 99 * 150);
@@ -606,6 +614,32 @@ fn any_number_of_threads_the_logs_or_their_parts_give_the_same_bytes() {
     assert_eq!(of(&parts), of("samples"));
 }
 
+/// Failures are worked on wave by wave; what is learned of them all must not depend on how many there are at a time.
+#[test]
+fn however_few_attempts_are_worked_on_at_a_time_the_advice_and_the_remedies_are_the_same() {
+    let mut case = Case::new();
+    for n in 0..12 {
+        conflict(&mut case, &format!("job-{n}"), n * 7 * HOUR, &[20 + n, 40], n % 5 != 0, &json!({}));
+        refused(&mut case, &format!("refused-{n}"), n * 3 * HOUR, &["recording:export"], &json!({}));
+    }
+    advise(&case);
+    let rules = RuleText::built_in().expect("a pack");
+    let paths = [case.path().display().to_string()];
+    let found = |attempts_at_a_time: usize, job: Option<&str>| {
+        let options = Options { attempts_at_a_time, ..Options::default() };
+        let advice = report::advise(&paths, options, &rules, &()).expect("advised");
+        let selection = Selection { job: job.map(str::to_owned), ..Selection::default() };
+        let analysis = report::analyze(&paths, options, &rules, &selection, &()).expect("analysed");
+        (serde_json::to_string(&advice).expect("JSON"), serde_json::to_string(&analysis.failures).expect("JSON"))
+    };
+    let whole = found(usize::MAX, None);
+    assert!(whole.1.contains("In this archive all 9 such failures had cleared"), "{}", whole.1);
+    for few in [1, 5, 40] {
+        assert!(found(few, None) == whole, "{few} attempts at a time");
+        assert_eq!(found(few, Some("job-1")).1, found(usize::MAX, Some("job-1")).1);
+    }
+}
+
 #[test]
 fn the_advice_on_the_samples_reads_so() {
     let run = run(root(), &["advise", "samples"]);
@@ -628,6 +662,21 @@ fn a_record_that_cannot_be_read_ends_with_status_1_and_nothing_readable_with_2()
     let nothing = Case::new();
     nothing.write("x.bin", [0u8, 1, 2]);
     assert_eq!(run(nothing.path(), &["advise", "."]).status, 2);
+}
+
+#[test]
+fn names_from_the_evidence_cannot_forge_lines_of_the_text_or_command_a_terminal() {
+    let mut case = Case::new();
+    let hostile = json!({ "region": "eu\nFORGED\u{1b}[2J", "mediaType": "voice\nFORGED media" });
+    for n in 0..6 {
+        conflict(&mut case, &format!("job-{n}"), n * HOUR, &[30], true, &hostile);
+        let scopes = ["recording:export\nFORGED:scope", "recording:metadata:write"];
+        case.healthy(&format!("healthy-{n}"), n * HOUR, &scopes, &hostile);
+    }
+    advise(&case);
+    let text = run(case.path(), &["advise", "."]).stdout;
+    assert!(text.contains("eu\\nFORGED") && text.contains("voice\\nFORGED media"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.trim_start().starts_with("FORGED")), "{text}");
 }
 
 #[test]
@@ -674,9 +723,12 @@ proptest! {
         ] {
             prop_assert!(Replayed::of(longer, &settled).cleared >= cleared, "{:?} after {:?}", longer, schedule);
         }
-        // However chance shortens the waits, what is counted as cleared is cleared.
-        let lucky = Schedule { jitter: 0.0, ..schedule };
-        prop_assert!(settled.iter().all(|at| !schedule.clears(*at) || lucky.clears(*at)));
+        // The last retry comes soonest when chance shortens every wait by all of the jitter; just before, it clears.
+        let waits = (0..retries).map(|n| schedule.base_seconds * (0..n).map(|_| schedule.factor).product::<f64>());
+        let soonest = waits.sum::<f64>() * (1.0 - schedule.jitter);
+        #[expect(clippy::cast_possible_truncation, reason = "hours at most")]
+        let around = [soonest * (1.0 - 1e-9), soonest * (1.0 + 1e-9)].map(|at| (at * 1e6) as i64);
+        prop_assert!(schedule.clears(around[0] - 1) && !schedule.clears(around[1] + 1), "{:?}", schedule);
     }
 
     #[test]
