@@ -136,6 +136,12 @@ impl<'a> Whole<'a> {
         self.unacknowledged.get(step).copied().unwrap_or(0)
     }
 
+    /// All holds on record.
+    #[must_use]
+    pub fn holds(&self) -> &[Hold] {
+        self.holds.all()
+    }
+
     /// Direct metadata writes by the failure's caller about its item, after its first failing attempt, in order of time.
     #[must_use]
     pub fn probes_of(&self, failure: &Failure) -> Vec<Row> {

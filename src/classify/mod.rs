@@ -1,29 +1,49 @@
 //! Classify: weigh what the evidence says of each failure, by rules that are data.
 
+mod advice;
 mod archive;
 mod authority;
+mod backoff;
 mod chronicle;
 mod dossier;
 mod features;
+mod figures;
 mod holds;
+mod hours;
 mod interventions;
+mod lag;
 mod moments;
 mod on_record;
 mod pack;
+mod permissions;
 pub mod policy;
 mod refusal;
+mod retries;
+mod rotation;
+mod settling;
 mod state;
 mod surroundings;
 mod symptoms;
+mod tally;
 mod verdict;
 
 use rayon::prelude::*;
 
+pub use advice::{Advice, ConflictLags, HoldLags};
+pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
+pub use figures::{Cites, Figure, Records, nearest_rank};
+pub use hours::HourToAvoid;
+pub use lag::{Courses, Lag};
 pub use on_record::{OnRecord, Recorded, on_record};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
+pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, StepNeeds};
 pub use policy::{Decision, Gap, Replay, Request, replay};
+pub use retries::{Backoff, OwnSchedule, WaitFigure};
+pub use rotation::Credentials;
+pub use settling::Settling;
+pub use tally::{Side, Split, Suspects};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
 use crate::correlate::{Correlated, EventTable, Failure};

@@ -65,6 +65,18 @@ pub enum Standing {
     Reported,
 }
 
+impl Standing {
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Observed => "observed",
+            Self::Reported => "reported",
+        }
+    }
+}
+
 /// A rule.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Only this module prints.
 
+mod advise;
 mod analyze;
 mod evaluate;
 mod ingest;
@@ -57,6 +58,8 @@ struct Cli {
 enum Command {
     /// Find the failed exports and say why each failed
     Analyze(analyze::Arguments),
+    /// Say how long holds and conflicts take, which retries are enough, which hours to avoid, which permissions steps need
+    Advise(advise::Arguments),
     /// Read logs into a folder of parts (Parquet), which all commands take in place of the logs
     Ingest(ingest::Arguments),
     /// Show every record of a job from every source, in order of time
@@ -186,6 +189,7 @@ pub fn run() -> ExitCode {
     };
     let result = match cli.command {
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Advise(arguments) => advise::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

@@ -20,9 +20,14 @@ pub struct Job {
     pub last: Option<i64>,
     pub started: bool,
     pub ended: bool,
+    /// Whether its records state different media types.
+    pub several_media: bool,
     /// The values of [`STATED`] in the trail.
     stated: [Symbol; STATED.len()],
 }
+
+/// Place of the media type in [`STATED`].
+const MEDIA: usize = 4;
 
 impl Job {
     /// What the job's records say of `column`.
@@ -43,6 +48,8 @@ impl Job {
         self.last = self.last.max(later.last);
         self.started |= later.started;
         self.ended |= later.ended;
+        let (media, more) = (self.stated[MEDIA], later.stated[MEDIA]);
+        self.several_media |= later.several_media || (media != 0 && more != 0 && media != more);
         for (held, more) in self.stated.iter_mut().zip(later.stated) {
             if *held == 0 {
                 *held = more;
@@ -70,11 +77,13 @@ impl Jobs {
                     last: event.time,
                     started: begins,
                     ended,
+                    several_media: false,
                     stated,
                 });
             }
             Entry::Vacant(free) => {
-                free.insert(Job { id: id.into(), began, last: event.time, started: begins, ended, stated });
+                let (id, last) = (id.into(), event.time);
+                free.insert(Job { id, began, last, started: begins, ended, several_media: false, stated });
             }
         }
     }

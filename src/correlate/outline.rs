@@ -125,8 +125,8 @@ pub struct Outline {
     sources: Vec<Symbol>,
     pub jobs: Jobs,
     pub statements: Statements,
-    /// Tenant, media type and scopes of the last event of a job.
-    stated: [Symbol; 3],
+    /// Tenant and scopes of the last event of a job.
+    stated: [Symbol; 2],
 }
 
 /// Some consecutive rows of an outline, with the columns that were asked for.
@@ -231,7 +231,7 @@ impl Outline {
             sources: Vec::new(),
             jobs: Jobs::default(),
             statements: Statements::default(),
-            stated: [0; 3],
+            stated: [0; 2],
         }
     }
 
@@ -420,8 +420,8 @@ impl Collect for Outline {
         ] {
             flags |= if set { bit } else { 0 };
         }
-        let texts =
-            [Some(source), phase, step, event.get(Text::Principal), event.get(Text::Bucket), event.get(Text::Region)];
+        let own = [Text::Principal, Text::Bucket, Text::Region, Text::MediaType].map(|text| event.get(text));
+        let texts = [Some(source), phase, step, own[0], own[1], own[2], own[3]];
         let before = self.open.last_names();
         let names: [Symbol; NAMES.len()] = std::array::from_fn(|n| self.symbols.near(texts[n], Some(&before[n])));
         let ids = TEXTS.map(|text| event.get(text).map_or(0, |text| hash(&self.keys, text)));
@@ -434,8 +434,8 @@ impl Collect for Outline {
         self.without_uid += usize::from(uid == 0);
         self.issued += usize::from(ids[Id::Issued as usize] != 0);
         self.note_source(names[0]);
-        let [_, _, _, principal, bucket, region] = names;
-        self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region]);
+        let [_, _, _, principal, bucket, region, media] = names;
+        self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region, media]);
     }
 
     fn gathered(&self) -> usize {
@@ -445,13 +445,13 @@ impl Collect for Outline {
 
 impl Outline {
     /// What the event says of its job as a whole.
-    fn note_job(&mut self, event: &Event<'_>, at: Locator, job: IdHash, [principal, bucket, region]: [Symbol; 3]) {
+    fn note_job(&mut self, event: &Event<'_>, at: Locator, job: IdHash, own: [Symbol; 4]) {
         let Some(name) = event.get(Text::JobId) else { return };
-        let [before_tenant, before_media, before_scopes] = &self.stated;
+        let [before_tenant, before_scopes] = &self.stated;
         let tenant = self.symbols.near(event.get(Text::TenantId), Some(before_tenant));
-        let media = self.symbols.near(event.get(Text::MediaType), Some(before_media));
         let scopes = self.symbols.near(event.get(Text::Scopes), Some(before_scopes));
-        self.stated = [tenant, media, scopes];
+        self.stated = [tenant, scopes];
+        let [principal, bucket, region, media] = own;
         let stated = [principal, bucket, tenant, region, media];
         let of_trail = self.flags.last().is_some_and(|flags| flags & flag::TRAIL != 0);
         self.jobs.note(job, name, event, of_trail.then_some(stated));

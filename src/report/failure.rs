@@ -1,12 +1,14 @@
 //! One failure as it is reported (DESIGN section 7).
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::failures::Order;
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
-use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Support, Verdict};
+use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict};
 use crate::correlate::{EventTable, Failure, Wave};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
@@ -77,6 +79,10 @@ pub struct Selection {
 }
 
 impl Selection {
+    fn is_all(&self) -> bool {
+        self.job.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
     fn takes(&self, failure: &Failure) -> bool {
         let begun = failure.first_failed_at;
         self.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
@@ -86,7 +92,7 @@ impl Selection {
 }
 
 /// Failures that are weighed at a time.
-const BLOCK: usize = 2048;
+pub const BLOCK: usize = 2048;
 
 /// The reports of the failures that are wanted, counted in `summary`.
 ///
@@ -96,11 +102,13 @@ pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary:
     let Evidence { ingested, correlated, .. } = evidence;
     let judge = Judge::new(ingested, correlated, pack)?;
     let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
+    let mut settling = Settling::default();
     for wave in correlated.waves(&evidence.reread()) {
         let Wave { table, failures: of_wave } = wave?;
         let selected: Vec<&Failure> = of_wave.iter().filter(|failure| selection.takes(failure)).collect();
         for block in selected.chunks(BLOCK) {
             let verdicts = judge.verdicts(&table, block)?;
+            settling.add(&judge.follow(&table, block, &verdicts));
             let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
             digests.find(&cited, &[&table, &correlated.probes])?;
             let pairs = block.par_iter().zip(verdicts.into_par_iter());
@@ -113,7 +121,43 @@ pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary:
         }
     }
     failures.sort();
-    Ok(failures)
+    if settling.is_empty() {
+        return Ok(failures);
+    }
+    if !selection.is_all() {
+        follow_others(evidence, &judge, selection, &mut settling)?;
+    }
+    say_what_retries_are_enough(failures, &settling.sentences())
+}
+
+/// Takes in what became of the failures that are not wanted: how long a race takes is learned from all of them.
+fn follow_others(
+    evidence: &Evidence<'_>,
+    judge: &Judge<'_>,
+    selection: &Selection,
+    settling: &mut Settling,
+) -> Result<()> {
+    for wave in evidence.correlated.waves(&evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        let others: Vec<&Failure> = failures.iter().filter(|failure| !selection.takes(failure)).collect();
+        for block in others.chunks(BLOCK) {
+            settling.add(&judge.follow(&table, block, &judge.verdicts(&table, block)?));
+        }
+    }
+    Ok(())
+}
+
+/// Adds to the remedies of races what the archive says of retrying, by mechanism.
+fn say_what_retries_are_enough(failures: Failures, sentences: &BTreeMap<&str, String>) -> Result<Failures> {
+    if sentences.is_empty() {
+        return Ok(failures);
+    }
+    // So the class of the whole report is written, not that of one hypothesis.
+    let marked = format!(r#""class":"{}","mechanism":""#, Class::SyncRace.name());
+    failures.amended(&marked, |report| {
+        let sentence = report.mechanism.as_deref().and_then(|mechanism| sentences.get(mechanism));
+        report.remedy.extend(sentence.filter(|_| report.class == Class::SyncRace).cloned());
+    })
 }
 
 fn order(failure: &Failure, table: &EventTable) -> Order {

@@ -87,6 +87,42 @@ impl Failures {
         self.places.sort_by(|a, b| a.order.cmp(&b.order));
     }
 
+    /// The same, in their order, with `amend` applied to those whose text holds `marked`; the others are taken over as they
+    /// are.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read or written.
+    pub fn amended(self, marked: &str, amend: impl Fn(&mut FailureReport) + Sync) -> Result<Self> {
+        let marked = memchr::memmem::Finder::new(marked);
+        let amended = |line: &[u8]| -> serde_json::Result<Vec<u8>> {
+            if marked.find(line).is_none() {
+                return Ok(line.to_vec());
+            }
+            let mut report: FailureReport = serde_json::from_slice(line)?;
+            amend(&mut report);
+            let mut text = serde_json::to_vec(&report)?;
+            text.push(b'\n');
+            Ok(text)
+        };
+        let mut file = tempfile::spooled_tempfile(HELD);
+        let (mut next, mut bytes, mut lengths) = (0, Vec::new(), Vec::with_capacity(self.places.len()));
+        while next < self.places.len() {
+            next = self.read(next, &mut bytes)?;
+            let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
+            let lines: serde_json::Result<Vec<Vec<u8>>> =
+                lines.par_iter().with_min_len(RUN).map(|line| amended(line)).collect();
+            let lines = lines.map_err(|e| put_aside(e.into()))?;
+            lines.iter().try_for_each(|line| file.write_all(line)).map_err(put_aside)?;
+            lengths.extend(lines.iter().map(|line| line.len() as u64));
+        }
+        let mut all = Self { lines: Mutex::new(file), places: Vec::with_capacity(lengths.len()), end: 0 };
+        for (place, length) in self.places.into_iter().zip(lengths) {
+            all.places.push(Place { offset: all.end, length, ..place });
+            all.end += length;
+        }
+        Ok(all)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

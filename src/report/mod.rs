@@ -1,5 +1,7 @@
 //! Report: the result of an analysis as data, and its renderings.
 
+mod advice;
+mod advice_text;
 mod counted_once;
 mod csv;
 mod failure;
@@ -7,6 +9,7 @@ mod failures;
 mod gaps;
 mod joined;
 mod parquet;
+mod permissions_text;
 mod policy;
 mod record_ids;
 mod summary;
@@ -18,6 +21,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+pub use advice::{AdviceReport, ArchiveCounts, advise};
+pub use advice_text::render as render_advice;
 pub use counted_once::Superseded;
 pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
@@ -58,6 +63,13 @@ pub struct Tool {
     pub version: &'static str,
 }
 
+impl Tool {
+    /// This one.
+    const fn own() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 /// The rules the evidence was weighed by.
 #[derive(Debug, Serialize)]
 pub struct Rules {
@@ -82,6 +94,15 @@ fn mappings(files: &[FileEntry]) -> Vec<MappingName> {
         file.mapping.clone().map(|sha256| MappingName { name, sha256 })
     };
     files.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+impl Rules {
+    /// Those of a pack, by which `files` were weighed.
+    fn of(rules: &RuleText, files: &[FileEntry]) -> Self {
+        let Pack { name, version, .. } = &rules.pack;
+        let (name, version, sha256) = (name.clone(), version.clone(), rules.sha256.clone());
+        Self { name, version, sha256, mappings: mappings(files) }
+    }
 }
 
 /// What was read and what was not.
@@ -212,13 +233,8 @@ pub fn analyze(
         .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
         .collect();
     Ok(Analysis {
-        tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
-        rules: Rules {
-            name: rules.pack.name.clone(),
-            version: rules.pack.version.clone(),
-            sha256: rules.sha256.clone(),
-            mappings: mappings(&files),
-        },
+        tool: Tool::own(),
+        rules: Rules::of(rules, &files),
         summary,
         failures,
         coverage: Coverage {

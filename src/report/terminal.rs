@@ -12,3 +12,9 @@ pub fn plain(text: &str) -> String {
     }
     text.chars().map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
+
+/// A name from evidence on a line of its own: the same without ends of lines, with which it could forge other lines.
+#[must_use]
+pub fn name(text: &str) -> String {
+    plain(text).replace('\n', "\\n")
+}

@@ -5,6 +5,7 @@
     reason = "tests say what they skip, and build values in place"
 )]
 
+mod advise;
 mod amended;
 mod archives_in_parts;
 mod bad_input;
