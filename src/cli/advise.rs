@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::analyze::width;
+use super::look::width;
 use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::error::{Error, Result};

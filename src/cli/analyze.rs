@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::look::Looks;
 use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Selection};
+use crate::report::{self, Analysis, Hints, Selection};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -34,6 +35,8 @@ pub struct Arguments {
     /// End with status 3 if a failure of this class is found (repeatable)
     #[arg(long, value_name = "CLASS", value_enum)]
     fail_on: Vec<ClassName>,
+    #[command(flatten)]
+    looks: Looks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,7 +55,7 @@ enum Format {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum ClassName {
+pub enum ClassName {
     ScopeCollision,
     SyncRace,
     PolicyMismatch,
@@ -91,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         let reason = "Parquet is not for terminals; name a file with --out".to_owned();
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
-    output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    output::data(arguments.out.as_deref(), |out| write(arguments, &analysis, format, out))?;
     if format == Format::Table {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
@@ -114,10 +117,14 @@ fn format(arguments: &Arguments) -> Format {
     arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
 }
 
-fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
+fn write(arguments: &Arguments, analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
     let json = |e: serde_json::Error| Error::Output(e.to_string());
     match format {
-        Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
+        Format::Table => {
+            let hints = Hints { paths: &arguments.reading.inputs.paths };
+            let text = report::render_table(analysis, arguments.looks.look(arguments.out.is_some()), hints)?;
+            output::written(out.write_all(text.as_bytes()))
+        }
         Format::Ndjson => analysis.failures.write_ndjson(out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
@@ -126,11 +133,6 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
     }
-}
-
-/// The terminal's width, or 80 columns where there is none.
-pub(super) fn width() -> u16 {
-    comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
 }
 
 /// One line per file that could not be read in full, or whose times had to be interpreted; the table says it itself.
@@ -157,14 +159,18 @@ fn report_coverage(analysis: &Analysis, format: Format) {
 }
 
 fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
-    let found = |class: &ClassName| analysis.summary.by_class.get(class.class().name()).is_some_and(|count| *count > 0);
-    if arguments.fail_on.iter().any(found) {
+    if met(&arguments.fail_on, |class| analysis.summary.by_class.get(class).copied().unwrap_or(0)) {
         Status::Met
     } else if analysis.coverage.is_partial() {
         Status::Partial
     } else {
         Status::Done
     }
+}
+
+/// Whether there is a failure of one of the classes; `count` gives their number by the class's name.
+pub fn met(classes: &[ClassName], count: impl Fn(&str) -> usize) -> bool {
+    classes.iter().any(|class| count(class.class().name()) > 0)
 }
 
 /// Reads a time given with an option, microseconds since 1970.

@@ -4,10 +4,12 @@ mod advise;
 mod analyze;
 mod evaluate;
 mod ingest;
+mod look;
 mod map;
 mod output;
 mod policy;
 mod progress;
+mod report;
 mod rules;
 mod show;
 mod timeline;
@@ -58,6 +60,8 @@ struct Cli {
 enum Command {
     /// Find the failed exports and say why each failed
     Analyze(analyze::Arguments),
+    /// Report on many archives: a page each, an index over all, trends between runs; what has not changed is not read again
+    Report(report::Arguments),
     /// Say how long holds and conflicts take, which retries are enough, which hours to avoid, which permissions steps need
     Advise(advise::Arguments),
     /// Read logs into a folder of parts (Parquet), which all commands take in place of the logs
@@ -189,6 +193,7 @@ pub fn run() -> ExitCode {
     };
     let result = match cli.command {
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Advise(arguments) => advise::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),

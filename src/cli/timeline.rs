@@ -3,13 +3,14 @@
 use std::io::{self, IsTerminal as _};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
 
+use super::look::Looks;
 use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::error::Result;
 use crate::evidence::is_partial;
-use crate::report::{Evidence, Timeline, plain, timeline};
+use crate::ingest::AssumedZone;
+use crate::report::{Evidence, render_timeline, timeline};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -18,9 +19,17 @@ pub struct Arguments {
     /// The job
     #[arg(long, value_name = "ID")]
     job: String,
+    /// Only what lies within this time of a failing attempt or a recovery (30s, 10m, 2h)
+    #[arg(long, value_name = "TIME", value_parser = micros)]
+    around: Option<i64>,
+    /// Zone whose times the table shows beside UTC: an offset (+01:00) or a name (Europe/Berlin)
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<AssumedZone>,
     /// Output format; by default a table on a terminal, else ndjson
     #[arg(long, value_enum)]
     format: Option<Format>,
+    #[command(flatten)]
+    looks: Looks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +38,11 @@ enum Format {
     Table,
     /// One JSON object per record
     Ndjson,
+}
+
+fn micros(text: &str) -> std::result::Result<i64, String> {
+    let time = humantime::parse_duration(text).map_err(|_| "give a time such as 30s, 10m or 2h".to_owned())?;
+    i64::try_from(time.as_micros()).map_err(|_| "that is longer than any archive".to_owned())
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
@@ -41,49 +55,19 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     bar.finish();
     let evidence = evidence?;
     output::unused_mappings(&mappings, &evidence.ingested.files);
-    let timeline = timeline(&evidence, &arguments.job)?;
+    let mut timeline = timeline(&evidence, &arguments.job)?;
+    if arguments.around.is_some_and(|micros| !timeline.around(micros)) {
+        output::message("holdtrace: nothing of this job failed at a known time, so --around leaves nothing out");
+    }
     let terminal = io::stdout().is_terminal();
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
     output::data(None, |out| match format {
-        Format::Table => output::written(writeln!(out, "{}", table(&timeline))),
+        Format::Table => {
+            let look = arguments.looks.look(false);
+            output::written(out.write_all(render_timeline(&timeline, look, arguments.tz).as_bytes()))
+        }
         Format::Ndjson => output::ndjson(&timeline.entries, out),
     })?;
     let partial = is_partial(&evidence.ingested.files) || !evidence.discovery.unreadable.is_empty();
     Ok(if partial { Status::Partial } else { Status::Done })
-}
-
-fn table(timeline: &Timeline) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(120);
-    }
-    table.set_header(["Time (UTC)", "Source", "What", "Outcome", "Said", "Record"]);
-    for entry in &timeline.entries {
-        let status = entry.http_status.map(|s| format!(" {s}")).unwrap_or_default();
-        let attempt = entry.attempt.map(|n| format!("\nattempt {n}")).unwrap_or_default();
-        let said = [entry.error_code.as_deref(), entry.error_message.as_deref()].into_iter().flatten();
-        let clock = entry.clock_ahead_seconds;
-        let clock = clock.map(|[least, most]| format!("\nclock {least} to {most} s ahead")).unwrap_or_default();
-        let id = entry.record_id.as_deref().unwrap_or("");
-        let row = [
-            entry.time.clone().unwrap_or_else(|| "(unknown)".to_owned()).replace('T', "\n"),
-            format!("{}{clock}\nby {}{}", entry.source, entry.joined_by, shown(entry.joined_id.as_deref())),
-            format!("{}{attempt}", entry.what),
-            format!("{}{status}", entry.outcome),
-            said.collect::<Vec<_>>().join("\n"),
-            format!("{id}\n{}\nrecord {} at {}+{}", entry.file, entry.record, entry.offset, entry.length),
-        ];
-        table.add_row(row.map(|cell| plain(&cell)));
-    }
-    table
-}
-
-/// The beginning of a shared id: enough to see that it is the same.
-fn shown(id: Option<&str>) -> String {
-    const SHOWN: usize = 12;
-    let Some(id) = id else { return String::new() };
-    let start: String = id.chars().take(SHOWN).collect();
-    let more = if id.chars().nth(SHOWN).is_some() { "\u{2026}" } else { "" };
-    format!(" {start}{more}")
 }

@@ -230,7 +230,7 @@ fn not_read(reason: &str) -> String {
 }
 
 /// The SHA-256 of a file as found, hex.
-pub(super) fn content(input: &Input) -> Result<Option<String>> {
+pub fn content(input: &Input) -> Result<Option<String>> {
     if let Some(part) = input.place.part() {
         let entry = &part.listed().entry;
         let refused = entry.container.as_ref().and(entry.rejects.first()).map(|reject| not_read(&reject.reason));

@@ -24,9 +24,9 @@ use std::path::Path;
 
 pub use folder::{Folder, Table};
 pub use index::{Listed, Run};
-pub use input::{PartFile, check, folder_of, joined};
+pub use input::{PartFile, check, content, folder_of, joined};
 pub use rows::EventRows;
-pub use update::{How, Update, update};
+pub use update::{How, Update, lock, update};
 
 /// The name of the index.
 pub const INDEX: &str = "holdtrace-parts.json";

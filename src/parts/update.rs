@@ -127,14 +127,23 @@ fn open(out: &Path) -> Result<File> {
             }
         }
     }
-    let path = out.join(LOCK);
+    lock(out, LOCK, "another ingest is writing into it; try again later")
+}
+
+/// Locks a folder by the file `name` in it.
+///
+/// # Errors
+/// It is locked already, which `busy` says, or the file cannot be made.
+pub fn lock(out: &Path, name: &str, busy: &str) -> Result<File> {
+    let io = |e| Error::io(out, "locking the folder", e);
+    let path = out.join(name);
     if path.is_symlink() {
-        return Err(refused(out, format!("{LOCK} in it is a link, which is not followed")));
+        return Err(refused(out, format!("{name} in it is a link, which is not followed")));
     }
     let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(refused(out, "another ingest is writing into it; try again later")),
+        Err(fs::TryLockError::WouldBlock) => Err(refused(out, busy)),
         Err(fs::TryLockError::Error(e)) => Err(io(e)),
     }
 }

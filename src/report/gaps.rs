@@ -29,19 +29,19 @@ pub struct Gap {
     pub records: Vec<String>,
 }
 
-/// The gaps of the evidence, with the ids of their records.
+/// The gaps of the evidence that are `wanted`, with the ids of their records.
 ///
 /// # Errors
 /// A file cannot be read again.
-pub fn report(evidence: &Evidence) -> Result<Vec<Gap>> {
-    let gaps = &evidence.correlated.gaps;
+pub fn report(evidence: &Evidence, wanted: impl Fn(&correlate::Gap) -> bool) -> Result<Vec<Gap>> {
+    let gaps: Vec<&correlate::Gap> = evidence.correlated.gaps.iter().filter(|gap| wanted(gap)).collect();
     let cited: BTreeSet<Locator> = gaps.iter().flat_map(|gap| gap.records.iter().copied()).collect();
     let mut digests = Digests::new(evidence);
     digests.find(&cited, &[])?;
     let ids = |gap: &correlate::Gap| -> Vec<String> {
         gap.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect()
     };
-    let reported = gaps.iter().map(|gap| Gap {
+    let reported = gaps.into_iter().map(|gap| Gap {
         kind: gap.kind.name(),
         source: gap.source.clone(),
         job_id: gap.job.clone(),

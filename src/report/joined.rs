@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Evidence;
-use crate::correlate::{Block, By, Column, HOPS, Id, IdHash, Row, Symbol, Wave};
+use crate::correlate::{Block, By, Column, EventTable, Failure, HOPS, Id, IdHash, Row, Symbol, Wave};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text};
@@ -143,20 +143,50 @@ impl Own {
     }
 }
 
-/// The rows of the outline that belong to `job`, ascending, and by what.
+/// What a record is to a failure of its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The failing attempt of this number, from 1.
+    Failing(usize),
+    /// Another source's record of a failing attempt.
+    Witness,
+    /// The attempt that succeeded at last.
+    Recovery,
+}
+
+/// The records of a job.
+pub struct Joined {
+    /// The rows of the outline, ascending, and by what they belong to the job.
+    pub rows: Vec<(Row, Joint)>,
+    /// The attempts of its failures, each with the failure's id.
+    pub marks: BTreeMap<Locator, (String, Mark)>,
+}
+
+fn mark(failure: &Failure, table: &EventTable, marks: &mut BTreeMap<Locator, (String, Mark)>) {
+    let witnesses = failure.witnesses.iter().map(|row| (row, Mark::Witness));
+    let failing = (1..).zip(&failure.failing).map(|(n, row)| (row, Mark::Failing(n)));
+    let recovery = failure.recovery.iter().map(|row| (row, Mark::Recovery));
+    let all = witnesses.chain(failing).chain(recovery);
+    marks.extend(all.map(|(row, mark)| (table.locator(*row), (failure.id.clone(), mark))));
+}
+
+/// Finds the records of `job`.
 ///
 /// # Errors
 /// The outline cannot be read.
-pub fn joined(evidence: &Evidence, job: &str) -> Result<Vec<(Row, Joint)>> {
+pub fn joined(evidence: &Evidence, job: &str) -> Result<Joined> {
     let outline = &evidence.correlated.outline;
     let own = Own::find(evidence, outline.hash(job))?;
     let changed = changes(evidence, &own);
     let mut linked: BTreeMap<Locator, By> = BTreeMap::new();
+    let mut marks = BTreeMap::new();
     for wave in evidence.correlated.waves_of(&own.rows, &evidence.reread()) {
         let Wave { table, failures } = wave?;
-        let of_job = failures.iter().filter(|failure| failure.job_id.as_deref() == Some(job));
-        let links = of_job.flat_map(|failure| failure.attempts.iter().zip(&failure.links));
-        linked.extend(links.map(|(row, by)| (table.locator(*row), *by)));
+        for failure in failures.iter().filter(|failure| failure.job_id.as_deref() == Some(job)) {
+            let links = failure.attempts.iter().zip(&failure.links);
+            linked.extend(links.map(|(row, by)| (table.locator(*row), *by)));
+            mark(failure, &table, &mut marks);
+        }
     }
     let by = |block: &Block<'_>, n: usize| {
         let (of_job, at) = (block.id(Id::Job)[n], block.at[n]);
@@ -173,7 +203,7 @@ pub fn joined(evidence: &Evidence, job: &str) -> Result<Vec<(Row, Joint)>> {
         let counting = block.places().filter(|n| block.counts(*n));
         counting.filter_map(|n| Some((block.row(n), by(block, n)?))).collect()
     };
-    Ok(outline.look(&columns, of_block)?.into_iter().flatten().collect())
+    Ok(Joined { rows: outline.look(&columns, of_block)?.into_iter().flatten().collect(), marks })
 }
 
 /// Changes to the job's caller and bucket from its first to its last record.

@@ -2,6 +2,8 @@
 
 mod advice;
 mod advice_text;
+pub mod batch;
+mod cards;
 mod counted_once;
 mod csv;
 mod failure;
@@ -16,6 +18,8 @@ mod summary;
 mod table;
 mod terminal;
 mod timeline;
+mod timeline_text;
+mod wide;
 
 use std::collections::BTreeSet;
 
@@ -31,9 +35,10 @@ pub use gaps::Gap;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
 pub use summary::Summary;
-pub use table::render as render_table;
-pub use terminal::plain;
+pub use table::{Hints, render as render_table};
+pub use terminal::{Look, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
+pub use timeline_text::render as render_timeline;
 
 use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
@@ -223,7 +228,7 @@ pub fn analyze(
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
     let superseded = counted_once::superseded(&evidence)?;
-    let gaps = gaps::report(&evidence)?;
+    let gaps = gaps::report(&evidence, |_| true)?;
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
     // Giving memory back takes a while; it happens while the report is written.

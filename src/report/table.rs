@@ -1,11 +1,11 @@
-//! The table for people: a summary, then a row per failure.
+//! The output of `analyze` for people: a summary, then each failure, as wide as the terminal allows.
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use anstyle::Style;
 
-use super::terminal::plain;
-use super::{Analysis, FailureReport};
+use super::terminal::{BAD, CHANGED, Look, STRONG, hanging, of_class, plain, word};
+use super::{Analysis, EvidenceReport, FailureReport, cards, wide};
 use crate::classify::Class;
 use crate::correlate::GapKind;
 use crate::error::Result;
@@ -14,47 +14,59 @@ use crate::error::Result;
 const SHOWN_RECORDS: usize = 3;
 /// Files with rejected records that are listed; more are counted.
 const SHOWN_FILES: usize = 10;
+/// From this width on failures are rows of a table, below it each is a block of lines.
+const WIDE: u16 = 160;
 
-/// Wide enough for the longest step and the longest mechanism: neither they nor record ids are broken.
-const EXPORT_WIDTH: u16 = 20;
-const VERDICT_WIDTH: u16 = 30;
-const FOOTER: &str = "
-Support is a degree of judgement by the rules, not a probability.
-  a record:    holdtrace show ev:... PATH...
-  one job:     holdtrace timeline --job ID PATH...
-  everything:  holdtrace analyze --format json PATH...
-";
+/// What the commands to run next are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints<'a> {
+    /// The paths that were analysed.
+    pub paths: &'a [String],
+}
 
-/// Renders the analysis for a terminal `width` columns wide.
+/// Renders the analysis.
 ///
 /// # Errors
 /// The reports cannot be read again.
-pub fn render(analysis: &Analysis, width: u16) -> Result<String> {
-    let mut text = headline(analysis);
-    text.push_str(&coverage(analysis));
+pub fn render(analysis: &Analysis, look: Look, hints: Hints<'_>) -> Result<String> {
+    let mut text = headline(analysis, look);
+    text.push_str(&coverage(analysis, look));
     if analysis.failures.is_empty() {
         return Ok(text);
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width)
-        .set_header(["Failed export", "Verdict, support", "Why, and by which records"]);
-    let why_width = width.saturating_sub(EXPORT_WIDTH + VERDICT_WIDTH + 2);
-    table
-        .set_constraints([EXPORT_WIDTH, VERDICT_WIDTH, why_width].map(|w| ColumnConstraint::Absolute(Width::Fixed(w))));
-    for failure in &analysis.failures {
-        let failure = failure?;
-        let cells = [export(&failure), verdict(&failure), why(&failure, usize::from(why_width.saturating_sub(2)))];
-        table.add_row(cells.map(|text| Cell::new(plain(&text))));
-    }
-    let _ = writeln!(text, "\n{table}");
-    text.push_str(FOOTER);
+    text.push('\n');
+    let body = if look.width >= WIDE {
+        wide::render(&analysis.failures, look)
+    } else {
+        cards::render(&analysis.failures, look)
+    };
+    text.push_str(&body?);
+    text.push_str(&next(analysis, look, hints)?);
     Ok(text)
 }
 
-fn headline(analysis: &Analysis) -> String {
+/// What to run next, ready to copy: about the first failure, on the same paths.
+fn next(analysis: &Analysis, look: Look, hints: Hints<'_>) -> Result<String> {
+    let Some(first) = analysis.failures.iter().next().transpose()? else { return Ok(String::new()) };
+    let paths: Vec<&str> = hints.paths.iter().map(|path| word(path, "PATH")).collect();
+    // Many paths would hide the command.
+    let paths = if paths.len() > 3 { "PATH...".to_owned() } else { paths.join(" ") };
+    let record = strongest(&first).and_then(|e| e.records.first()).map_or("ev:...", String::as_str);
+    let job = first.job_id.as_deref().map_or("ID", |job| word(job, "ID"));
+    let commands = [
+        ("the first failure, record by record", format!("holdtrace timeline --job {job} {paths}")),
+        ("the bytes of a record it rests on", format!("holdtrace show {record} {paths}")),
+        ("everything, with every rule that applied", format!("holdtrace analyze --format json {paths}")),
+    ];
+    let mut text = "\nSupport is a degree of judgement by the rules, not a probability.\n".to_owned();
+    let _ = writeln!(text, "{}", look.paint(STRONG, "Next:"));
+    for (what, command) in commands {
+        let _ = writeln!(text, "  {what}:\n    {}", look.paint(STRONG, &command));
+    }
+    Ok(text)
+}
+
+fn headline(analysis: &Analysis, look: Look) -> String {
     let s = &analysis.summary;
     let mut text = String::new();
     let span = match (&s.first_time, &s.last_time) {
@@ -74,26 +86,28 @@ fn headline(analysis: &Analysis) -> String {
     for class in Class::ALL {
         let count = s.by_class.get(class.name()).copied().unwrap_or(0);
         if count > 0 {
-            let _ = writeln!(text, "  {count:>6}  {}", describe(class));
+            let (name, what) = describe(class);
+            let _ = writeln!(text, "  {count:>6}  {}: {what}", look.paint(style(class), name));
         }
     }
     text
 }
 
-fn describe(class: Class) -> &'static str {
-    match class {
-        Class::ScopeCollision => "scope_collision: the caller's own authority",
-        Class::SyncRace => "sync_race: time; it had not settled yet",
-        Class::PolicyMismatch => "policy_mismatch: the destination's or the role's policy",
-        Class::OtherCause => "other_cause: credentials, throttling, service faults",
-        Class::Inconclusive => "inconclusive: the evidence does not decide",
-    }
+fn describe(class: Class) -> (&'static str, &'static str) {
+    let what = match class {
+        Class::ScopeCollision => "the caller's own authority",
+        Class::SyncRace => "time; it had not settled yet",
+        Class::PolicyMismatch => "the destination's or the role's policy",
+        Class::OtherCause => "credentials, throttling, service faults",
+        Class::Inconclusive => "the evidence does not decide",
+    };
+    (class.name(), what)
 }
 
 /// What could not be read comes first, before any verdict.
-fn coverage(analysis: &Analysis) -> String {
+fn coverage(analysis: &Analysis, look: Look) -> String {
     let s = &analysis.summary;
-    let mut text = String::new();
+    let (mut text, bad) = (String::new(), look.paint(BAD, "NOT READ"));
     let _ = writeln!(
         text,
         "Read: {} of {} records ({} rejected, {} duplicates counted once)",
@@ -111,7 +125,7 @@ fn coverage(analysis: &Analysis) -> String {
                 let more = if file.rejected > 1 { format!(" (and {} more)", file.rejected - 1) } else { String::new() };
                 let _ = writeln!(
                     text,
-                    "  NOT READ {path}, record {} at offset {}: {}{more}",
+                    "  {bad} {path}, record {} at offset {}: {}{more}",
                     r.record,
                     r.offset,
                     plain(&r.reason)
@@ -126,7 +140,7 @@ fn coverage(analysis: &Analysis) -> String {
         let _ = writeln!(text, "  and {} more files; --format json lists them all", listed - SHOWN_FILES);
     }
     for note in analysis.coverage.unreadable.iter().take(SHOWN_FILES) {
-        let _ = writeln!(text, "  NOT READ {}", plain(note));
+        let _ = writeln!(text, "  {bad} {}", plain(note));
     }
     let skipped = &analysis.coverage.skipped;
     for note in skipped.iter().take(SHOWN_FILES) {
@@ -159,91 +173,81 @@ fn coverage(analysis: &Analysis) -> String {
     }
     for gap in others.iter().take(SHOWN_FILES) {
         let word = if gap.possible { "PERHAPS MISSING" } else { "MISSING" };
-        let _ = writeln!(text, "  {word} {}", plain(&gap.detail));
+        let _ = writeln!(text, "  {} {}", look.paint(CHANGED, word), plain(&gap.detail));
     }
     if others.len() > SHOWN_FILES {
         let _ = writeln!(text, "  and {} more gaps; --format json lists them all", others.len() - SHOWN_FILES);
     }
-    text
+    let wrapped = text.lines().flat_map(|line| hanging(line, usize::from(look.width), "    "));
+    wrapped.map(|line| line + "\n").collect()
 }
 
-fn export(failure: &FailureReport) -> String {
-    let mut lines = Vec::new();
-    if let Some(time) = &failure.first_failed_at {
-        lines.push(time.chars().take(16).collect::<String>().replace('T', " "));
-    }
-    if let Some(job) = &failure.job_id {
-        lines.push(format!("job {}", short(job)));
-    }
-    match (&failure.recording_id, &failure.object_key, &failure.bucket) {
-        (Some(recording), ..) => lines.push(format!("rec {}", short(recording))),
-        (None, Some(key), _) => lines.push(format!("key {}", tail(key))),
-        (None, None, Some(bucket)) => lines.push(bucket.clone()),
-        _ => {}
-    }
-    lines.push(failure.step.clone());
-    lines.push(symptoms(failure));
-    lines.push(if failure.recovered_at.is_some() { "recovered" } else { "not recovered" }.to_owned());
-    lines.join("\n")
-}
-
-fn short(id: &str) -> String {
-    if id.len() > 12 && id.contains('-') { id.split('-').next().unwrap_or(id).to_owned() } else { id.to_owned() }
-}
-
-fn tail(key: &str) -> String {
-    let name = key.rsplit('/').next().unwrap_or(key);
-    name.chars().take(16).collect()
-}
-
-fn symptoms(failure: &FailureReport) -> String {
-    let s = &failure.symptoms;
-    let counts = [(s.timeouts, "timeout"), (s.forbidden, "403"), (s.conflicts, "409"), (s.other, "other")];
-    let shown = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} x {name}"));
-    shown.collect::<Vec<_>>().join("\n")
-}
-
-fn verdict(failure: &FailureReport) -> String {
-    let mut lines = vec![failure.class.name().to_owned()];
-    lines.extend(failure.mechanism.clone());
-    lines.extend(failure.support.map(|s| s.name().replace('_', " ")));
-    lines.join("\n")
-}
-
-/// The strongest finding for the verdict; where there is none, the reason and what to collect.
-fn why(failure: &FailureReport, width: usize) -> String {
-    if failure.class == Class::Inconclusive {
-        let mut lines = vec![capitalised(failure.reason.as_deref().unwrap_or(""))];
-        lines.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
-        return lines.join("\n");
-    }
+/// The finding that says most for the verdict.
+pub fn strongest(failure: &FailureReport) -> Option<&EvidenceReport> {
     let own = failure.evidence.iter().filter(|e| e.class.map(Class::from) == Some(failure.class) && e.weight > 0.0);
-    let Some(best) = own.reduce(|a, b| if b.weight > a.weight { b } else { a }) else { return String::new() };
-    let mut lines = vec![best.statement.clone()];
-    lines.extend(failure.evidence.iter().filter(|e| e.class.is_none()).map(|e| format!("But: {}", e.statement)));
-    if !failure.missing_permissions.is_empty() {
-        lines.push(format!("Missing: {}", failure.missing_permissions.join(", ")));
+    own.reduce(|a, b| if b.weight > a.weight { b } else { a })
+}
+
+/// The strongest finding for the verdict, and what speaks against relying on it; where there is none, the reason and what to
+/// collect. A sentence each.
+pub fn why(failure: &FailureReport) -> Vec<String> {
+    if failure.class == Class::Inconclusive {
+        let mut said = vec![capitalised(failure.reason.as_deref().unwrap_or(""))];
+        said.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
+        return said;
     }
+    let Some(best) = strongest(failure) else { return Vec::new() };
+    let mut said = vec![best.statement.clone()];
+    said.extend(failure.evidence.iter().filter(|e| e.class.is_none()).map(|e| format!("But: {}", e.statement)));
+    if !failure.missing_permissions.is_empty() {
+        said.push(format!("Missing: {}", failure.missing_permissions.join(", ")));
+    }
+    said
+}
+
+/// The ids of the records that the strongest finding rests on, and how many more there are.
+pub fn records(failure: &FailureReport) -> Vec<String> {
+    let Some(best) = strongest(failure).filter(|_| failure.class != Class::Inconclusive) else { return Vec::new() };
     let more = best.records.len().saturating_sub(SHOWN_RECORDS);
     let mut shown: Vec<String> = best.records.iter().take(SHOWN_RECORDS).cloned().collect();
     shown.extend((more > 0).then(|| format!("and {more} more")));
-    lines.extend(in_lines(&shown, width));
-    lines.join("\n")
+    shown
 }
 
-/// Joins words into lines of at most `width`, breaking between words only.
-fn in_lines(words: &[String], width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.clone()),
-        }
+/// The counts of symptoms.
+pub fn symptoms(failure: &FailureReport) -> Vec<String> {
+    let s = &failure.symptoms;
+    let counts = [(s.timeouts, "timeout"), (s.forbidden, "403"), (s.conflicts, "409"), (s.other, "other")];
+    let shown = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} x {name}"));
+    shown.collect()
+}
+
+/// Which item failed, in the words of the columns: recording, else object, else bucket.
+pub fn item(failure: &FailureReport) -> Option<String> {
+    match (&failure.recording_id, &failure.object_key, &failure.bucket) {
+        (Some(recording), ..) => Some(format!("rec {recording}")),
+        (None, Some(key), _) => Some(format!("key {key}")),
+        (None, None, Some(bucket)) => Some(format!("bucket {bucket}")),
+        _ => None,
     }
-    lines
+}
+
+/// A time to the minute.
+pub fn minute(time: &str) -> String {
+    time.chars().take(16).collect::<String>().replace('T', " ")
+}
+
+/// When it got through.
+pub fn recovered(failure: &FailureReport) -> String {
+    let Some(time) = &failure.recovered_at else { return "not recovered".to_owned() };
+    let same_day = failure.first_failed_at.as_ref().is_some_and(|first| first.get(..10) == time.get(..10));
+    let time = minute(time);
+    format!("recovered {}", if same_day { time.get(11..).unwrap_or(&time) } else { &time })
+}
+
+/// The style of a verdict.
+pub fn style(class: Class) -> Style {
+    Style::new().fg_color(Some(of_class(class).into())).bold()
 }
 
 fn capitalised(text: &str) -> String {

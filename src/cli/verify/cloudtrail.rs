@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{EXIT, Status, output};
-use crate::cli::analyze::{moment, width};
+use crate::cli::analyze::moment;
+use crate::cli::look::width;
 use crate::custody::cloudtrail::{Keys, Range, render_table, verify};
 use crate::error::{Error, Result};
 
