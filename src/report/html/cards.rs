@@ -7,14 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use super::raw::RawRecords;
+use super::around::Around;
+use super::raw::{IN_ALL, RawRecords, SHOWN};
 use super::super::failure::Weighed;
 use super::super::{Evidence, FailureReport};
 use crate::classify::Verdict;
 use crate::correlate::{EventTable, Failure, Row};
 use crate::error::{Error, Result};
 use crate::evidence::{FileEntry, Locator};
-use crate::ingest::{Change, Text, rfc3339};
+use crate::ingest::{Change, ChangeKind, Text, rfc3339};
 
 /// Bytes that are held in memory.
 const HELD: usize = 8 * 1024 * 1024;
@@ -27,10 +28,11 @@ struct Mark {
     time: Option<String>,
     /// Its lane.
     source: String,
-    /// `failing`, `witness`, `success`, `attempt`, `change`.
+    /// `failing`, `witness`, `success`, `attempt`; `hold`, `policy`, `rotation`, `grant` for changes.
     kind: String,
     what: String,
     status: Option<u32>,
+    attempt: Option<u32>,
     code: Option<String>,
     message: Option<String>,
     record: Option<String>,
@@ -92,8 +94,10 @@ pub struct Cards {
 
 /// Cards that are being made.
 pub struct Making<'e> {
-    changes: HashMap<Locator, &'e Change>,
+    changes: Around<'e>,
     cited: BTreeSet<Locator>,
+    /// Bytes of those.
+    bytes: u64,
     cards: Cards,
 }
 
@@ -102,10 +106,10 @@ impl Cards {
     #[must_use]
     #[expect(clippy::new_ret_no_self, reason = "they can be read when all are there")]
     pub fn new<'e>(evidence: &'e Evidence<'e>) -> Making<'e> {
-        let changes = evidence.ingested.changes.iter().map(|change| (change.at, change)).collect();
         let texts = Mutex::new(tempfile::spooled_tempfile(HELD));
         let cards = Self { texts, end: 0, places: HashMap::new() };
-        Making { changes, cited: BTreeSet::new(), cards }
+        let changes = Around::new(&evidence.ingested.changes);
+        Making { changes, cited: BTreeSet::new(), bytes: 0, cards }
     }
 
     /// What the cards of some failures show.
@@ -143,7 +147,7 @@ impl Cards {
 }
 
 impl Making<'_> {
-    /// The records that cards cite.
+    /// The records that cards cite, as many as are kept with their text.
     #[must_use]
     pub const fn cited(&self) -> &BTreeSet<Locator> {
         &self.cited
@@ -161,9 +165,6 @@ impl Making<'_> {
     /// The temporary file cannot be written.
     pub fn add(&mut self, block: &Weighed<'_>) -> Result<()> {
         for (failure, verdict) in block.failures.iter().zip(block.verdicts) {
-            if self.cards.places.len() == super::MOST_CARDS {
-                break;
-            }
             let text = serde_json::to_vec(&self.card(block, failure, verdict)).map_err(|e| aside(e.into()))?;
             self.cards.texts.get_mut().unwrap_or_else(PoisonError::into_inner).write_all(&text).map_err(aside)?;
             self.cards.places.insert(failure.id.clone(), (self.cards.end, text.len()));
@@ -175,12 +176,14 @@ impl Making<'_> {
     fn card(&mut self, block: &Weighed<'_>, failure: &Failure, verdict: &Verdict) -> Card {
         let table = block.table;
         let cited: BTreeSet<Locator> = verdict.findings.iter().flat_map(|f| f.records.iter().copied()).collect();
-        let changes = cited.iter().filter_map(|at| self.changes.get(at)).filter(|c| table.row_at(&c.at).is_none());
+        let told: BTreeSet<Locator> = failure.attempts.iter().map(|row| table.locator(*row)).collect();
+        let changes = self.changes.of(failure, table, &cited);
+        let changes = changes.into_iter().filter(|change| !told.contains(&change.at));
         let mut marks: Vec<(Option<i64>, Locator, Mark)> = failure
             .attempts
             .iter()
             .map(|row| (table.time(*row), table.locator(*row), attempt(table, failure, *row)))
-            .chain(changes.map(|change| (Some(change.time), change.at, changed(change))))
+            .chain(changes.map(|change| (Some(change.time), change.at, changed(change, cited.contains(&change.at)))))
             .collect();
         marks.sort_by_key(|(time, at, _)| (time.is_none(), *time, *at));
         let more = marks.len().saturating_sub(MOST_MARKS);
@@ -197,7 +200,10 @@ impl Making<'_> {
             let _ = place(*at);
         }
         let marks = marks.into_iter().map(|(_, at, mark)| Mark { record: place(at), ..mark }).collect();
-        self.cited.extend(places.keys());
+        for at in places.keys().filter(|_| self.bytes < IN_ALL) {
+            let new = self.cited.insert(*at);
+            self.bytes += if new { at.length.min(SHOWN as u64) } else { 0 };
+        }
         Card { marks, more, places: places.into_values().collect() }
     }
 }
@@ -219,19 +225,32 @@ fn attempt(table: &EventTable, failure: &Failure, row: Row) -> Mark {
         kind: kind.to_owned(),
         what: text(Text::Step).or_else(|| text(Text::Operation)).unwrap_or_default(),
         status: table.status(row),
+        attempt: table.attempt(row),
         code: text(Text::ErrorCode),
         message: text(Text::ErrorMessage),
         record: None,
     }
 }
 
-fn changed(change: &Change) -> Mark {
+fn changed(change: &Change, cited: bool) -> Mark {
+    let kind = match change.kind {
+        ChangeKind::HoldPlaced | ChangeKind::HoldSynced | ChangeKind::HoldReleased => "hold",
+        ChangeKind::BucketPolicy | ChangeKind::TrustPolicy | ChangeKind::KeyPolicy => "policy",
+        ChangeKind::Credential => "rotation",
+        ChangeKind::Grant | ChangeKind::Revoke => "grant",
+    };
     Mark {
         time: Some(rfc3339(change.time)),
         source: change.source.to_owned(),
-        kind: "change".to_owned(),
-        what: format!("{} ({})", change.kind.name(), change.subject),
+        kind: kind.to_owned(),
+        what: format!(
+            "{} ({}){}",
+            change.kind.name(),
+            change.subject,
+            if cited { "" } else { ", cited by no rule" }
+        ),
         status: None,
+        attempt: None,
         code: None,
         message: None,
         record: None,

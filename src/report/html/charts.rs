@@ -189,7 +189,11 @@ impl<'a> Charts<'a> {
             about: format!(
                 "Each bar is {}, UTC. The strip below the bars shows when legal holds were synchronising{}.",
                 span(self.step),
-                if self.syncing.is_empty() { ": none on record" } else { "" }
+                match self.syncing.len() {
+                    0 => ": none on record".to_owned(),
+                    all if all > WINDOWS => format!("; the first {WINDOWS} of {all} such times are drawn"),
+                    _ => String::new(),
+                }
             ),
             height: number(TALL + 36.0),
             bands: bands.collect(),

@@ -1,26 +1,43 @@
 //! Data inside the page: JSON that no text from evidence can break out of, plain or packed.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::Write;
 
+use askama::filters::{Escaper, Html};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use serde::Serialize;
 
+use super::super::terminal::plain;
 use crate::error::{Error, Result};
+use crate::evidence::is_hostile;
+
+/// Escapes text for HTML, and makes characters visible that reorder or hide text.
+#[derive(Clone, Copy)]
+pub struct Visible;
+
+impl Escaper for Visible {
+    fn write_escaped_str<W: fmt::Write>(&self, dest: W, text: &str) -> fmt::Result {
+        Html.write_escaped_str(dest, &plain(text))
+    }
+}
 
 fn failed(error: impl Into<std::io::Error>) -> Error {
     Error::Output(error.into().to_string())
 }
 
-/// JSON in which nothing can end a script element or begin a comment.
+/// JSON in which nothing can end a script element, begin a comment, or reorder what is read in the source.
 fn safe(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(safe, "\\u{:04x}", c as u32);
+            }
+            // All of them are of the basic plane.
+            c if is_hostile(c) => {
                 let _ = write!(safe, "\\u{:04x}", c as u32);
             }
             c => safe.push(c),

@@ -1,6 +1,7 @@
 //! The report as one HTML file for people who decide: a summary in plain words, charts, a table of failures that can be
 //! searched, and a card for each with all that it rests on. It refers to nothing outside itself.
 
+mod around;
 mod cards;
 mod charts;
 mod embed;
@@ -72,10 +73,13 @@ impl HtmlReport {
         let mut counts = Counts::default();
         let mut rows = embed::List::default();
         let mut first = Vec::new();
-        for failure in self.analysis.failures.iter().take(MOST_CARDS) {
+        for (n, failure) in self.analysis.failures.iter().enumerate() {
             let failure = failure?;
             charts.add(&failure);
             counts.add(&failure);
+            if n >= MOST_CARDS {
+                continue;
+            }
             let row = Row::of(&failure);
             rows.push(&row)?;
             if first.len() < WITHOUT_SCRIPT {

@@ -35,7 +35,7 @@ pub const TITLES: [(&str, &str); Class::ALL.len()] = {
     titles
 };
 
-/// A failure as the table shows it, in the order of its columns.
+/// A failure as the table shows it, in the order of its columns; then what is only searched.
 #[derive(Clone)]
 pub struct Row(Vec<String>);
 
@@ -62,6 +62,11 @@ impl Row {
             failure.step.clone(),
             symptoms.join(", "),
             known(&failure.recovered_at),
+            // Only for the search.
+            failure.failure_id.clone(),
+            known(&failure.conversation_id),
+            known(&failure.object_key),
+            known(&failure.region),
         ])
     }
 

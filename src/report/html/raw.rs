@@ -8,12 +8,14 @@ use tempfile::SpooledTempFile;
 
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
-use crate::ingest::blanked;
+use crate::ingest::{redact, redact_value};
 
 /// Bytes of a record that are shown; `holdtrace show` prints all of it.
-const SHOWN: usize = 4096;
+pub const SHOWN: usize = 4096;
 /// Bytes of all records together; after that, cards name records without their text.
-const IN_ALL: u64 = 32 * 1024 * 1024;
+pub const IN_ALL: u64 = 64 * 1024 * 1024;
+/// So many more are looked at, so that a secret that is cut off is seen.
+const BEYOND: usize = 1024;
 /// Bytes that are held in memory.
 const HELD: usize = 8 * 1024 * 1024;
 
@@ -44,14 +46,14 @@ impl RawRecords {
         let wanted: Vec<Locator> = wanted.iter().copied().collect();
         for of_file in wanted.chunk_by(|a, b| a.file == b.file) {
             let input = &inputs[of_file[0].file as usize];
-            if input.place.part().is_some() || end >= IN_ALL {
+            if input.place.part().is_some() {
                 continue;
             }
             let again = |e| Error::io(&input.label, "reading a cited record again", e);
             let mut reader = RecordReader::open(input).map_err(again)?;
             for at in of_file {
                 let bytes = reader.read(at).map_err(again)?;
-                let bytes = &bytes[..bytes.len().min(SHOWN)];
+                let bytes = &bytes[..bytes.len().min(SHOWN + BEYOND)];
                 texts.write_all(bytes).map_err(aside)?;
                 places.insert(*at, (end, bytes.len()));
                 end += bytes.len() as u64;
@@ -69,9 +71,25 @@ impl RawRecords {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = vec![0; *length];
         texts.seek(SeekFrom::Start(*start)).and_then(|_| texts.read_exact(&mut bytes)).map_err(aside)?;
-        let (text, found) = blanked(String::from_utf8_lossy(&bytes));
-        Ok(Some(Kept { text: text.into_owned(), whole: *length as u64 == at.length, blanked: found > 0 }))
+        let (mut text, blanked) = harmless(&bytes);
+        let whole = *length as u64 == at.length && text.len() <= SHOWN;
+        text.truncate(text.floor_char_boundary(SHOWN));
+        Ok(Some(Kept { text, whole, blanked }))
     }
+}
+
+/// The text with secrets blanked as they are at ingest: what looks like one, and what goes by the name of one.
+fn harmless(bytes: &[u8]) -> (String, bool) {
+    let mut text = String::from_utf8_lossy(bytes);
+    let mut found = 0;
+    if let Ok(mut value) = serde_json::from_slice(bytes) {
+        found = redact_value(&mut value);
+        if found > 0 {
+            text = value.to_string().into();
+        }
+    }
+    let (text, more) = redact(text);
+    (text.into_owned(), found + more > 0)
 }
 
 fn aside(error: io::Error) -> Error {
