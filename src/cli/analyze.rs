@@ -11,7 +11,7 @@ use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Hints, Selection};
+use crate::report::{self, Analysis, Hints, HtmlReport, Selection};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -47,6 +47,8 @@ enum Format {
     Ndjson,
     /// One JSON object: failures, summary, coverage ledger, manifest
     Json,
+    /// One page for people who decide: summary, charts, a card per failure; opens in any browser, from disk
+    Html,
     /// One row per failure
     Csv,
     /// One row per failure, typed
@@ -86,20 +88,44 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
     let selection = Selection { job: arguments.job.clone(), since, until };
-    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
-    bar.finish();
-    let analysis = analysis?;
     let format = format(arguments);
+    let paths = &arguments.reading.inputs.paths;
+    let found = if format == Format::Html {
+        report::analyze_for_html(paths, options, &rules, &selection, &bar).map(|page| Found::Page(Box::new(page)))
+    } else {
+        report::analyze(paths, options, &rules, &selection, &bar).map(|analysis| Found::Plain(Box::new(analysis)))
+    };
+    bar.finish();
+    let found = found?;
+    let analysis = found.analysis();
     if format == Format::Parquet && arguments.out.is_none() && io::stdout().is_terminal() {
         let reason = "Parquet is not for terminals; name a file with --out".to_owned();
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
-    output::data(arguments.out.as_deref(), |out| write(arguments, &analysis, format, out))?;
+    output::data(arguments.out.as_deref(), |out| match &found {
+        Found::Page(page) => page.write(out),
+        Found::Plain(analysis) => write(arguments, analysis, format, out),
+    })?;
     if format == Format::Table {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
-    report_coverage(&analysis, format);
-    Ok(status(arguments, &analysis))
+    report_coverage(analysis, format);
+    Ok(status(arguments, analysis))
+}
+
+/// An analysis, with what a page shows besides where one is wanted.
+enum Found {
+    Plain(Box<Analysis>),
+    Page(Box<HtmlReport>),
+}
+
+impl Found {
+    fn analysis(&self) -> &Analysis {
+        match self {
+            Self::Plain(analysis) => analysis,
+            Self::Page(page) => &page.analysis,
+        }
+    }
 }
 
 fn format(arguments: &Arguments) -> Format {
@@ -108,6 +134,7 @@ fn format(arguments: &Arguments) -> Format {
         Some(match extension.as_str() {
             "json" => Format::Json,
             "csv" => Format::Csv,
+            "html" | "htm" => Format::Html,
             "parquet" => Format::Parquet,
             "txt" => Format::Table,
             _ => return None,
@@ -125,7 +152,8 @@ fn write(arguments: &Arguments, analysis: &Analysis, format: Format, mut out: &m
             let text = report::render_table(analysis, arguments.looks.look(arguments.out.is_some()), hints)?;
             output::written(out.write_all(text.as_bytes()))
         }
-        Format::Ndjson => analysis.failures.write_ndjson(out),
+        // A page is written by itself.
+        Format::Ndjson | Format::Html => analysis.failures.write_ndjson(out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
             output::written(out.write_all(b"\n"))

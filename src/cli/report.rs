@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::ingest::Options;
 use crate::parts::lock;
 use crate::report::batch::{
-    Counts, Entry, Index, Inputs, Made, Manner, Past, State, Stored, archive_name, folder_name, inputs_of, write_page,
+    Counts, Entry, Index, Inputs, Made, Manner, Past, State, Stored, archive_name, folder_name, inputs_of,
 };
-use crate::report::{self, Analysis, RuleText, Selection};
+use crate::report::{self, HtmlReport, RuleText, Selection};
 
 /// What the folder holds besides one folder for each archive.
 const INDEX: &str = "index.html";
@@ -172,12 +172,13 @@ impl Run<'_> {
             return Ok((was, State::Unchanged));
         }
         let paths = [archive.to_owned()];
-        let analysis = report::analyze(&paths, self.options, self.rules, &Selection::default(), bar)?;
-        let stored = self.write(archive, &folder, inputs, &analysis)?;
+        let page = report::analyze_for_html(&paths, self.options, self.rules, &Selection::default(), bar)?;
+        let stored = self.write(archive, &folder, inputs, &page)?;
         Ok((stored, State::Read))
     }
 
-    fn write(&self, archive: &str, folder: &Path, inputs: Inputs, analysis: &Analysis) -> Result<Stored> {
+    fn write(&self, archive: &str, folder: &Path, inputs: Inputs, page: &HtmlReport) -> Result<Stored> {
+        let analysis = &page.analysis;
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, "making the folder of the report", e))?;
         // From here on until the end the report is none, whatever happens.
         match fs::remove_file(folder.join(STORED)) {
@@ -191,7 +192,7 @@ impl Run<'_> {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
             output::written(out.write_all(b"\n"))
         })?;
-        output::data(Some(&folder.join(PAGE)), |out| write_page(archive, analysis, out))?;
+        output::data(Some(&folder.join(PAGE)), |out| page.write(out))?;
         let stored = Stored::new(archive, self.manner.clone(), inputs.hashed(&analysis.coverage.files), analysis);
         output::data(Some(&folder.join(STORED)), |mut out| {
             serde_json::to_writer_pretty(&mut out, &stored).map_err(json)?;

@@ -9,6 +9,7 @@ mod csv;
 mod failure;
 mod failures;
 mod gaps;
+mod html;
 mod joined;
 mod parquet;
 mod permissions_text;
@@ -32,6 +33,7 @@ pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
+pub use html::{HtmlReport, analyze_for_html};
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
 pub use summary::Summary;
@@ -225,31 +227,50 @@ pub fn analyze(
     progress: &dyn Progress,
 ) -> Result<Analysis> {
     let evidence = Evidence::read(paths, options, rules, progress)?;
-    let mut summary = Summary::new(&evidence);
-    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
-    let superseded = counted_once::superseded(&evidence)?;
-    let gaps = gaps::report(&evidence, |_| true)?;
-    let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
-    let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
-    // Giving memory back takes a while; it happens while the report is written.
-    rayon::spawn(move || drop((ingested, correlated)));
-    let manifest = files
-        .iter()
-        .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
-        .collect();
-    Ok(Analysis {
-        tool: Tool::own(),
-        rules: Rules::of(rules, &files),
+    let found = weigh(&evidence, rules, selection, &mut |_| Ok(()))?;
+    Ok(found.into_analysis(evidence, rules))
+}
+
+/// What is found in the evidence.
+struct Found {
+    summary: Summary,
+    failures: Failures,
+    superseded: Vec<Superseded>,
+    gaps: Vec<Gap>,
+}
+
+/// Weighs the evidence on the failures of `selection`, which are shown to `see` as they come.
+fn weigh(evidence: &Evidence<'_>, rules: &RuleText, selection: &Selection, see: failure::See<'_>) -> Result<Found> {
+    let mut summary = Summary::new(evidence);
+    let failures = failure::reports(evidence, &rules.pack, selection, &mut summary, see)?;
+    Ok(Found {
         summary,
         failures,
-        coverage: Coverage {
-            files,
-            superseded,
-            gaps,
-            clocks,
-            skipped: discovery.skipped,
-            unreadable: discovery.unreadable,
-        },
-        manifest,
+        superseded: counted_once::superseded(evidence)?,
+        gaps: gaps::report(evidence, |_| true)?,
     })
+}
+
+impl Found {
+    /// The whole result; the evidence is not needed any longer.
+    fn into_analysis(self, evidence: Evidence<'_>, rules: &RuleText) -> Analysis {
+        let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
+        let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
+        // Giving memory back takes a while; it happens while the report is written.
+        rayon::spawn(move || drop((ingested, correlated)));
+        let manifest = files
+            .iter()
+            .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
+            .collect();
+        let Self { summary, failures, superseded, gaps } = self;
+        let Discovery { skipped, unreadable, .. } = discovery;
+        Analysis {
+            tool: Tool::own(),
+            rules: Rules::of(rules, &files),
+            summary,
+            failures,
+            coverage: Coverage { files, superseded, gaps, clocks, skipped, unreadable },
+            manifest,
+        }
+    }
 }

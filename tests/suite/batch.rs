@@ -138,7 +138,11 @@ fn archives_of_earlier_runs_stay_in_the_index() {
     let case = months();
     report(&case, &["january"]);
     let run = report(&case, &["february"]);
-    assert!(run.stdout.contains("2 archives: 1 read, 0 unchanged, 0 not readable, 1 of earlier runs; 5 failures"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("2 archives: 1 read, 0 unchanged, 0 not readable, 1 of earlier runs; 5 failures"),
+        "{}",
+        run.stdout
+    );
     assert!(index(&case).contains("from an earlier run"));
 }
 
@@ -164,7 +168,13 @@ fn a_run_that_is_killed_goes_on_where_it_was() {
     }
     let arguments = || ["report", "--out", "out"].into_iter().chain(names.iter().map(String::as_str));
     let mut child = command(case.path()).args(arguments()).stdout(Stdio::null()).spawn().expect("the binary runs");
-    let done = || walkdir::WalkDir::new(case.path().join("out")).into_iter().flatten().filter(|e| e.file_name() == "archive.json").count();
+    let done = || {
+        walkdir::WalkDir::new(case.path().join("out"))
+            .into_iter()
+            .flatten()
+            .filter(|e| e.file_name() == "archive.json")
+            .count()
+    };
     while done() < 2 && child.try_wait().expect("asked").is_none() {
         std::thread::yield_now();
     }
@@ -180,7 +190,8 @@ fn a_run_that_is_killed_goes_on_where_it_was() {
     fs::remove_dir_all(case.path().join("out")).expect("removed");
     crate::support::run(case.path(), &arguments().collect::<Vec<_>>());
     let mut left_aside = resumed.clone();
-    left_aside.retain(|path, _| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".holdtrace-")));
+    left_aside
+        .retain(|path, _| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".holdtrace-")));
     assert_eq!(files(&case.path().join("out")), left_aside);
 }
 
@@ -228,7 +239,8 @@ fn fail_on_looks_at_the_archives_of_this_run() {
 fn what_is_kept_of_a_report_names_its_inputs_with_their_hashes() {
     let case = months();
     report(&case, &["january"]);
-    let kept: Value = serde_json::from_slice(&fs::read(folder(&case, "january").join("archive.json")).expect("kept")).expect("JSON");
+    let kept: Value =
+        serde_json::from_slice(&fs::read(folder(&case, "january").join("archive.json")).expect("kept")).expect("JSON");
     let bytes = fs::read(case.path().join("january/trail.ndjson")).expect("read");
     assert_eq!(kept["inputs"][0]["sha256"], holdtrace::evidence::Digest::of(&bytes).to_string());
     assert_eq!(kept["counts"]["failures"], 2);

@@ -52,7 +52,8 @@ fn ids_are_whole_at_any_width() {
 
 #[test]
 fn colours_come_when_asked_for_and_not_in_pipes() {
-    for command_line in [&["analyze", "samples", "--format", "table"][..], &["timeline", "samples", "--format", "table", "--job", RACE]]
+    for command_line in
+        [&["analyze", "samples", "--format", "table"][..], &["timeline", "samples", "--format", "table", "--job", RACE]]
     {
         let coloured = |more: &[&str], variables: &[(&str, &str)]| {
             let mut command = command(root());
@@ -65,7 +66,10 @@ fn colours_come_when_asked_for_and_not_in_pipes() {
         assert!(coloured(&["--color", "always"], &[]));
         assert!(coloured(&[], &[("CLICOLOR_FORCE", "1")]));
         assert!(!coloured(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
-        assert!(coloured(&["--color", "always"], &[("NO_COLOR", "1")]), "what is asked for goes before the environment");
+        assert!(
+            coloured(&["--color", "always"], &[("NO_COLOR", "1")]),
+            "what is asked for goes before the environment"
+        );
         assert!(!coloured(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
     }
 }
@@ -121,7 +125,9 @@ fn attempts_are_numbered_and_what_changed_between_them_is_said() {
 fn around_keeps_what_is_near_an_attempt_and_says_what_it_left_out() {
     let mut case = Case::new();
     slow(&mut case);
-    let of = |time: &str, format: &str| run(case.path(), &["timeline", ".", "--job", "job", "--around", time, "--format", format]);
+    let of = |time: &str, format: &str| {
+        run(case.path(), &["timeline", ".", "--job", "job", "--around", time, "--format", format])
+    };
     let times = |time: &str| -> usize { of(time, "ndjson").objects().len() };
     assert_eq!([times("9s"), times("10s"), times("20s"), times("2h")], [3, 4, 5, 6]);
     assert!(of("9s", "table").stdout.contains("3 records further away are left out"));
@@ -138,7 +144,8 @@ fn around_keeps_what_is_near_an_attempt_and_says_what_it_left_out() {
 fn another_zone_may_be_on_another_day_and_summer_time_is_kept() {
     let mut case = Case::new();
     slow(&mut case);
-    let of = |zone: &str| run(case.path(), &["timeline", ".", "--job", "job", "--format", "table", "--tz", zone]).stdout;
+    let of =
+        |zone: &str| run(case.path(), &["timeline", ".", "--job", "job", "--format", "table", "--tz", zone]).stdout;
     assert!(of("America/Los_Angeles").contains("01:00:10  17:00:10-08:00 -1d"), "{}", of("America/Los_Angeles"));
     assert!(of("+05:30").contains("01:00:10  06:30:10+05:30  "), "{}", of("+05:30"));
     assert_eq!(run(case.path(), &["timeline", ".", "--job", "job", "--tz", "Mars"]).status, 2);

@@ -3,12 +3,10 @@
 
 mod index;
 mod inputs;
-mod page;
 mod stored;
 
 pub use index::{Entry, Index, Made, State};
 pub use inputs::{Inputs, Known, Manner, inputs_of};
-pub use page::write as write_page;
 pub use stored::{Counts, Past, Stored};
 
 use crate::evidence::{Digest, is_hostile};
