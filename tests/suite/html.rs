@@ -38,7 +38,10 @@ fn cards(page: &str, number: usize) -> Value {
 fn the_page_refers_to_nothing_outside_itself() {
     let page = html(root(), &["samples"]);
     let policy = between(&page, "Content-Security-Policy\" content=\"", "\"");
-    assert!(policy.starts_with("default-src &#39;none&#39;; ") || policy.starts_with("default-src 'none'; "), "{policy}");
+    assert!(
+        policy.starts_with("default-src &#39;none&#39;; ") || policy.starts_with("default-src 'none'; "),
+        "{policy}"
+    );
     assert!(!policy.contains("unsafe") && policy.matches("sha256-").count() == 2, "{policy}");
     for outside in [" src=", "href=\"http", "@import", "url(http", "<link", "<iframe", "<img", " onclick", " style="] {
         assert!(!page.contains(outside), "{outside}");
@@ -81,7 +84,11 @@ fn the_page_says_what_the_json_report_says() {
     let rows = data(&page, "rows");
     assert_eq!(rows.as_array().expect("rows").len(), report["failures"].as_array().expect("failures").len());
     for failure in report["failures"].as_array().expect("failures") {
-        let cited = failure["evidence"].as_array().expect("evidence").iter().flat_map(|e| e["records"].as_array().expect("ids"));
+        let cited = failure["evidence"]
+            .as_array()
+            .expect("evidence")
+            .iter()
+            .flat_map(|e| e["records"].as_array().expect("ids"));
         for id in cited {
             let record = &packed["records"][id.as_str().expect("an id")];
             let sha256 = record["sha256"].as_str().unwrap_or_else(|| panic!("{id} has no card"));
@@ -96,7 +103,12 @@ fn the_page_says_what_the_json_report_says() {
 #[test]
 fn a_record_in_a_card_is_what_show_prints() {
     let packed = cards(&html(root(), &["samples"]), 0);
-    let (id, record) = packed["records"].as_object().expect("records").iter().find(|(_, r)| r["whole"] == true && r["blanked"] == false).expect("one");
+    let (id, record) = packed["records"]
+        .as_object()
+        .expect("records")
+        .iter()
+        .find(|(_, r)| r["whole"] == true && r["blanked"] == false)
+        .expect("one");
     let shown = run(root(), &["show", id, "samples", "--raw"]).stdout;
     assert!(shown.starts_with(record["text"].as_str().expect("text")), "{id}");
 }
@@ -165,7 +177,8 @@ fn hostile() -> Case {
 #[test]
 fn hostile_texts_cannot_leave_their_place() {
     let page = html(hostile().path(), &["."]);
-    for markup in ["<script>window", "<img", "href=\"javascript", "<!--", "\u{1b}", "\u{202e}", "\u{200f}", "\u{2028}"] {
+    for markup in ["<script>window", "<img", "href=\"javascript", "<!--", "\u{1b}", "\u{202e}", "\u{200f}", "\u{2028}"]
+    {
         assert!(!page.contains(markup), "{markup:?}");
     }
     assert_eq!(page.matches("</script").count(), page.matches("<script").count());
@@ -218,14 +231,17 @@ fn browser() -> Option<&'static str> {
             println!("\n*** SKIPPED: the HTML report was not opened in a browser: {why} (see .ci/run)\n");
             None
         };
-        let Some(chromium) = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists()) else {
+        let Some(chromium) =
+            ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists())
+        else {
             return skipped("there is no Chromium");
         };
         if !Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success()) {
             return skipped("there is no node");
         }
         let folder = root().join("tests/browser");
-        let installed = || folder.join("node_modules/playwright-core").exists() && folder.join("node_modules/axe-core").exists();
+        let installed =
+            || folder.join("node_modules/playwright-core").exists() && folder.join("node_modules/axe-core").exists();
         if !installed() {
             let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
             let _ = Command::new("npm").args(install).current_dir(&folder).output();
@@ -241,7 +257,8 @@ fn open(page: &str) -> Option<(Value, tempfile::TempDir)> {
     let report = folder.path().join("report.html");
     fs::write(&report, page).expect("written");
     let script = root().join("tests/browser/check.mjs");
-    let output = Command::new("node").arg(script).arg(chromium).arg(&report).arg(folder.path()).output().expect("node runs");
+    let output =
+        Command::new("node").arg(script).arg(chromium).arg(&report).arg(folder.path()).output().expect("node runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     if let Some(kept) = std::env::var_os("HOLDTRACE_SCREENSHOTS").map(PathBuf::from) {
         for file in fs::read_dir(folder.path()).expect("listed").flatten().filter(|file| file.path().is_file()) {
@@ -262,7 +279,9 @@ fn printed(pdf: &Path) -> (usize, Option<String>) {
 #[test]
 fn a_reader_can_filter_sort_open_and_print_by_mouse_and_by_keyboard() {
     let Some((seen, folder)) = open(&html(root(), &["samples"])) else { return };
-    let texts = |value: &Value| -> Vec<String> { value.as_array().expect("texts").iter().map(|text| text.as_str().expect("text").to_owned()).collect() };
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().expect("texts").iter().map(|text| text.as_str().expect("text").to_owned()).collect()
+    };
     assert_eq!(seen["errors"], json!([]), "the console");
     assert_eq!(seen["dialogs"], json!([]));
     assert_eq!(texts(&seen["requests"]).len(), 1, "nothing but the file itself is asked for: {}", seen["requests"]);
@@ -292,7 +311,12 @@ fn a_reader_can_filter_sort_open_and_print_by_mouse_and_by_keyboard() {
         let (pages, text) = printed(&folder.path().join(format!("{format}.pdf")));
         assert!((3..=12).contains(&pages), "{format}: {pages} pages");
         if let Some(text) = text {
-            for part in ["Why exports of recordings failed", "What to do first", "Evidence and custody", "What speaks for and against"] {
+            for part in [
+                "Why exports of recordings failed",
+                "What to do first",
+                "Evidence and custody",
+                "What speaks for and against",
+            ] {
                 assert!(text.contains(part), "{format}: {part}");
             }
         }

@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use super::around::Around;
-use super::raw::{IN_ALL, RawRecords, SHOWN};
 use super::super::failure::Weighed;
 use super::super::{Evidence, FailureReport};
+use super::around::Around;
+use super::raw::{IN_ALL, RawRecords, SHOWN};
 use crate::classify::Verdict;
 use crate::correlate::{EventTable, Failure, Row};
 use crate::error::{Error, Result};
@@ -243,12 +243,7 @@ fn changed(change: &Change, cited: bool) -> Mark {
         time: Some(rfc3339(change.time)),
         source: change.source.to_owned(),
         kind: kind.to_owned(),
-        what: format!(
-            "{} ({}){}",
-            change.kind.name(),
-            change.subject,
-            if cited { "" } else { ", cited by no rule" }
-        ),
+        what: format!("{} ({}){}", change.kind.name(), change.subject, if cited { "" } else { ", cited by no rule" }),
         status: None,
         attempt: None,
         code: None,
