@@ -111,7 +111,10 @@
   const unpack = async (text) => {
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
+    const together = JSON.parse(await new Response(stream).text());
+    together.records = new Map(together.records.map((record) =>
+      ["ev:" + record.sha256.slice(0, 16), { ...record, file: together.files[record.file] }]));
+    return together;
   };
   const fact = (name, value) => (value === null || value === "" ? [] : [make("dt", {}, name), make("dd", {}, value)]);
   const card = ({ failures, cards, records }, place) => {
@@ -136,7 +139,7 @@
     if (general.length) element.append(make("h4", {}, "How far the evidence is to be relied on"), list(general.map(statement)));
     if (failure.remedy.length) element.append(make("h4", {}, "Remedy"), list(failure.remedy));
     if (failure.next_evidence.length) element.append(make("h4", {}, "Evidence to collect next"), list(failure.next_evidence, "ol"));
-    if (marks.length) element.append(make("h4", {}, "Timeline"), lanes(marks), timeline(marks, more));
+    if (marks.length) element.append(make("h4", {}, "Timeline"), lanes(marks), timeline(marks, more, records));
     element.append(make("h4", {}, "Cited records"), ...cited(failure, marks, records));
     return element;
   };
@@ -233,10 +236,10 @@
     return make("div", {}, make("ul", { class: "legend" }, ...key), svg,
       make("p", { class: "about" }, "In order of time; long waits are drawn shorter than they were."));
   };
-  const timeline = (marks, more) => {
+  const timeline = (marks, more, records) => {
     const row = (mark) => make("tr", {}, make("td", {}, mark.time || "unknown"), make("td", {}, mark.source),
       make("td", {}, MARKS[mark.kind] + (mark.attempt === null ? "" : `, attempt ${mark.attempt}`)), make("td", {}, mark.what),
-      make("td", {}, [mark.status, mark.code, mark.message].filter((part) => part).join(" ")), make("td", {}, mark.record ? cite(mark.record) : ""));
+      make("td", {}, [mark.status, mark.code, mark.message].filter((part) => part).join(" ")), make("td", {}, records.has(mark.record) ? cite(mark.record) : make("code", {}, mark.record || "")));
     const names = ["Time (UTC)", "Source", "Mark", "What", "Answer", "Record"];
     const table = make("table", {}, make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...marks.map(row)));
@@ -244,11 +247,10 @@
       more ? make("p", {}, `And ${more} more; holdtrace timeline shows all.`) : null);
   };
   const cited = (failure, marks, records) => {
-    const ids = [...new Set([...failure.evidence.flatMap((evidence) => evidence.records), ...marks.map((mark) => mark.record).filter((id) => id)])];
+    const ids = [...new Set([...failure.evidence.flatMap((evidence) => evidence.records), ...marks.map((mark) => mark.record)])].filter((id) => records.has(id));
     if (!ids.length) return [make("p", {}, "None.")];
     return ids.map((id) => {
-      const record = records[id];
-      if (!record) return make("p", {}, make("code", {}, id));
+      const record = records.get(id);
       const notes = [record.whole ? "" : "only its beginning is shown; ", record.blanked ? "what looks like a secret is blanked; " : ""].join("");
       return make("details", { class: "record", "data-id": id },
         make("summary", {}, make("code", {}, id), ` ${record.file}, record ${record.record}`),
