@@ -1,5 +1,6 @@
 //! Analysing evidence into a case, or into one that has grown.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -163,8 +164,9 @@ fn note_parts(case: &Case, act: &mut Act<'_>) -> Result<Option<Index>> {
         sha256: part.sha256.clone(),
     }));
     let below = |table: &Table| format!("{EVENTS}/{}/", table.name());
+    let now: BTreeSet<&str> = listed.iter().map(|file| file.path.as_str()).collect();
     let known = Table::ALL.iter().flat_map(|table| act.known_below(&below(table)).cloned().collect::<Vec<_>>());
-    let gone: Vec<FileDigest> = known.filter(|file| !listed.iter().any(|now| now.path == file.path)).collect();
+    let gone: Vec<FileDigest> = known.filter(|file| !now.contains(file.path.as_str())).collect();
     gone.iter().for_each(|file| act.removed(&file.path));
     listed.into_iter().for_each(|file| act.holds(file));
     Ok(Some(index))
@@ -189,7 +191,7 @@ fn evidence_changes(before: Option<&Index>, now: &Index, update: &Update) -> Evi
         let added = now.files.iter().map(|file| file.entry.path.clone()).collect();
         return EvidenceChanges { added, ..EvidenceChanges::default() };
     };
-    let known: std::collections::BTreeSet<&str> = before.files.iter().map(|file| file.entry.path.as_str()).collect();
+    let known: BTreeSet<&str> = before.files.iter().map(|file| file.entry.path.as_str()).collect();
     let read = update.read.iter().map(|entry| entry.path.clone());
     let on_disk = now.files.iter().filter(|file| file.entry.container.is_none() && file.modified.is_some());
     let is_gone = |path: &str| {

@@ -89,7 +89,7 @@ fn compare(checked: &Checked<'_>, input: &ManifestInput) -> Finding {
 fn added(checked: &Checked<'_>, inputs: &[ManifestInput]) -> Vec<String> {
     let known: BTreeSet<&str> = inputs.iter().map(|input| input.path.as_str()).collect();
     let mut added = BTreeSet::new();
-    for (root, place) in checked.places.roots().filter(|(_, place)| place.is_dir()) {
+    for (root, place) in checked.places.whole_roots().filter(|(_, place)| place.is_dir()) {
         let Ok(discovery) = discover(&[place.display().to_string()]) else { continue };
         for input in discovery.inputs.iter().filter(|input| input.place.part().is_none()) {
             let Ok(below) = Path::new(&input.label).strip_prefix(place) else { continue };

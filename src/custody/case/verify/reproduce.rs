@@ -1,5 +1,6 @@
 //! Analysing the evidence again, and comparing every byte.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -47,12 +48,12 @@ fn again(checked: &Checked<'_>, manifest: &Manifest) -> Result<Analysis> {
     let limits = Limits { max_record, ..Limits::default() };
     let (bounds, mappings) = (index.bounds, &mappings[..]);
     let options = Options { zone, limits, bounds, mappings, hash_content: true, ..Options::default() };
-    let evidence = Evidence::of(discovery(checked)?, options, &rules, &())?;
+    let evidence = Evidence::of(discovery(checked, manifest)?, options, &rules, &())?;
     report::analyze_evidence(evidence, &rules, &Selection::default())
 }
 
 /// What lies where the evidence is now, under its names in the manifest.
-fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
+fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
     let mut all = Discovery::default();
     for (root, place) in checked.places.roots() {
         let place = place.display().to_string();
@@ -69,6 +70,9 @@ fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
     }
     all.inputs.sort_by(|a, b| a.label.cmp(&b.label));
     all.inputs.dedup_by(|b, a| a.label == b.label);
+    // What came later is named as added; it is no part of what was analysed.
+    let known: BTreeSet<&str> = manifest.inputs.iter().map(|input| input.path.as_str()).collect();
+    all.inputs.retain(|input| known.contains(input.label.as_str()));
     if all.inputs.is_empty() {
         return Err(Error::Parts { reason: "none of the evidence was found; --evidence says where to look".to_owned() });
     }
@@ -87,7 +91,7 @@ fn rules(checked: &Checked<'_>) -> Result<RuleText> {
 
 /// The mappings that inputs were read by.
 fn mappings(checked: &Checked<'_>, manifest: &Manifest) -> Result<Vec<Mapping>> {
-    let used: std::collections::BTreeSet<&String> =
+    let used: BTreeSet<&String> =
         manifest.inputs.iter().filter_map(|input| input.mapping.as_ref()).collect();
     let files = used.iter().filter_map(|sha256| Some(format!("{RULES}/map-{}.toml", sha256.get(..16)?)));
     files.map(|file| Mapping::read(&checked.case.path(&file))).collect()
