@@ -223,7 +223,8 @@ fn the_ledgers_of_two_people_verify_against_each_others_manifests() {
     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut content).expect("unpacked");
     fs::write(ben.path("mine/sub/trail-b.ndjson"), &content).expect("written");
     fs::remove_file(packed).expect("removed");
-    ben.0.write("mine/more.ndjson.gz", gzip(&content[..content.len() / 2]));
+    let first = content.split_inclusive(|b| *b == b'\n').next().expect("a line");
+    ben.0.write("mine/more.ndjson.gz", gzip(first));
     assert_eq!(ben.run(&["analyze", "mine", "--case", "case-2"]).status, 0);
     let other = ben.path("case-2").display().to_string();
     let found = anna.verify(&["--manifest", &other]);
@@ -237,27 +238,33 @@ fn the_ledgers_of_two_people_verify_against_each_others_manifests() {
 
 #[test]
 fn a_killed_analysis_leaves_a_case_that_is_fine_or_whose_unfinished_act_is_named() {
-    let whole = Instant::now();
-    drop(Kept::with_case());
-    let takes = whole.elapsed();
     let (mut cut_short, moments) = (0, 16);
     for moment in 0..moments {
         let kept = Kept::new();
+        let ledger = kept.path("case/custody.jsonl");
         let grown = moment % 2 == 1;
         if grown {
             assert_eq!(kept.analyze(&[]).status, 0);
             kept.add_recovery();
         }
+        let size = || fs::metadata(&ledger).map_or(0, |metadata| metadata.len());
+        let before = size();
         let mut analyze = command(kept.0.path());
         analyze.args(["analyze", "logs", "--case", "case"]).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = analyze.spawn().expect("runs");
-        std::thread::sleep(takes * moment / moments + Duration::from_millis(5));
+        // The first two before the act is announced, the others from then on.
+        let until = Instant::now() + Duration::from_secs(if moment < 2 { 0 } else { 30 });
+        while size() == before && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(12 * (moment / 2)));
         child.kill().and_then(|()| child.wait()).expect("ended");
-        if kept.path("case/custody.jsonl").exists() {
+        if ledger.exists() {
             let found = kept.verify(&["--quick"]);
-            let named = found.differences().get("custody.jsonl").is_some_and(|kinds| kinds.contains(&"unfinished".into()));
-            let late = grown && found.differences().keys().all(|path| path == "logs/later.ndjson");
-            assert!(found.status == 0 || named || late, "{:#}", found.report);
+            let differences = found.differences();
+            let named = differences.get("custody.jsonl").is_some_and(|kinds| kinds.contains(&"unfinished".to_owned()));
+            let not_begun = size() == before && differences.keys().all(|path| path == "logs/later.ndjson");
+            assert!(found.status == 0 || named || not_begun, "{:#}", found.report);
             cut_short += usize::from(named);
         } else {
             assert_eq!(run_in(kept.0.path(), &["verify", "case"]).status, 2, "no act was begun");
@@ -266,5 +273,36 @@ fn a_killed_analysis_leaves_a_case_that_is_fine_or_whose_unfinished_act_is_named
         assert_eq!(run.status, 0, "{}", run.stderr);
         kept.verify(&["--reproduce"]).assert_fine();
     }
-    println!("{cut_short} of {moments} were cut short in an act");
+    assert!(cut_short > 0, "no act was met");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_ledger_that_leads_out_of_the_case_and_links_are_not_followed() {
+    let kept = Kept::with_case();
+    let mut all = lines(&kept);
+    let (before, _) = all[1].rsplit_once(",\"sha256\":\"").expect("its own hash");
+    let before = before.replace("\"path\":\"failures.parquet\"", "\"path\":\"../logs/trail-a.ndjson\"");
+    let own = const_hex::encode(<sha2::Sha256 as sha2::Digest>::digest(before.as_bytes()));
+    all[1] = format!("{before},\"sha256\":\"{own}\"}}\n");
+    set_lines(&kept, &all);
+    fs::rename(kept.path("logs/trail-a.ndjson"), kept.path("away.ndjson")).expect("moved");
+    std::os::unix::fs::symlink(kept.path("away.ndjson"), kept.path("logs/trail-a.ndjson")).expect("linked");
+    let found = kept.verify(&[]).differences();
+    assert_eq!(found["../logs/trail-a.ndjson"], ["invalid"]);
+    assert_eq!(found["failures.parquet"], ["added"]);
+    assert_eq!(found["logs/trail-a.ndjson"], ["changed"]);
+}
+
+#[test]
+fn a_case_takes_the_place_of_the_logs() {
+    let kept = Kept::with_case();
+    let of = |what: &str| kept.run(&["timeline", what, "--job", "slow"]);
+    let (logs, case) = (of("logs"), of("case"));
+    assert!(logs.status == 0 && logs.stdout.contains("metadata_injection"), "{}", logs.stderr);
+    assert_eq!(logs.stdout, case.stdout);
+    let run = kept.run(&["analyze", "case", "--format", "json"]);
+    let skipped =
+        serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON")["coverage"]["skipped"].to_string();
+    assert!(run.status == 0 && skipped.contains("case: a case; its events are read"), "{skipped}");
 }

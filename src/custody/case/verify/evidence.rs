@@ -68,6 +68,10 @@ fn compare(checked: &Checked<'_>, input: &ManifestInput) -> Finding {
     let Some(sha256) = &input.sha256 else {
         return Finding::NotLookedFor(format!("{}: not checked, it could not be read to its end", input.path));
     };
+    let is_given = checked.manifest.is_some_and(|manifest| manifest.paths.contains(&input.path));
+    if place.is_symlink() && !is_given {
+        return differs(Kind::Changed, "it is a link now, which is not followed".to_owned());
+    }
     match place.metadata() {
         Ok(metadata) if metadata.len() != input.bytes => {
             return differs(Kind::Changed, format!("it had {} bytes and has {}", input.bytes, metadata.len()));
@@ -127,7 +131,8 @@ fn say_where_it_went(
     for one in differences {
         let hash = should.get(one.path.as_str()).and_then(|input| input.sha256.as_deref());
         let now = hash.and_then(|hash| holds.get(hash));
-        let other = holders.get(one.path.as_str()).and_then(|hash| by_hash.get(hash)).filter(|other| **other != one.path);
+        let other =
+            holders.get(one.path.as_str()).and_then(|hash| by_hash.get(hash)).filter(|other| **other != one.path);
         match (one.kind, other, now) {
             (Kind::Changed, Some(other), _) => {
                 one.kind = Kind::Reordered;

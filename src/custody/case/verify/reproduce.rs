@@ -7,7 +7,9 @@ use std::path::Path;
 
 use super::{Checked, Verification};
 use crate::custody::case::difference::{Area, Difference, Kind};
-use crate::custody::case::{EVENTS, FAILURES, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES};
+use crate::custody::case::{
+    EVENTS, FAILURES, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES, is_inside,
+};
 use crate::error::{Error, Result};
 use crate::evidence::{Discovery, Limits, Place, discover};
 use crate::ingest::{AssumedZone, Mapping, Options};
@@ -58,7 +60,8 @@ fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
     for (root, place) in checked.places.roots() {
         let place = place.display().to_string();
         let mut of_root = discover(std::slice::from_ref(&place))?;
-        let renamed = |text: &str| text.strip_prefix(&place).map_or_else(|| text.to_owned(), |rest| format!("{root}{rest}"));
+        let renamed =
+            |text: &str| text.strip_prefix(&place).map_or_else(|| text.to_owned(), |rest| format!("{root}{rest}"));
         for input in &mut of_root.inputs {
             if matches!(input.place, Place::File(_)) {
                 input.label = renamed(&input.label);
@@ -74,7 +77,9 @@ fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
     let known: BTreeSet<&str> = manifest.inputs.iter().map(|input| input.path.as_str()).collect();
     all.inputs.retain(|input| known.contains(input.label.as_str()));
     if all.inputs.is_empty() {
-        return Err(Error::Parts { reason: "none of the evidence was found; --evidence says where to look".to_owned() });
+        return Err(Error::Parts {
+            reason: "none of the evidence was found; --evidence says where to look".to_owned(),
+        });
     }
     Ok(all)
 }
@@ -82,7 +87,9 @@ fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
 /// The pack that the report names.
 fn rules(checked: &Checked<'_>) -> Result<RuleText> {
     let entry = checked.ledger.last_done("analyze");
-    let pack = entry.and_then(|entry| entry.inputs.iter().find(|file| file.path.starts_with("rules/pack-")));
+    let pack = entry.and_then(|entry| {
+        entry.inputs.iter().find(|file| file.path.starts_with("rules/pack-") && is_inside(&file.path))
+    });
     let pack = pack.ok_or_else(|| Error::Parts { reason: "the ledger names no rule pack".to_owned() })?;
     let path = checked.case.path(&pack.path);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the rule pack", e))?;
@@ -91,10 +98,10 @@ fn rules(checked: &Checked<'_>) -> Result<RuleText> {
 
 /// The mappings that inputs were read by.
 fn mappings(checked: &Checked<'_>, manifest: &Manifest) -> Result<Vec<Mapping>> {
-    let used: BTreeSet<&String> =
-        manifest.inputs.iter().filter_map(|input| input.mapping.as_ref()).collect();
-    let files = used.iter().filter_map(|sha256| Some(format!("{RULES}/map-{}.toml", sha256.get(..16)?)));
-    files.map(|file| Mapping::read(&checked.case.path(&file))).collect()
+    let used: BTreeSet<&String> = manifest.inputs.iter().filter_map(|input| input.mapping.as_ref()).collect();
+    let used = used.into_iter().filter(|sha256| sha256.bytes().all(|b| b.is_ascii_hexdigit()));
+    let files = used.filter_map(|sha256| Some(format!("{RULES}/map-{}.toml", sha256.get(..16)?)));
+    files.map(|file: String| Mapping::read(&checked.case.path(&file))).collect()
 }
 
 fn compare(checked: &Checked<'_>, manifest: &Manifest, analysis: &Analysis, found: &mut Verification) -> Result<()> {
