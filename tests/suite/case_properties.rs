@@ -103,7 +103,7 @@ proptest! {
         let name = if of_ledger { "case/custody.jsonl" } else { WHOLE.keys().nth(file.index(WHOLE.len())).expect("a file") };
         let changed = apply(&change, &WHOLE[name]);
         let mut all = WHOLE.clone();
-        let lock = name.ends_with(".lock");
+        let lock = name.ends_with("lock");
         match &changed {
             Some(bytes) => _ = all.insert(name.to_owned(), bytes.clone()),
             None => _ = all.remove(name),
