@@ -2,6 +2,7 @@
 
 mod advise;
 mod analyze;
+mod case;
 mod evaluate;
 mod ingest;
 mod map;
@@ -75,7 +76,10 @@ enum Command {
     Policy(policy::Arguments),
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
-    /// Check that evidence is what it was, without trusting who keeps it
+    /// Make a case: evidence, reports, rules and a ledger of every act in one folder
+    #[command(subcommand)]
+    Case(case::Command),
+    /// Check that a case and its evidence are what they were, without trusting who keeps them
     Verify(verify::Arguments),
 }
 
@@ -197,6 +201,7 @@ pub fn run() -> ExitCode {
         Command::Rules => rules::run(),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Case(command) => case::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {

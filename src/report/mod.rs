@@ -32,7 +32,7 @@ pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
 pub use summary::Summary;
 pub use table::render as render_table;
-pub use terminal::plain;
+pub use terminal::{name, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{DEFAULT_PACK, Pack};
@@ -140,6 +140,7 @@ pub struct ManifestEntry {
 /// A rule pack with the text it was read from.
 pub struct RuleText {
     pub pack: Pack,
+    pub text: String,
     pub sha256: String,
 }
 
@@ -149,7 +150,7 @@ impl RuleText {
     /// # Errors
     /// Never: a test checks it.
     pub fn built_in() -> Result<Self> {
-        Ok(Self { pack: Pack::built_in()?, sha256: Digest::of(DEFAULT_PACK.as_bytes()).to_string() })
+        Ok(Self::of(Pack::built_in()?, DEFAULT_PACK))
     }
 
     /// Reads a pack; `origin` is what errors call it.
@@ -157,7 +158,11 @@ impl RuleText {
     /// # Errors
     /// As [`Pack::parse`].
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        Ok(Self { pack: Pack::parse(text, origin)?, sha256: Digest::of(text.as_bytes()).to_string() })
+        Ok(Self::of(Pack::parse(text, origin)?, text))
+    }
+
+    fn of(pack: Pack, text: &str) -> Self {
+        Self { pack, text: text.to_owned(), sha256: Digest::of(text.as_bytes()).to_string() }
     }
 }
 
@@ -176,7 +181,19 @@ impl<'m> Evidence<'m> {
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
     pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let mut discovery = discover(paths)?;
+        Self::of(discover(paths)?, options, rules, progress)
+    }
+
+    /// Reads and correlates what was discovered and not yet unpacked.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(
+        mut discovery: Discovery,
+        options: Options<'m>,
+        rules: &RuleText,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         parts::check(&discovery.inputs, options)?;
         discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
@@ -219,7 +236,14 @@ pub fn analyze(
     selection: &Selection,
     progress: &dyn Progress,
 ) -> Result<Analysis> {
-    let evidence = Evidence::read(paths, options, rules, progress)?;
+    analyze_evidence(Evidence::read(paths, options, rules, progress)?, rules, selection)
+}
+
+/// Finds the failures in `evidence` and weighs those of `selection`.
+///
+/// # Errors
+/// A stage fails.
+pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
     let superseded = counted_once::superseded(&evidence)?;

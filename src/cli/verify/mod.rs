@@ -1,5 +1,6 @@
-//! `holdtrace verify`: a file per kind of evidence that can be checked.
+//! `holdtrace verify`: a case, and a file per kind of evidence that can be checked.
 
+mod case;
 mod cloudtrail;
 
 use clap::{Args, Subcommand};
@@ -8,10 +9,12 @@ use super::{Status, output};
 use crate::error::Result;
 
 #[derive(Args)]
-#[command(after_help = EXIT)]
+#[command(after_help = EXIT, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    case: Option<case::CaseArguments>,
 }
 
 const EXIT: &str = "Exit status: 0 all valid; 1 something is not; 2 wrong usage or nothing that can be checked.";
@@ -23,7 +26,12 @@ enum What {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
-    match &arguments.what {
-        What::Cloudtrail(arguments) => cloudtrail::run(arguments),
+    match (&arguments.what, &arguments.case) {
+        (Some(What::Cloudtrail(arguments)), _) => cloudtrail::run(arguments),
+        (None, Some(arguments)) => case::run(arguments),
+        (None, None) => Err(crate::error::Error::Usage {
+            what: "verify".to_owned(),
+            reason: "name a case, or what is to be checked".to_owned(),
+        }),
     }
 }
