@@ -2,6 +2,7 @@
 
 mod advise;
 mod analyze;
+mod attest;
 mod evaluate;
 mod ingest;
 mod map;
@@ -75,6 +76,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
+    /// Sign what reports rest on (in-toto, DSSE), and write requests for trusted time stamps (RFC 3161)
+    Attest(attest::Arguments),
     /// Check that evidence is what it was, without trusting who keeps it
     Verify(verify::Arguments),
 }
@@ -197,6 +200,7 @@ pub fn run() -> ExitCode {
         Command::Rules => rules::run(),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Attest(arguments) => attest::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {

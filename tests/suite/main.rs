@@ -8,6 +8,7 @@
 mod advise;
 mod amended;
 mod archives_in_parts;
+mod attestations;
 mod bad_input;
 mod classes;
 mod clocks;
@@ -44,4 +45,5 @@ mod sdk_logs;
 mod security;
 mod spelling;
 mod support;
+mod timestamps;
 mod twins;

@@ -1,6 +1,9 @@
 //! `holdtrace verify`: a file per kind of evidence that can be checked.
 
+mod attestation;
+mod checks;
 mod cloudtrail;
+mod timestamp;
 
 use clap::{Args, Subcommand};
 
@@ -18,12 +21,18 @@ const EXIT: &str = "Exit status: 0 all valid; 1 something is not; 2 wrong usage 
 
 #[derive(Subcommand)]
 enum What {
+    /// Check an attestation: its signature, and the reports it speaks of
+    Attestation(attestation::Arguments),
     /// Check CloudTrail's digests, their signatures and chain, and the logs they name, offline
     Cloudtrail(cloudtrail::Arguments),
+    /// Check the time stamp that an authority returned for a request (RFC 3161), offline
+    Timestamp(timestamp::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
     match &arguments.what {
+        What::Attestation(arguments) => attestation::run(arguments),
+        What::Timestamp(arguments) => timestamp::run(arguments),
         What::Cloudtrail(arguments) => cloudtrail::run(arguments),
     }
 }
