@@ -6,15 +6,21 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Status, output};
-use crate::custody::attest::{Circumstances, Envelope, PrivateKey, digest, read_report, state};
+use crate::custody::attest::{
+    ATTESTATIONS, Circumstances, Envelope, PrivateKey, ROOT, Report, case_reports, case_tree, digest, read_report,
+    state,
+};
 use crate::custody::timestamp;
 use crate::error::{Error, Result};
 use crate::evidence::Digest;
 
 #[derive(Args)]
 pub struct Arguments {
+    /// Case to attest: its reports, and the tree over its records; what is written lies in its attestations/ and tree/
+    #[arg(value_name = "CASE", required_unless_present = "report", conflicts_with_all = ["report", "out"])]
+    case: Option<PathBuf>,
     /// Report to attest (repeatable); one of them is that of `analyze --format json`, which says how the others came about
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
     /// Ed25519 private key to sign with (PEM, as `openssl genpkey -algorithm ed25519` writes it)
     #[arg(long, value_name = "FILE", required_unless_present = "timestamp_request")]
@@ -23,42 +29,80 @@ pub struct Arguments {
     /// without --key, one for the report
     #[arg(long)]
     timestamp_request: bool,
-    /// Write to this file instead of standard output (whole or not at all)
-    #[arg(long, value_name = "FILE", required_if_eq("timestamp_request", "true"))]
+    /// Write to this file instead of standard output (whole or not at all); for reports only
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
+    match &arguments.case {
+        Some(case) => of_case(arguments, case)?,
+        None => of_files(arguments)?,
+    }
+    Ok(Status::Done)
+}
+
+/// Attests the reports of a case, or requests a time stamp for them.
+fn of_case(arguments: &Arguments, case: &Path) -> Result<()> {
+    let reports = case_reports(case)?;
+    let reports: Vec<Report> = reports.iter().map(|(name, path)| read_report(path, name)).collect::<Result<_>>()?;
+    let folder = case.join(ATTESTATIONS);
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "creating the folder", e))?;
+    let main = reports.iter().find(|report| report.facts.is_some()).map_or(Digest([0; 32]), |report| report.sha256);
+    // A name for what is attested: a case may come to hold several, of several people.
+    let name = main.to_string()[..16].to_owned();
+    let (stamped, beside) = match &arguments.key {
+        None => (main, folder.join(format!("report-{name}.tsq"))),
+        Some(key) => {
+            let key = PrivateKey::read(key)?;
+            let tree = case_tree(case)?;
+            write(Some(&case.join(ROOT)), &tree.bytes()?)?;
+            let circumstances = Circumstances { records: Some(tree), ..Circumstances::default() };
+            let attestation = Envelope::seal(&state(&reports, circumstances)?, &key)?.bytes()?;
+            let path = folder.join(format!("{name}-{}.dsse.json", &key.public()?.id()[..8]));
+            write(Some(&path), &attestation)?;
+            output::message(&format!("holdtrace: signed {}", path.display()));
+            (Digest::of(&attestation), PathBuf::from(format!("{}.tsq", path.display())))
+        }
+    };
+    if arguments.timestamp_request && beside.exists() {
+        // It may have been sent already: an answer holds for this request only.
+        output::message(&format!("holdtrace: {} is there already, and was left as it is", beside.display()));
+    } else if arguments.timestamp_request {
+        request(stamped, &beside)?;
+        output::message(&format!("holdtrace: to have it stamped, send {}", beside.display()));
+    }
+    Ok(())
+}
+
+/// Attests reports, or requests a time stamp for one.
+fn of_files(arguments: &Arguments) -> Result<()> {
+    let usage = |what: &str, reason: &str| Error::Usage { what: what.to_owned(), reason: reason.to_owned() };
     let paths: Vec<String> = arguments.report.iter().map(|path| path.display().to_string()).collect();
     if let Some(out) = &arguments.out {
         output::keep_out_of_evidence(out, &paths)?;
     }
     let distinct: BTreeSet<&String> = paths.iter().collect();
     if distinct.len() < paths.len() {
-        return Err(Error::Usage { what: "--report".to_owned(), reason: "a report is named twice".to_owned() });
+        return Err(usage("--report", "a report is named twice"));
     }
-    match (&arguments.key, &arguments.out) {
-        (Some(key), out) => {
-            let attestation = attestation(arguments, key)?;
-            write(out.as_deref(), &attestation)?;
-            if let Some(out) = out.as_ref().filter(|_| arguments.timestamp_request) {
-                let mut beside = out.clone().into_os_string();
-                beside.push(".tsq");
-                request(Digest::of(&attestation), Path::new(&beside))?;
-            }
-        }
-        (None, Some(out)) => {
-            let [report] = arguments.report.as_slice() else {
-                let reason =
-                    "a request is for one file; name one report, or sign an attestation of all of them with --key";
-                return Err(Error::Usage { what: "--timestamp-request".to_owned(), reason: reason.to_owned() });
-            };
-            let digest = digest(report).map_err(|e| Error::io(report, "reading the report", e))?;
-            request(digest, out)?;
-        }
-        (None, None) => {}
+    let out = arguments.out.as_deref();
+    if out.is_none() && arguments.timestamp_request {
+        return Err(usage("--timestamp-request", "it is written beside the attestation; name that with --out"));
     }
-    Ok(Status::Done)
+    let Some(key) = &arguments.key else {
+        let ([report], Some(out)) = (arguments.report.as_slice(), out) else {
+            let reason = "a request is for one file; name one report, or sign an attestation of all of them with --key";
+            return Err(usage("--timestamp-request", reason));
+        };
+        return request(digest(report).map_err(|e| Error::io(report, "reading the report", e))?, out);
+    };
+    let attestation = attestation(arguments, key)?;
+    write(out, &attestation)?;
+    if let Some(out) = out.filter(|_| arguments.timestamp_request) {
+        request(Digest::of(&attestation), Path::new(&format!("{}.tsq", out.display())))?;
+    }
+    Ok(())
 }
 
 fn attestation(arguments: &Arguments, key: &Path) -> Result<Vec<u8>> {

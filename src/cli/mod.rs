@@ -9,6 +9,7 @@ mod map;
 mod output;
 mod policy;
 mod progress;
+mod prove;
 mod rules;
 mod show;
 mod timeline;
@@ -78,6 +79,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Sign what reports rest on (in-toto, DSSE), and write requests for trusted time stamps (RFC 3161)
     Attest(attest::Arguments),
+    /// Disclose a single record of a case, with the proof that it is one of them
+    Prove(prove::Arguments),
     /// Check that evidence is what it was, without trusting who keeps it
     Verify(verify::Arguments),
 }
@@ -201,6 +204,7 @@ pub fn run() -> ExitCode {
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Attest(arguments) => attest::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {

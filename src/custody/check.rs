@@ -55,4 +55,10 @@ impl Check {
             Err(reason) => Self::invalid(what, reason),
         }
     }
+
+    /// Whether it is as it should be.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.status == CheckStatus::Valid
+    }
 }

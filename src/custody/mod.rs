@@ -5,6 +5,7 @@
 pub mod attest;
 mod check;
 pub mod cloudtrail;
+pub mod merkle;
 pub mod timestamp;
 
 use std::fs::File;

@@ -36,6 +36,7 @@ mod policies;
 mod policy_command;
 mod policy_properties;
 mod policy_table;
+mod proofs;
 mod properties;
 mod real_logs;
 mod rotations;

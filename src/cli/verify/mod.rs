@@ -3,6 +3,7 @@
 mod attestation;
 mod checks;
 mod cloudtrail;
+mod proof;
 mod timestamp;
 
 use clap::{Args, Subcommand};
@@ -25,6 +26,8 @@ enum What {
     Attestation(attestation::Arguments),
     /// Check CloudTrail's digests, their signatures and chain, and the logs they name, offline
     Cloudtrail(cloudtrail::Arguments),
+    /// Check that a disclosed record is one of a case, without the rest of it
+    Proof(proof::Arguments),
     /// Check the time stamp that an authority returned for a request (RFC 3161), offline
     Timestamp(timestamp::Arguments),
 }
@@ -32,6 +35,7 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<Status> {
     match &arguments.what {
         What::Attestation(arguments) => attestation::run(arguments),
+        What::Proof(arguments) => proof::run(arguments),
         What::Timestamp(arguments) => timestamp::run(arguments),
         What::Cloudtrail(arguments) => cloudtrail::run(arguments),
     }

@@ -3,6 +3,7 @@
 //! Sources: in-toto attestation framework, Statement v1; secure-systems-lab DSSE 1.0.2. docs/custody.md shows how to check
 //! one without this program.
 
+mod case;
 mod envelope;
 mod keys;
 mod report;
@@ -11,12 +12,14 @@ mod verify;
 
 use serde_json::Value;
 
+pub use case::{ATTESTATIONS, TREE as ROOT, check as check_case, reports as case_reports, tree as case_tree};
 pub use envelope::{Envelope, PAYLOAD_TYPE, Signature};
 pub use keys::{PrivateKey, PublicKey};
 pub use report::{Facts, Report, digest, read as read_report};
-pub use statement::{PREDICATE_TYPE, Records, Statement};
+pub use statement::{PREDICATE_TYPE, Statement};
 pub use verify::Attestation;
 
+use crate::custody::merkle::Tree;
 use crate::error::{Error, Result};
 use statement::{Attester, Predicate, Resource, STATEMENT_TYPE};
 
@@ -25,7 +28,7 @@ use statement::{Attester, Predicate, Resource, STATEMENT_TYPE};
 pub struct Circumstances {
     /// The options of the analysis.
     pub configuration: Value,
-    pub records: Option<Records>,
+    pub records: Option<Tree>,
 }
 
 /// The statement about `reports`, of which one is the JSON report that says how they came about.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::custody::merkle::Tree;
+
 /// The kind of an in-toto statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The kind of the predicate: a name, under which nothing can be fetched. docs/custody.md describes it.
@@ -51,7 +53,7 @@ pub struct Predicate {
     pub inputs: Vec<Input>,
     pub coverage: Coverage,
     /// The tree over the records of the case, of which single ones can be disclosed; null where there is none.
-    pub records: Option<Records>,
+    pub records: Option<Tree>,
     /// Of a redacted report, what it says of the one that it was made from; else null.
     pub redaction: Value,
 }
@@ -111,13 +113,4 @@ pub struct Coverage {
     pub gaps: usize,
     pub unreadable: Vec<String>,
     pub skipped: Vec<String>,
-}
-
-/// The root of a tree over records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Records {
-    /// `RFC 6962, SHA-256`.
-    pub tree: String,
-    pub root: String,
-    pub size: u64,
 }

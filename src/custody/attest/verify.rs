@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::keys::PublicKey;
-use super::statement::{PREDICATE_TYPE, Records, Resource, STATEMENT_TYPE, Statement};
+use super::statement::{PREDICATE_TYPE, Resource, STATEMENT_TYPE, Statement};
+use crate::custody::merkle::Tree;
 use crate::custody::{Check, CheckStatus, read_at_most};
 use crate::error::Result;
 use crate::evidence::Digest;
@@ -23,12 +24,12 @@ pub struct Attestation {
     /// The reports it speaks of; empty if the signature does not hold.
     pub subject: Vec<Resource>,
     /// The tree over the records, where the signature holds and there is one.
-    pub records: Option<Records>,
+    pub records: Option<Tree>,
 }
 
 #[derive(Deserialize)]
 struct OfRecords {
-    records: Option<Records>,
+    records: Option<Tree>,
 }
 
 impl Attestation {
@@ -39,6 +40,13 @@ impl Attestation {
     pub fn read(path: &Path, key: &PublicKey) -> Result<Self> {
         let bytes = read_at_most(path, "reading the attestation", MAX_BYTES)?;
         Ok(Self::of(&bytes, &path.display().to_string(), key))
+    }
+
+    /// The same, with `name` for its file.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.checks.iter_mut().for_each(|check| name.clone_into(&mut check.what));
+        self
     }
 
     /// Compares `found`, the reports at hand by name, with those that it speaks of.
@@ -96,7 +104,7 @@ fn stray(envelope: &Envelope, bytes: &[u8], key: &PublicKey) -> Option<String> {
     })
 }
 
-fn statement(payload: &[u8]) -> std::result::Result<(Vec<Resource>, Option<Records>), String> {
+fn statement(payload: &[u8]) -> std::result::Result<(Vec<Resource>, Option<Tree>), String> {
     let statement: Statement<Value> =
         serde_json::from_slice(payload).map_err(|e| format!("what is signed is no in-toto statement: {e}"))?;
     if statement.kind != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
