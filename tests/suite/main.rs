@@ -39,6 +39,7 @@ mod policy_table;
 mod proofs;
 mod properties;
 mod real_logs;
+mod redacted;
 mod rotations;
 mod rule_packs;
 mod s3_access;
