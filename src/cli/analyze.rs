@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::case::Who;
 use super::progress::Bar;
-use super::{Reading, Status, output};
+use super::{Reading, Status, case, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
@@ -22,6 +23,11 @@ pub struct Arguments {
     /// Write to this file instead of standard output (whole or not at all)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Analyse into this case folder, new or not: what it holds is not read again; says what changed since (see docs/custody.md)
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "out", "job", "since", "until"])]
+    case: Option<PathBuf>,
+    #[command(flatten)]
+    who: Who,
     /// Only failures of this job
     #[arg(long, value_name = "ID")]
     job: Option<String>,
@@ -86,6 +92,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let (since, until) = (moment("--since", arguments.since.as_ref())?, moment("--until", arguments.until.as_ref())?);
     if let Some(out) = &arguments.out {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
+    }
+    if let Some(folder) = &arguments.case {
+        let (outcome, status) = case::analyze(folder, &arguments.reading, &arguments.who, None)?;
+        return Ok(met(arguments, &outcome.analysis).unwrap_or(status));
     }
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
@@ -174,10 +184,15 @@ fn report_coverage(analysis: &Analysis, format: Format) {
     }
 }
 
-fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
+/// Whether `--fail-on` met its class.
+fn met(arguments: &Arguments, analysis: &Analysis) -> Option<Status> {
     let found = |class: &ClassName| analysis.summary.by_class.get(class.class().name()).is_some_and(|count| *count > 0);
-    if arguments.fail_on.iter().any(found) {
-        Status::Met
+    arguments.fail_on.iter().any(found).then_some(Status::Met)
+}
+
+fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
+    if let Some(met) = met(arguments, analysis) {
+        met
     } else if analysis.coverage.is_partial() {
         Status::Partial
     } else {

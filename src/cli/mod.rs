@@ -3,6 +3,7 @@
 mod advise;
 mod analyze;
 mod attest;
+mod case;
 mod evaluate;
 mod ingest;
 mod map;
@@ -81,7 +82,10 @@ enum Command {
     Attest(attest::Arguments),
     /// Disclose a single record of a case, with the proof that it is one of them
     Prove(prove::Arguments),
-    /// Check that evidence is what it was, without trusting who keeps it
+    /// Make a case: evidence, reports, rules and a ledger of every act in one folder
+    #[command(subcommand)]
+    Case(case::Command),
+    /// Check that a case and its evidence are what they were, without trusting who keeps them
     Verify(verify::Arguments),
 }
 
@@ -205,6 +209,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Prove(arguments) => prove::run(&arguments),
+        Command::Case(command) => case::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {

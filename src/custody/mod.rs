@@ -1,8 +1,9 @@
 //! Custody: what lets others check evidence and reports again without trusting this program.
 //!
-//! Nothing here says why an export failed, and nothing is ever written into the evidence.
+//! Nothing here says why an export failed, and nothing is ever written into evidence.
 
 pub mod attest;
+pub mod case;
 mod check;
 pub mod cloudtrail;
 pub mod merkle;

@@ -72,6 +72,8 @@ pub struct Options<'m> {
     pub bounds: Bounds,
     /// Mappings for files of other sources; where several fit a file, the first is taken.
     pub mappings: &'m [Mapping],
+    /// Whether what packed files hold is hashed as well ([`FileEntry::content_sha256`]).
+    pub hash_content: bool,
     /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
     /// result depends on it.
     pub attempts_at_a_time: usize,
@@ -80,7 +82,7 @@ pub struct Options<'m> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let (zone, limits, bounds) = (AssumedZone::default(), Limits::default(), Bounds::default());
-        Self { zone, limits, bounds, mappings: &[], attempts_at_a_time: 64 * 1024 }
+        Self { zone, limits, bounds, mappings: &[], hash_content: false, attempts_at_a_time: 64 * 1024 }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct SymptomCounts {
 }
 
 /// A rule that applied, with the records it rests on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub rule: String,
     /// Null where it only says how far the evidence is to be relied on.

@@ -35,7 +35,7 @@ pub use policy::{add_on_record, attached};
 pub use redact::{Redaction, Veil, analyze_redacted};
 pub use summary::Summary;
 pub use table::render as render_table;
-pub use terminal::plain;
+pub use terminal::{name, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{DEFAULT_PACK, Pack};
@@ -157,6 +157,7 @@ pub struct ManifestEntry {
 /// A rule pack with the text it was read from.
 pub struct RuleText {
     pub pack: Pack,
+    pub text: String,
     pub sha256: String,
 }
 
@@ -166,7 +167,7 @@ impl RuleText {
     /// # Errors
     /// Never: a test checks it.
     pub fn built_in() -> Result<Self> {
-        Ok(Self { pack: Pack::built_in()?, sha256: Digest::of(DEFAULT_PACK.as_bytes()).to_string() })
+        Ok(Self::of(Pack::built_in()?, DEFAULT_PACK))
     }
 
     /// Reads a pack; `origin` is what errors call it.
@@ -174,7 +175,11 @@ impl RuleText {
     /// # Errors
     /// As [`Pack::parse`].
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        Ok(Self { pack: Pack::parse(text, origin)?, sha256: Digest::of(text.as_bytes()).to_string() })
+        Ok(Self::of(Pack::parse(text, origin)?, text))
+    }
+
+    fn of(pack: Pack, text: &str) -> Self {
+        Self { pack, text: text.to_owned(), sha256: Digest::of(text.as_bytes()).to_string() }
     }
 }
 
@@ -193,7 +198,19 @@ impl<'m> Evidence<'m> {
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
     pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let mut discovery = discover(paths)?;
+        Self::of(discover(paths)?, options, rules, progress)
+    }
+
+    /// Reads and correlates what was discovered and not yet unpacked.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(
+        mut discovery: Discovery,
+        options: Options<'m>,
+        rules: &RuleText,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         parts::check(&discovery.inputs, options)?;
         discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
@@ -236,11 +253,14 @@ pub fn analyze(
     selection: &Selection,
     progress: &dyn Progress,
 ) -> Result<Analysis> {
-    result(Evidence::read(paths, options, rules, progress)?, rules, selection)
+    analyze_evidence(Evidence::read(paths, options, rules, progress)?, rules, selection)
 }
 
-/// Finds and weighs the failures.
-fn result(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
+/// Finds the failures in `evidence` and weighs those of `selection`.
+///
+/// # Errors
+/// A stage fails.
+pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary, None)?;
     let superseded = counted_once::superseded(&evidence)?;

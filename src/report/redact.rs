@@ -261,7 +261,7 @@ pub fn analyze_redacted(
     let counted = &mut Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, counted, Some(veil))?;
     let failures = failures.amended("", |report| veil.failure(report))?;
-    let unredacted = result(evidence, rules, selection)?;
+    let unredacted = analyze_evidence(evidence, rules, selection)?;
     let redaction = Redaction {
         unredacted_sha256: digest(&unredacted)?.to_string(),
         pseudonyms: PSEUDONYMS,
