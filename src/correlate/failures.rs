@@ -13,7 +13,7 @@ use super::related::{Attempt, Related};
 use super::requests::{self, Disputes, stores};
 use super::steps::{JOBS, TRAIL};
 use super::table::{EventTable, Row};
-use crate::evidence::Digest;
+use crate::evidence::{Digest, Locator};
 use crate::ingest::Text;
 
 /// One failed thing, with the rows that tell of it. Times are microseconds since 1970, UTC.
@@ -53,6 +53,29 @@ pub struct Failure {
     pub disputed: Vec<(Row, Row)>,
 }
 
+/// What failures are ordered by: first failing time, then job, then item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    /// Microseconds since 1970, UTC; those without come last.
+    first_failed: (bool, Option<i64>),
+    job: Option<String>,
+    unit: Unit,
+    first_failing: Option<Locator>,
+}
+
+impl Failure {
+    /// Its place among the failures of an archive; `table` holds its rows.
+    #[must_use]
+    pub fn order(&self, table: &EventTable) -> Order {
+        Order {
+            first_failed: (self.first_failed_at.is_none(), self.first_failed_at),
+            job: self.job_id.clone(),
+            unit: self.unit.clone(),
+            first_failing: self.failing.first().map(|row| table.locator(*row)),
+        }
+    }
+}
+
 /// What attempts are looked at with.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
@@ -65,7 +88,7 @@ struct Seen<'a> {
 /// Steps in the order in which an item goes through them.
 const ORDER: [&str; 6] = ["query", "metadata_injection", "hold_sync", "export", "upload", "verify"];
 
-/// Finds the failures of `items`, ordered by first failing time, then job, then item.
+/// Finds the failures of `items`, in their [`Order`].
 #[must_use]
 pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Outline, clocks: &Clocks) -> Vec<Failure> {
     let disputes = &Disputes::find(table, related);
@@ -81,13 +104,7 @@ pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Out
         found.collect::<Vec<Failure>>()
     };
     let mut failures: Vec<Failure> = items.par_iter().flat_map_iter(of_item).collect();
-    failures.sort_by(|a, b| {
-        let key = |f: &Failure| (f.first_failed_at.is_none(), f.first_failed_at);
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| (&a.job_id, &a.unit).cmp(&(&b.job_id, &b.unit)))
-            .then_with(|| a.failing.cmp(&b.failing))
-    });
+    failures.sort_by_cached_key(|failure| failure.order(table));
     failures
 }
 

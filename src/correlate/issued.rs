@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::ingest::Text;
 
 /// How often a key may have been issued to one that was issued itself.
-const HOPS: usize = 8;
+pub const HOPS: usize = 8;
 
 type Ids = HashSet<IdHash, foldhash::fast::RandomState>;
 

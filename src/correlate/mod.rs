@@ -17,6 +17,7 @@ mod passages;
 mod reexports;
 mod related;
 mod requests;
+mod spilled;
 mod steps;
 mod symbols;
 mod table;
@@ -32,8 +33,9 @@ pub use clocks::{Bounds, ClockOffset, Clocks};
 pub use columns::Column;
 pub use contrast::{Contrast, Count, ScopeGroup, Statement};
 pub use duplicates::Repeated;
-pub use failures::Failure;
+pub use failures::{Failure, Order};
 pub use gaps::{Gap, GapKind};
+pub use issued::HOPS;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
 pub use links::By;
@@ -43,7 +45,7 @@ pub use steps::{JOBS, Operation, Steps, is_of_platform};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::Input;
 use crate::ingest::{Ingested, Options, Prints, Reread, ingest};
 use issued::Keys;
@@ -146,12 +148,16 @@ pub fn correlate(
     let repeated = duplicates::mark(&mut outline, &reread_in(&hashing, ingested, inputs, options))?;
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
     echoes::leave_out(&mut outline)?;
-    let related = related::related(&outline)?;
-    let keys = Keys::find(&outline, &related)?;
-    let waves = waves::divide(&outline, &keys, related, options.attempts_at_a_time)?;
+    let divided = || {
+        let related = related::related(&outline)?;
+        let keys = Keys::find(&outline, &related)?;
+        let waves = waves::divide(&outline, &keys, related, options.attempts_at_a_time)?;
+        Ok::<_, Error>((keys, waves))
+    };
+    let (divided, contrast) = rayon::join(divided, || Contrast::new(&outline));
+    let ((keys, waves), contrast) = (divided?, contrast?);
     let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
     let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
-    let contrast = Contrast::new(&outline)?;
     let gaps = gaps::find(&outline, &ingested.files)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
     Ok(Correlated { outline, probes, waves, keys, contrast, clocks, repeated, gaps, attempts, jobs })

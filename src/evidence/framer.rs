@@ -208,7 +208,7 @@ impl Framer {
             self.records += u64::from(!matches!(cut, Cut::Page(_)));
             match cut {
                 Cut::Record(Range { start, end }) => chunk.spans.push(Span { start, end, record }),
-                Cut::Broken { offset, reason } => chunk.rejects.push(Reject { record, offset, reason }),
+                Cut::Broken { offset, reason } => chunk.rejects.push(Reject::new(record, offset, reason)),
                 Cut::Page(page) => chunk.pages.push(Page { last_record: record.checked_sub(1), ..page }),
             }
         }
@@ -227,7 +227,7 @@ impl Framer {
             bytes: Vec::new(),
             base: offset,
             spans: Vec::new(),
-            rejects: vec![Reject { record, offset, reason }],
+            rejects: vec![Reject::new(record, offset, reason)],
             pages: Vec::new(),
         }
     }

@@ -2,19 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Discovery, Page};
+use super::{Discovery, Page, Reject, Rejects};
 use crate::error::Error;
-
-/// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reject {
-    /// 0-based number of the record in its file.
-    pub record: u64,
-    /// Byte offset in the decompressed stream.
-    pub offset: u64,
-    /// What was expected and what was found.
-    pub reason: String,
-}
 
 /// What the reason says where a file breaks off.
 pub(super) const BREAKS_OFF: &str = "cannot be read further";
@@ -56,7 +45,7 @@ pub struct FileEntry {
     pub implausible_times: u64,
     /// Values taken for secrets and blanked at ingest.
     pub redacted: u64,
-    pub rejects: Vec<Reject>,
+    pub rejects: Rejects,
     /// The container it is a member of.
     pub container: Option<String>,
     /// Of a container, how many members it holds that are inputs of their own; it has no records itself.
@@ -87,7 +76,7 @@ impl FileEntry {
             zoneless_times: 0,
             implausible_times: 0,
             redacted: 0,
-            rejects: Vec::new(),
+            rejects: Rejects::default(),
             container: None,
             members: None,
             pages: Vec::new(),
@@ -103,7 +92,7 @@ impl FileEntry {
     /// The reject that tells most: where the file breaks off, else the first.
     #[must_use]
     pub fn foremost(&self) -> Option<&Reject> {
-        self.rejects.iter().find(|reject| reject.reason.contains(BREAKS_OFF)).or_else(|| self.rejects.first())
+        self.rejects.foremost()
     }
 
     /// Whether there is nothing in it.

@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::recognise::{Recognised, recognise};
 use super::{ADAPTERS, Options, Prints, from_part, pages, rfc3339};
-use crate::evidence::{Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Place, Reject, Shape, Stream};
+use crate::evidence::{
+    Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Place, Reject, Rejects, Shape, Stream,
+};
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
@@ -159,9 +161,8 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
     let manner = read_place(file, input, context, into, &mut entry, &mut tally);
-    entry.rejects.sort_by_key(|reject| reject.record);
     entry.parsed = tally.parsed;
-    entry.rejected = entry.rejects.len() as u64;
+    entry.rejected = entry.rejects.records();
     entry.records = entry.parsed + entry.rejected;
     entry.first_time = tally.first.map(rfc3339);
     entry.last_time = tally.last.map(rfc3339);
@@ -200,7 +201,7 @@ fn read_place<C: Collect + Send>(
             Err(error) => reason = Some(format!("the file cannot be opened: {error}; check its permissions")),
         }
     }
-    entry.rejects.extend(reason.map(|reason| Reject { record: 0, offset: 0, reason }));
+    entry.rejects.extend(reason.map(|reason| Reject::new(0, 0, reason)));
     Manner::NONE
 }
 
@@ -224,7 +225,7 @@ fn read_stream<C: Collect + Send>(
     }
     framer.set_shape(&shape);
     if let Shape::Unknown { reason } = &shape {
-        entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
+        entry.rejects.push(Reject::new(0, 0, reason.clone()));
     }
     let pages = adapter.filter(|_| paged);
     let page = pages.and_then(|adapter| pages::stated(adapter, place, context.options.bounds));
@@ -270,9 +271,9 @@ fn read_stream<C: Collect + Send>(
             entry.bytes = bytes;
         }
         Err(error) => {
-            let record = tally.parsed + entry.rejects.len() as u64;
+            let record = tally.parsed + entry.rejects.records();
             let reason = format!("the file cannot be read to its end, so it has no SHA-256: {error}");
-            entry.rejects.push(Reject { record, offset: 0, reason });
+            entry.rejects.push(Reject::new(record, 0, reason));
         }
     }
     manner
@@ -316,15 +317,16 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read_apart<C: Collect>(&self, chunk: &Chunk, context: &Context<'_, C>) -> (Part<C>, Vec<Reject>, Tally) {
-        let (mut part, mut rejects, mut tally) = (part(context), Vec::new(), Tally::default());
+    fn read_apart<C: Collect>(&self, chunk: &Chunk, context: &Context<'_, C>) -> (Part<C>, Rejects, Tally) {
+        let (mut part, mut rejects, mut tally) = (part(context), Rejects::default(), Tally::default());
         self.parse(chunk, &mut part, &mut rejects, &mut tally);
         (part, rejects, tally)
     }
 
-    fn parse<C: Collect>(&self, chunk: &Chunk, part: &mut Part<C>, rejects: &mut Vec<Reject>, tally: &mut Tally) {
-        rejects.extend(chunk.rejects.iter().cloned());
+    fn parse<C: Collect>(&self, chunk: &Chunk, part: &mut Part<C>, rejects: &mut Rejects, tally: &mut Tally) {
+        let mut broken = chunk.rejects.iter().cloned().peekable();
         for span in &chunk.spans {
+            rejects.extend(std::iter::from_fn(|| broken.next_if(|broken| broken.record < span.record)));
             let bytes = &chunk.bytes[span.start..span.end];
             let at = Locator {
                 file: self.file,
@@ -334,9 +336,10 @@ impl Reader<'_> {
             };
             match self.read(bytes, at, &mut part.events, &mut part.facts, tally) {
                 Ok(()) => tally.parsed += 1,
-                Err(reason) => rejects.push(Reject { record: at.record, offset: at.offset, reason }),
+                Err(reason) => rejects.push(Reject::new(at.record, at.offset, reason)),
             }
         }
+        rejects.extend(broken);
     }
 
     /// Reads one record.

@@ -50,7 +50,7 @@ pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, epoch, is_believed, rfc3339};
 pub use trail_fields::STEPS;
 
-use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject};
+use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 
 /// The sources, in the order in which they are asked whether a file is theirs.
 pub const ADAPTERS: &[&dyn Adapter] = &[
@@ -138,7 +138,7 @@ fn read<C: Collect + Send>(
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
-    let (mut ingested, mut bodies) = (Ingested::default(), facts::Bodies::default());
+    let (mut ingested, mut bodies, mut room) = (Ingested::default(), facts::Bodies::default(), Room::default());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
         ingested.changes.extend(part.facts.changes);
@@ -146,7 +146,8 @@ fn read<C: Collect + Send>(
             bodies.share(&mut document);
             document
         }));
-        for (entry, manner) in part.files {
+        for (mut entry, manner) in part.files {
+            entry.rejects.fit(&mut room);
             ingested.files.push(entry);
             ingested.manners.push(manner);
         }
@@ -181,7 +182,7 @@ fn seal(entry: &mut FileEntry, input: &Input) {
         Some(Ok((digest, bytes))) => (entry.sha256, entry.bytes) = (Some(digest.to_string()), bytes),
         Some(Err(error)) => {
             let reason = format!("the archive cannot be read to its end, so it has no SHA-256: {error}");
-            entry.rejects.push(Reject { record: entry.rejected, offset: 0, reason });
+            entry.rejects.push(Reject::new(entry.rejected, 0, reason));
             entry.rejected += 1;
             entry.records += 1;
         }

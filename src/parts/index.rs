@@ -217,7 +217,7 @@ fn counts(file: &Listed) -> bool {
     let rows: usize = file.events.iter().map(|run| run.rows).fold(0, usize::saturating_add);
     all.iter().all(|count| *count <= MAX_COUNT)
         && entry.records == entry.parsed + entry.rejected
-        && entry.rejected == entry.rejects.len() as u64
+        && entry.rejected == entry.rejects.records()
         && entry.duplicates == 0
         && entry.superseded == 0
         && rows as u64 <= entry.parsed

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::failures::Order;
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
 use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict, Wording};
-use crate::correlate::{EventTable, Failure, Wave};
+use crate::correlate::{Failure, Order, Wave};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
@@ -118,7 +117,7 @@ pub fn reports(
             let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
             digests.find(&cited, &[&table, &correlated.probes])?;
             let pairs = block.par_iter().zip(verdicts.into_par_iter());
-            let reports = pairs.map(|(failure, verdict)| (order(failure, &table), report(failure, verdict, &digests)));
+            let reports = pairs.map(|(failure, verdict)| (failure.order(&table), report(failure, verdict, &digests)));
             let reports: Vec<(Order, FailureReport)> = reports.collect();
             for (_, report) in &reports {
                 summary.add(report);
@@ -164,15 +163,6 @@ fn say_what_retries_are_enough(failures: Failures, sentences: &BTreeMap<&str, St
         let sentence = report.mechanism.as_deref().and_then(|mechanism| sentences.get(mechanism));
         report.remedy.extend(sentence.filter(|_| report.class == Class::SyncRace).cloned());
     })
-}
-
-fn order(failure: &Failure, table: &EventTable) -> Order {
-    Order {
-        first_failed: (failure.first_failed_at.is_none(), failure.first_failed_at),
-        job: failure.job_id.clone(),
-        unit: failure.unit.clone(),
-        first_failing: failure.failing.first().map(|row| table.locator(*row)),
-    }
 }
 
 /// The ids of cited records, in an order that does not depend on how the evidence is divided into files.

@@ -11,9 +11,8 @@ use serde::{Serialize, Serializer};
 use tempfile::SpooledTempFile;
 
 use super::FailureReport;
-use crate::correlate::Unit;
+use crate::correlate::Order;
 use crate::error::{Error, Result};
-use crate::evidence::Locator;
 
 /// Reports as NDJSON; what is more than [`HELD`] lies in an unnamed temporary file.
 pub struct Failures {
@@ -21,16 +20,6 @@ pub struct Failures {
     /// In the order of the report, once they are sorted.
     places: Vec<Place>,
     end: u64,
-}
-
-/// What reports are ordered by: first failing time, then job, then item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Order {
-    /// Microseconds since 1970, UTC; those without come last.
-    pub first_failed: (bool, Option<i64>),
-    pub job: Option<String>,
-    pub unit: Unit,
-    pub first_failing: Option<Locator>,
 }
 
 /// Where a report lies.

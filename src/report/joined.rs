@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Evidence;
-use crate::correlate::{Block, By, Column, Id, IdHash, Row, Symbol, Wave};
+use crate::correlate::{Block, By, Column, HOPS, Id, IdHash, Row, Symbol, Wave};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text};
@@ -50,8 +50,6 @@ const SHARED: [(Id, By); 5] = [
     (Id::Object, By::Object),
     (Id::Conversation, By::Conversation),
 ];
-/// How often a key may have been issued to one that was issued itself.
-const HOPS: usize = 8;
 
 /// What the records that name a job say of it.
 struct Own {

@@ -244,3 +244,41 @@ fn a_file_that_changes_between_the_two_readings_is_named() {
         assert!(said.contains("trail.ndjson") && said.contains(words), "{said}");
     }
 }
+
+/// 430 KB of Parquet once became millions of rejected rows, each with a sentence of its own in memory: 3.8 GB.
+#[test]
+fn of_very_many_rejected_records_the_first_and_the_last_are_listed_and_all_are_counted() {
+    let bad: String = (0..3_000).map(|n| if n % 3 == 0 { "{\"n\":1\n" } else { "{\"n\":1}\n" }).collect();
+    let text = format!("{}\n{bad}{}\n{{\"cut", line("one", 0), line("two", 9));
+    let reports: Vec<Value> = ["1", "2"].map(|threads| many_rejects(&text, threads)).into();
+    assert_eq!(reports[0], reports[1]);
+    let file = &reports[0];
+    let rejects = file["rejects"].as_array().expect("a list");
+    assert_eq!((&file["rejected"], &file["parsed"]), (&json!(3_001), &json!(2)));
+    assert_eq!(rejects.len(), 1_002);
+    for (n, reject) in rejects[..1_001].iter().enumerate() {
+        assert_eq!(reject["record"], n + 1, "in the order of the file, whatever the reason");
+    }
+    assert_eq!((&rejects[999]["records"], &rejects[1_000]["records"]), (&Value::Null, &json!(2_000)));
+    assert_eq!((&rejects[1_001]["record"], &rejects[1_001]["offset"]), (&json!(3_002), &json!(text.len() - 5)));
+}
+
+fn many_rejects(text: &str, threads: &str) -> Value {
+    let case = Case::new();
+    case.write("many.ndjson", text);
+    // Where the budget of a run is used up, each further file keeps two entries.
+    let small = format!("{}\n{}", line("three", 0), "{}\n".repeat(1_200));
+    (0..101).for_each(|n| drop(case.write(&format!("more/{n:03}.ndjson"), &small)));
+    let run = run(case.path(), &["analyze", ".", "--format", "json", "--threads", threads]);
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let files = json["coverage"]["files"].as_array().expect("a list");
+    let listed = |n: usize| files[n]["rejects"].as_array().map_or(0, Vec::len);
+    assert_eq!((files.len(), listed(1), listed(99), listed(101)), (102, 1_002, 804, 2));
+    for file in files {
+        let records = |reject: &Value| reject["records"].as_u64().unwrap_or(1);
+        let sum: u64 = file["rejects"].as_array().expect("a list").iter().map(records).sum();
+        assert_eq!(Some(sum), file["rejected"].as_u64(), "{}", file["path"]);
+    }
+    files[0].clone()
+}

@@ -16,7 +16,7 @@ use super::view::View;
 use super::{Kind, Look, look, tar, zip};
 use crate::error::{Error, Result};
 use crate::evidence::source::Source;
-use crate::evidence::{Digest, Encoding, Input, Place, Reject, Stream};
+use crate::evidence::{Digest, Encoding, Input, Place, Reject, Rejects, Stream};
 
 /// A container, which is hashed as it was found and holds no records itself.
 pub struct Container {
@@ -27,7 +27,7 @@ pub struct Container {
     /// Members that are inputs of their own.
     pub members: u64,
     /// What could not be read of it, members aside.
-    pub rejects: Vec<Reject>,
+    pub rejects: Rejects,
     /// What is another when the content is, as it was before it was read.
     pub version: Option<String>,
     digest: OnceLock<(Digest, u64)>,
@@ -123,12 +123,12 @@ impl Outer<'_> {
             (Some(view), Encoding::Plain) => view.and_then(Feed::plain),
             _ => Feed::pumped(&label, &place, self.store, (self.budget.room(), self.budget.no_room(&self.name))),
         };
-        let mut rejects = Vec::new();
+        let mut rejects = Rejects::default();
         let (listing, rest) = match open {
             Ok(feed) => self.list(feed, look.kind)?,
             Err(error) => {
                 let reason = format!("the archive cannot be opened: {error}");
-                rejects.push(Reject { record: 0, offset: 0, reason });
+                rejects.push(Reject::new(0, 0, reason));
                 (Listing::default(), None)
             }
         };

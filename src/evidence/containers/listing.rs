@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::member::{Data, Packing};
 use super::spell::{BETWEEN, LONGEST, spelled};
 use super::view::View;
-use crate::evidence::Reject;
+use crate::evidence::{Reject, Rejects};
 
 /// The members of a container in their order, and what was not read of it.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub struct Listing {
     pub members: Vec<Listed>,
     /// What was passed over: links, devices, bytes of no member. To be put right behind the container's name.
     pub notes: Vec<String>,
-    pub rejects: Vec<Reject>,
+    pub rejects: Rejects,
 }
 
 /// One regular member.
@@ -50,7 +50,7 @@ impl Listing {
 
     /// Names something that could not be read.
     pub fn reject(&mut self, offset: u64, reason: String) {
-        let record = self.rejects.len() as u64;
-        self.rejects.push(Reject { record, offset, reason });
+        let record = self.rejects.records();
+        self.rejects.push(Reject::new(record, offset, reason));
     }
 }

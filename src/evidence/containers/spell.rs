@@ -58,12 +58,12 @@ fn spell(bytes: &[u8], into: &mut String) {
     }
 }
 
-/// Whether a terminal or a reader may be misled by this character: control characters, marks that reorder text or show as
-/// nothing.
+/// Whether a terminal or a reader may be misled by this character: control characters, ends of lines, marks that
+/// reorder text or show as nothing.
 #[must_use]
 pub fn is_hostile(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

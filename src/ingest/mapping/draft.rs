@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::guess::{Guess, guess, step_for};
 use super::survey::{Column, MOST_COLUMNS, Survey, survey};
 use crate::error::{Error, Result};
-use crate::evidence::Input;
+use crate::evidence::{Input, is_hostile};
 use crate::ingest::Options;
 use crate::ingest::fold::fold;
 use crate::ingest::status::outcome_of;
@@ -155,7 +155,7 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            c if hostile(c) => {
+            c if is_hostile(c) => {
                 let _ = write!(quoted, "\\U{:08X}", c as u32);
             }
             c => quoted.push(c),
@@ -167,10 +167,7 @@ fn quoted(text: &str) -> String {
 
 /// A text as it may stand in a comment.
 fn comment(text: &str) -> String {
-    text.chars().map(|c| if hostile(c) || c == '\n' { c.escape_unicode().to_string() } else { c.to_string() }).collect()
-}
-
-fn hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    text.chars()
+        .map(|c| if is_hostile(c) || c == '\n' { c.escape_unicode().to_string() } else { c.to_string() })
+        .collect()
 }
