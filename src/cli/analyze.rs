@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Replace persons, accounts, addresses, names and ids by keyed pseudonyms that still join, and withhold texts
-    #[arg(long, requires = "redact_key")]
+    #[arg(long, requires = "redact_key", conflicts_with = "case")]
     redact: bool,
     /// Key of the pseudonyms: a file of at least 16 bytes, such as `openssl rand -hex 32` writes
     #[arg(long, value_name = "FILE", requires = "redact")]

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::case::Who;
 use super::{Status, output};
-use crate::custody::attest::{
-    ATTESTATIONS, Circumstances, Envelope, PrivateKey, ROOT, Report, case_reports, case_tree, digest, read_report,
-    state,
-};
+use crate::custody::attest::{Envelope, Grounds, PrivateKey, attest_case, read_report, state};
+use crate::custody::case::{Case, Circumstances, digest};
 use crate::custody::timestamp;
 use crate::error::{Error, Result};
 use crate::evidence::Digest;
@@ -29,6 +28,8 @@ pub struct Arguments {
     /// without --key, one for the report
     #[arg(long)]
     timestamp_request: bool,
+    #[command(flatten)]
+    who: Who,
     /// Write to this file instead of standard output (whole or not at all); for reports only
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -44,33 +45,18 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 
 /// Attests the reports of a case, or requests a time stamp for them.
 fn of_case(arguments: &Arguments, case: &Path) -> Result<()> {
-    let reports = case_reports(case)?;
-    let reports: Vec<Report> = reports.iter().map(|(name, path)| read_report(path, name)).collect::<Result<_>>()?;
-    let folder = case.join(ATTESTATIONS);
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "creating the folder", e))?;
-    let main = reports.iter().find(|report| report.facts.is_some()).map_or(Digest([0; 32]), |report| report.sha256);
-    // A name for what is attested: a case may come to hold several, of several people.
-    let name = main.to_string()[..16].to_owned();
-    let (stamped, beside) = match &arguments.key {
-        None => (main, folder.join(format!("report-{name}.tsq"))),
-        Some(key) => {
-            let key = PrivateKey::read(key)?;
-            let tree = case_tree(case)?;
-            write(Some(&case.join(ROOT)), &tree.bytes()?)?;
-            let circumstances = Circumstances { records: Some(tree), ..Circumstances::default() };
-            let attestation = Envelope::seal(&state(&reports, circumstances)?, &key)?.bytes()?;
-            let path = folder.join(format!("{name}-{}.dsse.json", &key.public()?.id()[..8]));
-            write(Some(&path), &attestation)?;
-            output::message(&format!("holdtrace: signed {}", path.display()));
-            (Digest::of(&attestation), PathBuf::from(format!("{}.tsq", path.display())))
+    let key = arguments.key.as_deref().map(PrivateKey::read).transpose()?;
+    let circumstances = arguments.who.circumstances()?;
+    let attested = attest_case(&Case::open(case)?, key.as_ref(), arguments.timestamp_request, &circumstances)?;
+    if let Some(name) = attested.attestation {
+        output::message(&format!("holdtrace: signed {name}"));
+    }
+    match attested.request {
+        Some(name) if attested.request_is_old => {
+            output::message(&format!("holdtrace: {name} is there already, and was left as it is"));
         }
-    };
-    if arguments.timestamp_request && beside.exists() {
-        // It may have been sent already: an answer holds for this request only.
-        output::message(&format!("holdtrace: {} is there already, and was left as it is", beside.display()));
-    } else if arguments.timestamp_request {
-        request(stamped, &beside)?;
-        output::message(&format!("holdtrace: to have it stamped, send {}", beside.display()));
+        Some(name) => output::message(&format!("holdtrace: to have it stamped, send {name}")),
+        None => {}
     }
     Ok(())
 }
@@ -109,7 +95,9 @@ fn attestation(arguments: &Arguments, key: &Path) -> Result<Vec<u8>> {
     let key = PrivateKey::read(key)?;
     let reports = arguments.report.iter().map(|path| read_report(path, &path.display().to_string()));
     let reports = reports.collect::<Result<Vec<_>>>()?;
-    Envelope::seal(&state(&reports, Circumstances::default())?, &key)?.bytes()
+    let by = Circumstances::of_this_process(None, None)?.tool;
+    let grounds = Grounds { by, configuration: serde_json::Value::Null, records: None };
+    Envelope::seal(&state(&reports, grounds)?, &key)?.bytes()
 }
 
 fn request(digest: Digest, out: &Path) -> Result<()> {

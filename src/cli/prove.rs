@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::show::digits;
 use super::{Most, Status, output};
-use crate::custody::merkle::{Secret, prove};
+use crate::custody::case::Case;
+use crate::custody::merkle::prove;
 use crate::error::Result;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The case: a folder with events/ (a folder of parts) and tree/, as `holdtrace attest` left them
+    /// The case folder, attested
     #[arg(value_name = "CASE")]
     case: PathBuf,
     /// The record's id, ev: and 16 hex digits (or more of its SHA-256)
@@ -32,9 +33,8 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if let Some(out) = &arguments.out {
         output::keep_out_of_evidence(out, &arguments.evidence)?;
     }
-    let secret = Secret::read(&arguments.case.join("tree/secret"))?;
-    let bounds = arguments.most.bounds();
-    let (proof, more) = prove(&arguments.case.join("events"), &secret, &digits, &arguments.evidence, bounds)?;
+    let case = Case::open(&arguments.case)?;
+    let (proof, more) = prove(&case, &digits, &arguments.evidence, arguments.most.bounds())?;
     let file = proof.file()?;
     output::data(arguments.out.as_deref(), |out| output::written(out.write_all(&file)))?;
     if more > 0 {

@@ -15,12 +15,12 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Analysis, Coverage, Evidence, FailureReport, Gap, Progress, RuleText, Selection, Summary, failure, result,
+    Analysis, Coverage, Evidence, FailureReport, Gap, Progress, RuleText, Selection, Summary, analyze_evidence, failure,
 };
 use crate::classify::{Pack, Wording};
 use crate::correlate::ClockOffset;
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, FileEntry};
+use crate::evidence::{Digest, FileEntry, Reject};
 use crate::ingest::{MAPPED, Options, STEPS, source_named};
 
 /// What a redacted report says of itself.
@@ -189,9 +189,8 @@ impl Veil {
         if let Some((mapped, name)) = entry.format.split_once(':').filter(|(mapped, _)| *mapped == MAPPED) {
             entry.format = format!("{mapped}:{}", self.pseudonym("map", name));
         }
-        for reject in &mut entry.rejects {
-            reject.reason = self.text(&reject.reason);
-        }
+        let rejects = std::mem::take(&mut entry.rejects).into_iter();
+        entry.rejects.extend(rejects.map(|reject| Reject { reason: self.text(&reject.reason), ..reject }));
         // Ids, cursors and addresses of pages.
         entry.pages.clear();
     }

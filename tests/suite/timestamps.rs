@@ -223,6 +223,36 @@ fn what_is_wrong_with_a_stamp_is_named() {
     named(verify(path, &["--ca", "ca.pem"]), "status", "did not grant");
 }
 
+#[test]
+fn a_stamp_in_a_case_is_checked_with_it_and_its_request_stays() {
+    if !has_openssl("time stamps of a case") {
+        return;
+    }
+    let folder = Attested::new();
+    let path = folder.0.path();
+    folder.done(&["analyze", "logs", "--case", "case"]);
+    let requested = |arguments: &[&str]| {
+        let found = folder.run(&[&["attest", "case", "--timestamp-request"], arguments].concat());
+        assert_eq!(found.status, 0, "{}", found.stderr);
+        found.stderr
+    };
+    authority(path, "", P256);
+    for (arguments, of) in [(&["--key", "key.pem"][..], ".dsse.json"), (&[], "report-")] {
+        assert!(requested(arguments).contains("to have it stamped, send attestations/"));
+        assert!(requested(arguments).contains("was left as it is"));
+        let names = fs::read_dir(path.join("case/attestations")).expect("listed").flatten();
+        let names = names.map(|entry| entry.file_name().into_string().expect("UTF-8"));
+        let request = names.into_iter().find(|name| name.ends_with(".tsq") && name.contains(of)).expect("a request");
+        let token = request.replace(".tsq", ".tsr");
+        answer(path, "", "sha256", &format!("case/attestations/{request}"), &format!("case/attestations/{token}"));
+        let found = folder.run(&["verify", "case", "--public-key", "public.pem", "--ca", "ca.pem"]);
+        assert!(found.status == 0 && found.stdout.contains(&format!("{token}: time: ")), "{}", found.stdout);
+    }
+    authority(path, "other-", P256);
+    let found = folder.run(&["verify", "case", "--ca", "other-ca.pem"]);
+    assert!(found.status == 1 && found.stdout.contains("UnknownIssuer"), "{}", found.stdout);
+}
+
 /// The files of a stamped attestation.
 static STAMPED: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
     let folder = stamped(P256, "sha256");

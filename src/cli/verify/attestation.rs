@@ -7,17 +7,16 @@ use clap::Args;
 
 use super::checks::{self, Format};
 use super::{EXIT, Status};
-use crate::custody::attest::{Attestation, PublicKey, check_case, digest};
-use crate::custody::timestamp::Authorities;
+use crate::custody::attest::{Attestation, PublicKey};
+use crate::custody::case::digest;
 use crate::error::{Error, Result};
 use crate::evidence::Digest;
 
 #[derive(Args)]
 #[command(after_help = EXIT)]
 pub struct Arguments {
-    /// The attestation, as `holdtrace attest` wrote it; or a case, for all of its attestations, their time stamps, and the
-    /// tree over its records
-    #[arg(value_name = "FILE or CASE")]
+    /// The attestation, as `holdtrace attest` wrote it
+    #[arg(value_name = "FILE")]
     attestation: PathBuf,
     /// Ed25519 public key of who signed (PEM, as `openssl pkey -pubout` writes it); get it from them, not with the report
     #[arg(long, value_name = "FILE")]
@@ -25,9 +24,6 @@ pub struct Arguments {
     /// A report that it is to speak of (repeatable); a report is known by its hash, whatever it is called
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
-    /// Of a case: certificates of time-stamping authorities that are trusted (PEM)
-    #[arg(long, value_name = "FILE", conflicts_with = "report")]
-    ca: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -35,10 +31,6 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
     let key = PublicKey::read(&arguments.public_key)?;
-    if arguments.attestation.is_dir() {
-        let authorities = arguments.ca.as_deref().map(Authorities::read).transpose()?;
-        return checks::print(&check_case(&arguments.attestation, Some(&key), authorities.as_ref())?, arguments.format);
-    }
     let mut found = Attestation::read(&arguments.attestation, &key)?;
     let hashed = |path: &PathBuf| -> Result<(String, Digest)> {
         let digest = digest(path).map_err(|e| Error::io(path, "reading the report", e))?;

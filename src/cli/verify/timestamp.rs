@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::checks::{self, Format};
 use super::{EXIT, Status};
-use crate::custody::attest::digest;
+use crate::custody::case::digest;
 use crate::custody::read_at_most;
 use crate::custody::timestamp::{Authorities, check};
 use crate::error::{Error, Result};

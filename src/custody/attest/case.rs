@@ -5,54 +5,153 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::keys::PublicKey;
-use super::report::digest;
+use serde_json::{Value, json};
+
+use super::envelope::Envelope;
+use super::keys::{PrivateKey, PublicKey};
+use super::report::{Report, read as read_report};
+use super::statement::Resource;
 use super::verify::Attestation;
-use crate::custody::merkle::{Secret, Tree, build};
+use super::{Grounds, state};
+use crate::custody::case::{
+    ATTESTATIONS, Act, Case, Circumstances, EVENTS, FAILURES, FileDigest, Ledger, REPORT, digest,
+};
+use crate::custody::merkle::{ROOT, SECRET, Secret, Tree, build};
 use crate::custody::timestamp::{self, Authorities};
 use crate::custody::{Check, read_at_most};
 use crate::error::{Error, Result};
 use crate::evidence::Digest;
+use crate::parts::{INDEX, Index};
 
-/// Folder of a case for what was signed.
-pub const ATTESTATIONS: &str = "attestations";
-/// The secret of the tree over the records.
-pub const SECRET: &str = "tree/secret";
-/// The root of that tree.
-pub const TREE: &str = "tree/tree.json";
 /// Requests, answers and roots are far smaller.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The reports of a case, by their names in it.
+/// What was written into a case, by its names in it.
+#[derive(Debug, Default)]
+pub struct Attested {
+    pub attestation: Option<String>,
+    pub request: Option<String>,
+    /// Whether the request was there before, and left as it was: an answer holds for one request only.
+    pub request_is_old: bool,
+}
+
+/// Attests the reports of a case and the tree over its records, if there is a key, and requests a time stamp for that, or
+/// for the report.
 ///
 /// # Errors
-/// The folder cannot be listed, or there is none.
-pub fn reports(case: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let mut found: BTreeMap<String, PathBuf> = files(case, "reports")?.into_iter().collect();
-    let table = case.join("failures.parquet");
-    if table.is_file() {
-        found.insert("failures.parquet".to_owned(), table);
+/// A report is not as the ledger says, or something cannot be read or written. The ledger tells of an act that failed.
+pub fn attest(
+    case: &Case,
+    key: Option<&PrivateKey>,
+    timestamp_request: bool,
+    circumstances: &Circumstances,
+) -> Result<Attested> {
+    let mut act = case.begin("attest", circumstances)?;
+    match work(case, &mut act, key, timestamp_request, circumstances) {
+        Ok(attested) => act.done().map(|()| attested),
+        Err(error) => {
+            act.failed(&error.to_string())?;
+            Err(error)
+        }
     }
-    if found.contains_key("reports/report.json") {
+}
+
+fn work(
+    case: &Case,
+    act: &mut Act<'_>,
+    key: Option<&PrivateKey>,
+    timestamp_request: bool,
+    circumstances: &Circumstances,
+) -> Result<Attested> {
+    let reports = reports(case)?.into_iter().map(|(name, path)| read_report(&path, &name));
+    let reports: Vec<Report> = reports.collect::<Result<_>>()?;
+    for Report { name, sha256, bytes, .. } in &reports {
+        let file = FileDigest { path: name.clone(), bytes: *bytes, sha256: sha256.to_string() };
+        if act.known(name) != Some(&file) {
+            let reason =
+                format!("{name} is not as the last act left it; `holdtrace verify` names everything that differs");
+            return Err(Error::Usage { what: case.folder().display().to_string(), reason });
+        }
+        act.rests_on(file);
+    }
+    let main = reports.iter().find(|report| report.name == REPORT).map_or(Digest([0; 32]), |report| report.sha256);
+    // A name for what is attested: a case may come to hold several, of several people.
+    let name = main.to_string()[..16].to_owned();
+    let mut attested = Attested::default();
+    let (stamped, request) = match key {
+        None => (main, format!("{ATTESTATIONS}/report-{name}.tsq")),
+        Some(key) => {
+            let tree = build(&case.path(EVENTS), &Secret::read_or_make(&case.path(SECRET))?)?;
+            let bytes = tree.bytes()?;
+            act.put(ROOT, |out| write(out, &bytes))?;
+            let (by, configuration) = (circumstances.tool.clone(), configuration(case, act.ledger())?);
+            let statement = state(&reports, Grounds { by, configuration, records: Some(tree) })?;
+            let bytes = Envelope::seal(&statement, key)?.bytes()?;
+            let path = format!("{ATTESTATIONS}/{name}-{}.dsse.json", &key.public()?.id()[..8]);
+            act.put(&path, |out| write(out, &bytes))?;
+            attested.attestation = Some(path.clone());
+            (Digest::of(&bytes), format!("{path}.tsq"))
+        }
+    };
+    if timestamp_request {
+        attested.request_is_old = is_for(case, &request, stamped);
+        if !attested.request_is_old {
+            let bytes = timestamp::request(stamped)?;
+            act.put(&request, |out| write(out, &bytes))?;
+        }
+        attested.request = Some(request);
+    }
+    Ok(attested)
+}
+
+fn write(out: &mut dyn std::io::Write, bytes: &[u8]) -> Result<()> {
+    out.write_all(bytes).map_err(|e| Error::Output(e.to_string()))
+}
+
+/// Whether there is a request for this already.
+fn is_for(case: &Case, request: &str, stamped: Digest) -> bool {
+    let bytes = read_at_most(&case.path(request), "reading the request", MAX_BYTES);
+    bytes.is_ok_and(|bytes| timestamp::requested(&bytes) == Ok(stamped))
+}
+
+/// The options of the analysis: those of reading, and the command line.
+fn configuration(case: &Case, ledger: &Ledger) -> Result<Value> {
+    let index = Index::read(&case.path(EVENTS)).map_err(|reason| Error::Parts { reason })?;
+    let act = ledger.last_done("analyze");
+    Ok(json!({
+        "assume_tz": index.assume_tz,
+        "max_record_bytes": index.max_record_bytes,
+        "bounds": index.bounds,
+        "act": act.and_then(|act| act.begun),
+        "command": act.map(|act| &act.command),
+    }))
+}
+
+/// The reports of a case, by their names in it.
+fn reports(case: &Case) -> Result<BTreeMap<String, PathBuf>> {
+    let mut found: BTreeMap<String, PathBuf> = files(case, "reports")?.into_iter().collect();
+    let table = case.path(FAILURES);
+    if table.is_file() {
+        found.insert(FAILURES.to_owned(), table);
+    }
+    if found.contains_key(REPORT) {
         return Ok(found);
     }
-    let reason = "no case: it holds no reports/report.json; make one with `holdtrace analyze --case`".to_owned();
-    Err(Error::Usage { what: case.display().to_string(), reason })
+    let reason = format!("it holds no {REPORT}; analyze --case writes it");
+    Err(Error::Usage { what: case.folder().display().to_string(), reason })
 }
 
 /// The regular files of a folder of the case, by their names in it; none where the folder is not there.
-fn files(case: &Path, folder: &str) -> Result<Vec<(String, PathBuf)>> {
-    let path = case.join(folder);
+fn files(case: &Case, folder: &str) -> Result<Vec<(String, PathBuf)>> {
+    let path = case.path(folder);
     let failed = |e| Error::io(&path, "listing the folder", e);
-    let entries = match fs::read_dir(&path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in fs::read_dir(&path).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') && entry.file_type().map_err(failed)?.is_file() {
@@ -63,107 +162,149 @@ fn files(case: &Path, folder: &str) -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// Makes the tree over the records of a case, and its secret if there is none yet.
-///
-/// # Errors
-/// The events are not what was written, or the secret cannot be read or kept.
-pub fn tree(case: &Path) -> Result<Tree> {
-    build(&case.join("events"), &Secret::read_or_make(&case.join(SECRET))?)
+/// A case whose attestations are checked.
+struct Checking<'a> {
+    case: &'a Case,
+    ledger: &'a Ledger,
+    reports: BTreeMap<String, Digest>,
+    /// Null where it cannot be made anew, or is of other records than those that are in the case now.
+    tree: Option<Tree>,
 }
 
-/// Checks the tree over the records, the attestations, and the time stamps of a case. Without a key or authorities it is
-/// unchecked who signed.
+/// Checks the tree over the records, the attestations, and the time stamps of a case. An attestation by none of the `keys` is
+/// unchecked; but each of them must have signed one.
 ///
 /// # Errors
-/// A folder cannot be listed, or a report not be read.
-pub fn check(case: &Path, key: Option<&PublicKey>, authorities: Option<&Authorities>) -> Result<Vec<Check>> {
-    let hashed = |(name, path): (String, PathBuf)| -> Result<(String, Digest)> {
-        Ok((name, digest(&path).map_err(|e| Error::io(&path, "reading the report", e))?))
-    };
-    let reports: BTreeMap<String, Digest> = reports(case)?.into_iter().map(hashed).collect::<Result<_>>()?;
-    let (mut checks, tree) = check_tree(case);
+/// A folder cannot be listed, or a file not be read.
+pub fn check(
+    case: &Case,
+    ledger: &Ledger,
+    keys: &[PublicKey],
+    authorities: Option<&Authorities>,
+) -> Result<Vec<Check>> {
+    let hashed = |(name, path): (String, PathBuf)| Some((name, digest(&path).ok()?));
+    let reports = reports(case).unwrap_or_default().into_iter().filter_map(hashed).collect();
+    let mut checking = Checking { case, ledger, reports, tree: None };
+    let mut checks = checking.tree();
     let found = files(case, ATTESTATIONS)?;
+    let mut signed = vec![false; keys.len()];
     for (name, path) in found.iter().filter(|(name, _)| name.ends_with(".dsse.json")) {
-        let Some(key) = key else {
-            checks.push(Check::unchecked(name.clone(), "who signed is not checked; give their key with --public-key"));
-            continue;
-        };
-        let found = Attestation::read(path, key)?.named(name);
-        let compared = found.compare(&reports);
-        checks.extend(found.checks.iter().cloned());
-        checks.extend(compared.into_iter().filter(|check| !check.is_valid()).map(|check| Check {
-            what: name.clone(),
-            detail: format!("{}: {}", check.what, check.detail),
-            ..check
-        }));
-        checks.extend(found.records.and_then(|records| other_records(name, &records, tree.as_ref())));
+        let attestation = read_at_most(path, "reading the attestation", super::verify::MAX_BYTES)?;
+        let read = |key: &PublicKey| Attestation::of(&attestation, name, key);
+        let holds = |key: &PublicKey| read(key).checks.iter().all(Check::is_valid);
+        if let Some(n) = keys.iter().position(holds) {
+            signed[n] = true;
+            checks.extend(checking.attestation(name, read(&keys[n])));
+        } else if let Some(claimed) =
+            keys.iter().find(|key| memchr::memmem::find(&attestation, key.id().as_bytes()).is_some())
+        {
+            checks.extend(read(claimed).checks);
+        } else {
+            checks.push(Check::unchecked(name.clone(), "who signed was not checked; give their key with --public-key"));
+        }
     }
-    for (name, path) in found.iter().filter(|(_, path)| path.extension().is_some_and(|end| end == "tsr")) {
-        checks.extend(check_stamp(case, name, path, &reports, authorities)?);
+    let without = keys.iter().zip(signed).filter(|(_, signed)| !signed);
+    checks.extend(without.map(|(key, _)| {
+        Check::invalid(ATTESTATIONS, format!("no attestation of this case holds by the key {}", key.id()))
+    }));
+    for (name, _) in found.iter().filter(|(_, path)| path.extension().is_some_and(|end| end == "tsr")) {
+        checks.extend(checking.stamp(name, authorities)?);
     }
     Ok(checks)
 }
 
-/// Compares the root in the case with that of a tree that is made anew; the second is null where it cannot be made.
-fn check_tree(case: &Path) -> (Vec<Check>, Option<Tree>) {
-    if !case.join(TREE).exists() && !case.join(SECRET).exists() {
-        return (Vec::new(), None);
-    }
-    let kept = read_at_most(&case.join(TREE), "reading the root of the tree", MAX_BYTES);
-    if !case.join(SECRET).exists() {
-        let missing = "the secret is not in this copy of the case, so the tree was not made anew";
-        return (vec![Check::unchecked(TREE, missing)], None);
-    }
-    let made = Secret::read(&case.join(SECRET)).and_then(|secret| build(&case.join("events"), &secret));
-    let found = match (&kept, &made) {
-        (Err(e), _) | (_, Err(e)) => Err(e.to_string()),
-        (Ok(kept), Ok(made)) => match made.bytes() {
-            Ok(bytes) if bytes == *kept => Ok(format!("root {} over {} records, made anew", made.root, made.size)),
-            _ => Err(format!(
-                "not the root of the tree over the events ({} over {} records): it, tree/secret or the events were changed \
-                 since it was attested",
+impl Checking<'_> {
+    /// Compares the root in the case with that of a tree that is made anew.
+    fn tree(&mut self) -> Vec<Check> {
+        let [root, secret] = [ROOT, SECRET].map(|name| self.case.path(name));
+        if !root.exists() && !secret.exists() {
+            return Vec::new();
+        }
+        if !secret.exists() {
+            let missing = "the secret is not in this copy of the case, so the tree was not made anew";
+            return vec![Check::unchecked(ROOT, missing)];
+        }
+        let files = self.ledger.files();
+        let act = |path: &str| files.get(path).map(|(_, seq)| *seq);
+        let (of_root, of_events) = (act(ROOT), act(&format!("{EVENTS}/{INDEX}")));
+        if let (Some(made), Some(grown)) = (of_root, of_events)
+            && made < grown
+        {
+            let grown = format!("made before act {grown}, by which the case has grown; attest the case again");
+            return vec![Check::unchecked(ROOT, grown)];
+        }
+        let kept = read_at_most(&root, "reading the root of the tree", MAX_BYTES);
+        let made = Secret::read(&secret).and_then(|secret| build(&self.case.path(EVENTS), &secret));
+        let found = match (&kept, &made) {
+            (Err(e), _) | (_, Err(e)) => Err(e.to_string()),
+            (Ok(kept), Ok(made)) if made.bytes().is_ok_and(|bytes| bytes == *kept) => {
+                Ok(format!("root {} over {} records, made anew", made.root, made.size))
+            }
+            (Ok(_), Ok(made)) => Err(format!(
+                "not the root of the tree over the events ({} over {} records): it, {SECRET} or the events were changed \
+                 since it was made",
                 made.root, made.size
             )),
-        },
-    };
-    (vec![Check::of(TREE, found)], made.ok())
-}
-
-/// Says that an attestation is of other records than those in the case.
-fn other_records(name: &str, attested: &Tree, tree: Option<&Tree>) -> Option<Check> {
-    let tree = tree.filter(|tree| tree.root != attested.root || tree.size != attested.size)?;
-    let reason = format!(
-        "it is of {} records with the root {}, the case has {} with {}",
-        attested.size, attested.root, tree.size, tree.root
-    );
-    Some(Check::invalid(name, reason))
-}
-
-fn check_stamp(
-    case: &Path,
-    name: &str,
-    path: &Path,
-    reports: &BTreeMap<String, Digest>,
-    authorities: Option<&Authorities>,
-) -> Result<Vec<Check>> {
-    let stem = name.trim_end_matches(".tsr");
-    let request = case.join(format!("{stem}.tsq"));
-    if !request.is_file() {
-        return Ok(vec![Check::invalid(name, "the request that it answers is missing")]);
+        };
+        self.tree = made.ok();
+        vec![Check::of(ROOT, found)]
     }
-    let request = read_at_most(&request, "reading the request", MAX_BYTES)?;
-    let token = read_at_most(path, "reading the token", MAX_BYTES)?;
-    let attestation = case.join(stem);
-    // One for an attestation is named after it; any other is for the report.
-    let (of, digest) = if stem.ends_with(".dsse.json") {
-        let digest = digest(&attestation).map_err(|e| Error::io(&attestation, "reading the stamped attestation", e))?;
-        (stem, digest)
-    } else {
-        ("reports/report.json", reports["reports/report.json"])
-    };
-    let checks = timestamp::check(&token, &request, of, digest, authorities);
-    Ok(checks
-        .into_iter()
-        .map(|check| Check { what: name.to_owned(), detail: format!("{}: {}", check.what, check.detail), ..check })
-        .collect())
+
+    /// Compares an attestation whose signature holds with the reports and the tree.
+    fn attestation(&self, name: &str, attestation: Attestation) -> Vec<Check> {
+        let mut checks = attestation.checks.clone();
+        // What later acts have added to the reports is not its subject.
+        let is_subject = |name: &str| attestation.subject.iter().any(|report| report.name == name);
+        let reports = self.reports.iter().filter(|(name, _)| is_subject(name));
+        let reports = reports.map(|(name, digest)| (name.clone(), *digest)).collect();
+        let differs = attestation.compare(&reports).into_iter().filter(|check| !check.is_valid());
+        let differs: Vec<Check> = differs.collect();
+        if !differs.is_empty() && attestation.subject.iter().all(|report| self.was_written(report)) {
+            checks
+                .push(Check::valid(name, "of reports as an earlier act wrote them; they have been written anew since"));
+            return checks;
+        }
+        let detail = |check: Check| Check::invalid(name, format!("{}: {}", check.what, check.detail));
+        checks.extend(differs.into_iter().map(detail));
+        let other = self.tree.as_ref().zip(attestation.records).filter(|(tree, records)| *tree != records);
+        checks.extend(other.map(|(tree, records)| {
+            let (was, is) = ((records.size, records.root), (tree.size, &tree.root));
+            Check::invalid(
+                name,
+                format!("of {} records with the root {}; the case has {} with {}", was.0, was.1, is.0, is.1),
+            )
+        }));
+        checks
+    }
+
+    /// Whether an act has ever written this report.
+    fn was_written(&self, report: &Resource) -> bool {
+        let outputs = self.ledger.entries.iter().flat_map(|(_, entry)| &entry.outputs);
+        outputs.into_iter().any(|file| file.path == report.name && Some(&file.sha256) == report.digest.sha256.as_ref())
+    }
+
+    fn stamp(&self, name: &str, authorities: Option<&Authorities>) -> Result<Vec<Check>> {
+        let stem = name.trim_end_matches(".tsr");
+        let request = self.case.path(&format!("{stem}.tsq"));
+        if !request.is_file() {
+            return Ok(vec![Check::invalid(name, "the request that it answers is missing")]);
+        }
+        let request = read_at_most(&request, "reading the request", MAX_BYTES)?;
+        let token = read_at_most(&self.case.path(name), "reading the token", MAX_BYTES)?;
+        // One for an attestation is named after it; any other is for the report, as it was then.
+        let of = if stem.ends_with(".dsse.json") { stem } else { REPORT };
+        let path = self.case.path(of);
+        let now = digest(&path).map_err(|e| Error::io(&path, "reading the stamped file", e))?;
+        let then = timestamp::requested(&request).ok().filter(|asked| {
+            let report = Resource { name: REPORT.to_owned(), digest: asked.to_string().into() };
+            of == REPORT && self.was_written(&report)
+        });
+        let checks = timestamp::check(&token, &request, of, then.unwrap_or(now), authorities);
+        let of_file = |check: Check| Check {
+            what: name.to_owned(),
+            detail: format!("{}: {}", check.what, check.detail),
+            ..check
+        };
+        Ok(checks.into_iter().map(of_file).collect())
+    }
 }

@@ -12,7 +12,7 @@ use crate::evidence::Digest;
 pub struct PrivateKey(SigningKey);
 
 /// A key that checks: `SubjectPublicKeyInfo`, PEM.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PublicKey {
     key: VerifyingKey,
     id: String,

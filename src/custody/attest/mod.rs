@@ -12,20 +12,22 @@ mod verify;
 
 use serde_json::Value;
 
-pub use case::{ATTESTATIONS, TREE as ROOT, check as check_case, reports as case_reports, tree as case_tree};
+pub use case::{attest as attest_case, check as check_case};
 pub use envelope::{Envelope, PAYLOAD_TYPE, Signature};
 pub use keys::{PrivateKey, PublicKey};
-pub use report::{Facts, Report, digest, read as read_report};
+pub use report::{Facts, Report, read as read_report};
 pub use statement::{PREDICATE_TYPE, Statement};
 pub use verify::Attestation;
 
+use crate::custody::case::Program;
 use crate::custody::merkle::Tree;
 use crate::error::{Error, Result};
-use statement::{Attester, Predicate, Resource, STATEMENT_TYPE};
+use statement::{Predicate, Resource, STATEMENT_TYPE};
 
 /// What is attested beside the reports.
-#[derive(Debug, Default)]
-pub struct Circumstances {
+pub struct Grounds {
+    /// The program that attests.
+    pub by: Program,
     /// The options of the analysis.
     pub configuration: Value,
     pub records: Option<Tree>,
@@ -35,7 +37,7 @@ pub struct Circumstances {
 ///
 /// # Errors
 /// None of them is, or two contradict each other.
-pub fn state(reports: &[Report], circumstances: Circumstances) -> Result<Vec<u8>> {
+pub fn state(reports: &[Report], circumstances: Grounds) -> Result<Vec<u8>> {
     let usage = |reason: &str| Error::Usage { what: "--report".to_owned(), reason: reason.to_owned() };
     let mut facts = reports.iter().filter_map(|report| report.facts.as_ref());
     let first = facts.next().ok_or_else(|| {
@@ -48,19 +50,12 @@ pub fn state(reports: &[Report], circumstances: Circumstances) -> Result<Vec<u8>
     }
     let subject = |report: &Report| Resource { name: report.name.clone(), digest: report.sha256.to_string().into() };
     let Facts { tool, rules, inputs, coverage, redaction } = first.clone();
-    let Circumstances { configuration, records } = circumstances;
+    let Grounds { by, configuration, records } = circumstances;
     let statement = Statement {
         kind: STATEMENT_TYPE.to_owned(),
         subject: reports.iter().map(subject).collect(),
         predicate_type: PREDICATE_TYPE.to_owned(),
-        predicate: Predicate { tool, attested_by: own()?, rules, configuration, inputs, coverage, records, redaction },
+        predicate: Predicate { tool, attested_by: by, rules, configuration, inputs, coverage, records, redaction },
     };
     serde_json::to_vec(&statement).map_err(|e| Error::Output(e.to_string()))
-}
-
-/// This program.
-fn own() -> Result<Attester> {
-    let path = std::env::current_exe().map_err(|e| Error::io("holdtrace", "finding the program's own file", e))?;
-    let sha256 = digest(&path).map_err(|e| Error::io(&path, "reading the program's own file", e))?;
-    Ok(Attester { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), digest: sha256.to_string().into() })
 }

@@ -1,23 +1,23 @@
 //! What a report says of itself, read without holding its failures.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::statement::{Coverage, Input, InputCounts, Resource, RulePack, ToolName};
 use crate::error::{Error, Result};
-use crate::evidence::Digest;
+use crate::evidence::{Digest, Place, Stream};
 
 /// A file that is attested.
 #[derive(Debug)]
 pub struct Report {
     pub name: String,
     pub sha256: Digest,
+    /// Its size.
+    pub bytes: u64,
     /// Null where it is not the JSON of `analyze --format json`.
     pub facts: Option<Facts>,
 }
@@ -78,40 +78,13 @@ struct Covering {
 /// It cannot be read.
 pub fn read(path: &Path, name: &str) -> Result<Report> {
     let failed = |e| Error::io(path, "reading the report", e);
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(io::Error::other("it is a folder, not a report")));
-    }
-    let mut reader = BufReader::new(Hashing { file, hasher: Sha256::new() });
+    let stream = Stream::open(&Place::File(path.to_owned())).map_err(failed)?;
+    let mut reader = BufReader::new(stream);
     // One object is a report; one a line are failures, of which the first is enough to tell.
     let first = serde_json::Deserializer::from_reader(&mut reader).into_iter::<Wrapper>().next();
     let facts = first.and_then(std::result::Result::ok).map(Facts::from);
-    io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
-    let sha256 = Digest(reader.into_inner().hasher.finalize().into());
-    Ok(Report { name: name.to_owned(), sha256, facts })
-}
-
-/// The SHA-256 of a file.
-///
-/// # Errors
-/// It cannot be read.
-pub fn digest(path: &Path) -> io::Result<Digest> {
-    let mut hashing = Hashing { file: File::open(path)?, hasher: Sha256::new() };
-    io::copy(&mut hashing, &mut io::sink())?;
-    Ok(Digest(hashing.hasher.finalize().into()))
-}
-
-struct Hashing {
-    file: File,
-    hasher: Sha256,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buf)?;
-        self.hasher.update(&buf[..n]);
-        Ok(n)
-    }
+    let (sha256, bytes) = reader.into_inner().finish().map_err(failed)?;
+    Ok(Report { name: name.to_owned(), sha256, bytes, facts })
 }
 
 impl From<Wrapper> for Facts {

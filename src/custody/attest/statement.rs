@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::custody::case::Program;
 use crate::custody::merkle::Tree;
 
 /// The kind of an in-toto statement.
@@ -46,7 +47,7 @@ pub struct Predicate {
     /// What made the reports, as they say themselves.
     pub tool: ToolName,
     /// What wrote this statement.
-    pub attested_by: Attester,
+    pub attested_by: Program,
     pub rules: RulePack,
     /// The options of the analysis; null where only files were given, which do not say.
     pub configuration: Value,
@@ -63,14 +64,6 @@ pub struct Predicate {
 pub struct ToolName {
     pub name: String,
     pub version: String,
-}
-
-/// This program, with the SHA-256 of its file.
-#[derive(Clone, Debug, Serialize)]
-pub struct Attester {
-    pub name: &'static str,
-    pub version: &'static str,
-    pub digest: Sha256Hex,
 }
 
 /// The rules by which the evidence was weighed.

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::evidence::Digest;
 
 /// An envelope that claims to be larger is not read.
-const MAX_BYTES: u64 = 256 << 20;
+pub(super) const MAX_BYTES: u64 = 256 << 20;
 
 /// What was found in an envelope.
 pub struct Attestation {
@@ -42,13 +42,6 @@ impl Attestation {
         Ok(Self::of(&bytes, &path.display().to_string(), key))
     }
 
-    /// The same, with `name` for its file.
-    #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
-        self.checks.iter_mut().for_each(|check| name.clone_into(&mut check.what));
-        self
-    }
-
     /// Compares `found`, the reports at hand by name, with those that it speaks of.
     #[must_use]
     pub fn compare(&self, found: &BTreeMap<String, Digest>) -> Vec<Check> {
@@ -59,7 +52,7 @@ impl Attestation {
         compare(&self.subject, found)
     }
 
-    fn of(bytes: &[u8], name: &str, key: &PublicKey) -> Self {
+    pub(super) fn of(bytes: &[u8], name: &str, key: &PublicKey) -> Self {
         let mut found = Self { checks: Vec::new(), subject: Vec::new(), records: None };
         let envelope: Envelope = match serde_json::from_slice(bytes) {
             Ok(envelope) => envelope,

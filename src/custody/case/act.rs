@@ -62,7 +62,8 @@ impl Case {
 
     fn lock(&self) -> Result<File> {
         let path = self.path(LOCK);
-        let refused = |reason: &str| Error::Usage { what: self.folder.display().to_string(), reason: reason.to_owned() };
+        let refused =
+            |reason: &str| Error::Usage { what: self.folder.display().to_string(), reason: reason.to_owned() };
         if path.is_symlink() {
             return Err(refused("case.lock in it is a link, which is not followed"));
         }

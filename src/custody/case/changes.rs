@@ -201,12 +201,7 @@ impl Changes {
     ///
     /// # Errors
     /// The reports cannot be read again, or the output not written.
-    pub(super) fn write(
-        &mut self,
-        failures: &Failures,
-        before: Option<Before>,
-        out: &mut dyn Write,
-    ) -> Result<()> {
+    pub(super) fn write(&mut self, failures: &Failures, before: Option<Before>, out: &mut dyn Write) -> Result<()> {
         let mut list = List { out, first: true };
         list.text("{\n\"format\":\"holdtrace changes\",\n\"format_version\":1")?;
         list.member("act", &self.act)?;

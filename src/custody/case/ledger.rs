@@ -122,9 +122,10 @@ impl Ledger {
         let entries: Vec<Option<Entry>> = lines.iter().map(|line| Entry::read(line)).collect();
         for (at, line) in lines.iter().enumerate() {
             let before = at.checked_sub(1).map(|before| Digest::of(lines[before]));
-            let acknowledged = entries.get(at + 1).and_then(Option::as_ref).is_some_and(|next| {
-                next.after_torn && next.previous.as_deref() == Some(&Digest::of(line).to_string())
-            });
+            let acknowledged = entries
+                .get(at + 1)
+                .and_then(Option::as_ref)
+                .is_some_and(|next| next.after_torn && next.previous.as_deref() == Some(&Digest::of(line).to_string()));
             ledger.lines += 1;
             ledger.torn = !line.ends_with(b"\n");
             match &entries[at] {

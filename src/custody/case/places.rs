@@ -64,7 +64,8 @@ fn root(given: &str) -> String {
 
 /// What of `path` lies below `root`; nothing of the root itself.
 fn rest<'a>(path: &'a str, root: &str) -> Option<&'a str> {
-    let below = path.strip_prefix(root).and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') });
+    let below =
+        path.strip_prefix(root).and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') });
     // A glob without a folder gives names without `./`.
     below.or_else(|| (root == "." && !path.starts_with('/')).then_some(path))
 }

@@ -65,13 +65,8 @@ fn flipped(flip: &Flip) -> String {
     let ids = [("job", &flip.job_id), ("rec", &flip.recording_id), ("conv", &flip.conversation_id)];
     let ids = ids.iter().filter_map(|(what, id)| Some(format!("{what} {}", name(id.as_ref()?))));
     let ids: Vec<String> = ids.take(2).collect();
-    let mut text = format!(
-        "{} {}: {} -> {}",
-        flip.failure_id,
-        ids.join(", "),
-        verdict(&flip.before),
-        verdict(&flip.now)
-    );
+    let mut text =
+        format!("{} {}: {} -> {}", flip.failure_id, ids.join(", "), verdict(&flip.before), verdict(&flip.now));
     for score in &flip.hypotheses {
         let _ = write!(text, "\n  {}: {} -> {}", score.class.name(), score.before, score.now);
     }

@@ -10,4 +10,4 @@ mod records;
 mod tree;
 
 pub use proof::{Proof, check, prove};
-pub use tree::{Leaf, Secret, Tree, build};
+pub use tree::{Leaf, ROOT, SECRET, Secret, Tree, build};

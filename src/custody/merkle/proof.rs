@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::hash;
-use super::tree::{self, Leaf, Secret, TREE};
+use super::tree::{self, Leaf, ROOT, SECRET, Secret, TREE};
+use crate::custody::case::{Case, EVENTS};
 use crate::custody::{Check, read_at_most};
 use crate::error::{Error, Result};
 use crate::evidence::{Bounds, Digest, Input, Locator, RecordReader, discover};
@@ -34,20 +35,21 @@ pub struct Proof {
     bytes: String,
 }
 
-/// Proves that the record whose SHA-256 begins with the hex digits `prefix` is one of the folder of parts `events`. Its bytes
+/// Proves that the record whose SHA-256 begins with the hex digits `prefix` is one of a case. Its bytes
 /// are read from `evidence`, or where it was found when it was ingested. Also returned is how many other records have the
 /// same SHA-256.
 ///
 /// # Errors
-/// There is no such record, or its bytes cannot be read or are not what they were.
-pub fn prove(
-    events: &Path,
-    secret: &Secret,
-    prefix: &str,
-    evidence: &[String],
-    bounds: Bounds,
-) -> Result<(Proof, u64)> {
-    let (leaf, tree, path, more) = tree::find(events, secret, prefix)?;
+/// There is no such record, its bytes cannot be read or are not what they were, or the tree is not the one that was
+/// attested.
+pub fn prove(case: &Case, prefix: &str, evidence: &[String], bounds: Bounds) -> Result<(Proof, u64)> {
+    let secret = Secret::read(&case.path(SECRET))?;
+    let kept = read_at_most(&case.path(ROOT), "reading the root of the tree", 1 << 20)?;
+    let (leaf, tree, path, more) = tree::find(&case.path(EVENTS), &secret, prefix)?;
+    if tree.bytes()? != kept {
+        let reason = "the events are not those that were attested: the case has grown, or was changed; attest it again";
+        return Err(Error::Usage { what: case.folder().display().to_string(), reason: reason.to_owned() });
+    }
     let bytes = bytes(&leaf, evidence, bounds)?;
     let proof = Proof {
         format: FORMAT.to_owned(),

@@ -17,6 +17,11 @@ use crate::evidence::Digest;
 /// How the hashes of the tree are made.
 pub const TREE: &str = "RFC 6962, SHA-256";
 
+/// The place of the secret in a case.
+pub const SECRET: &str = "tree/secret";
+/// The place of the root in a case.
+pub const ROOT: &str = "tree/tree.json";
+
 /// The secret of a case, from which the salts of all leaves are made. Who has it can test guesses about records against
 /// their hashes.
 pub struct Secret([u8; 32]);

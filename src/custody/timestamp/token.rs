@@ -28,6 +28,7 @@ use crate::ingest::rfc3339;
 const TIME_STAMPING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 8];
 
 /// The certificates that are trusted.
+#[derive(Clone, Debug)]
 pub struct Authorities {
     trusted: Vec<CertificateDer<'static>>,
 }

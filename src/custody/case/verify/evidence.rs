@@ -127,7 +127,8 @@ fn say_where_it_went(
     for one in differences {
         let hash = should.get(one.path.as_str()).and_then(|input| input.sha256.as_deref());
         let now = hash.and_then(|hash| holds.get(hash));
-        let other = holders.get(one.path.as_str()).and_then(|hash| by_hash.get(hash)).filter(|other| **other != one.path);
+        let other =
+            holders.get(one.path.as_str()).and_then(|hash| by_hash.get(hash)).filter(|other| **other != one.path);
         match (one.kind, other, now) {
             (Kind::Changed, Some(other), _) => {
                 one.kind = Kind::Reordered;

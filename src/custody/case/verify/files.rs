@@ -18,10 +18,8 @@ use crate::parts::{ASIDE, INDEX};
 pub fn check(checked: &Checked<'_>, found: &mut Verification) -> Result<()> {
     let files = checked.ledger.files();
     let quick = checked.how.quick;
-    let compared: Vec<Option<Difference>> = files
-        .par_iter()
-        .map(|(path, (file, _))| compare(checked.case, file, !quick || is_small(path)))
-        .collect();
+    let compared: Vec<Option<Difference>> =
+        files.par_iter().map(|(path, (file, _))| compare(checked.case, file, !quick || is_small(path))).collect();
     found.checked.files = files.len();
     found.checked.files_hashed = files.keys().filter(|path| !quick || is_small(path)).count();
     let mut differences: Vec<Difference> = compared.into_iter().flatten().collect();
@@ -97,12 +95,7 @@ pub fn digest(path: &Path) -> std::io::Result<Digest> {
 }
 
 /// Says of changed files that hold what another should hold that they changed places.
-fn exchanged(
-    case: &Case,
-    files: &BTreeMap<String, (FileDigest, u64)>,
-    differences: &mut [Difference],
-    quick: bool,
-) {
+fn exchanged(case: &Case, files: &BTreeMap<String, (FileDigest, u64)>, differences: &mut [Difference], quick: bool) {
     if quick {
         return;
     }
@@ -129,7 +122,9 @@ fn explain_unfinished(ledger: &Ledger, differences: &mut [Difference]) {
 /// Files in the case folder of which no act tells. Attestations and proofs may be put there by other programs.
 fn strangers(case: &Case, files: &BTreeMap<String, (FileDigest, u64)>) -> Vec<String> {
     let mut strangers = Vec::new();
-    let own = |path: &str| path == LEDGER || path == LOCK || path == format!("{}/{}", super::super::EVENTS, crate::parts::LOCK);
+    let own = |path: &str| {
+        path == LEDGER || path == LOCK || path == format!("{}/{}", super::super::EVENTS, crate::parts::LOCK)
+    };
     let of_others = [ATTESTATIONS, TREE];
     for entry in WalkDir::new(case.folder()).follow_links(false).sort_by_file_name().into_iter().flatten() {
         let Ok(below) = entry.path().strip_prefix(case.folder()) else { continue };

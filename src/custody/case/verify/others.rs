@@ -54,10 +54,10 @@ fn compare(ours: &Manifest, theirs: &Manifest) -> Vec<Difference> {
     let (of_us, of_them) = (by_content(ours), by_content(theirs));
     let unpacked: BTreeMap<&str, &ManifestInput> =
         theirs.inputs.iter().filter_map(|input| Some((input.content_sha256.as_deref()?, input))).collect();
-    let names: BTreeMap<&str, &ManifestInput> = theirs.inputs.iter().map(|input| (input.path.as_str(), input)).collect();
-    let differs = |kind, input: &ManifestInput, detail: String| {
-        Difference::of_file(Area::Manifest, kind, &input.path, detail)
-    };
+    let names: BTreeMap<&str, &ManifestInput> =
+        theirs.inputs.iter().map(|input| (input.path.as_str(), input)).collect();
+    let differs =
+        |kind, input: &ManifestInput, detail: String| Difference::of_file(Area::Manifest, kind, &input.path, detail);
     let mut differences = Vec::new();
     let mut told = Vec::new();
     for (sha256, inputs) in &of_us {

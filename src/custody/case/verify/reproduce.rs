@@ -57,7 +57,8 @@ fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
     for (root, place) in checked.places.roots() {
         let place = place.display().to_string();
         let mut of_root = discover(std::slice::from_ref(&place))?;
-        let renamed = |text: &str| text.strip_prefix(&place).map_or_else(|| text.to_owned(), |rest| format!("{root}{rest}"));
+        let renamed =
+            |text: &str| text.strip_prefix(&place).map_or_else(|| text.to_owned(), |rest| format!("{root}{rest}"));
         for input in &mut of_root.inputs {
             if matches!(input.place, Place::File(_)) {
                 input.label = renamed(&input.label);
@@ -70,7 +71,9 @@ fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
     all.inputs.sort_by(|a, b| a.label.cmp(&b.label));
     all.inputs.dedup_by(|b, a| a.label == b.label);
     if all.inputs.is_empty() {
-        return Err(Error::Parts { reason: "none of the evidence was found; --evidence says where to look".to_owned() });
+        return Err(Error::Parts {
+            reason: "none of the evidence was found; --evidence says where to look".to_owned(),
+        });
     }
     Ok(all)
 }
