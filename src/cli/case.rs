@@ -37,7 +37,7 @@ pub struct Who {
     /// Who acts, for the ledger of the case, if not the user that runs this
     #[arg(long, value_name = "NAME")]
     custodian: Option<String>,
-    /// Time of the act for the ledger of the case, RFC 3339 with its zone, if not now (also: SOURCE_DATE_EPOCH)
+    /// Time of the act for the ledger of the case, RFC 3339 with its zone, if not now (or set `SOURCE_DATE_EPOCH`)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }

@@ -173,10 +173,11 @@ impl Stream {
     /// Reads whatever is left, if it was asked to hash what it holds, and returns the SHA-256 of the decompressed bytes, if
     /// all of them can be read.
     pub fn finish_content(&mut self) -> Option<Digest> {
-        if matches!(self.content, Content::Hashing(_)) {
-            // An error is noted by reading.
-            let _ = io::copy(self, &mut io::sink());
+        if !matches!(self.content, Content::Hashing(_)) {
+            return None;
         }
+        // An error is noted by reading.
+        let _ = io::copy(self, &mut io::sink());
         match std::mem::replace(&mut self.content, Content::Unknown) {
             Content::Hashing(hasher) => Some(Digest(hasher.finalize().into())),
             _ => None,

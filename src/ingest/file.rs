@@ -263,11 +263,11 @@ fn read_stream<C: Collect + Send>(
         note_pages(&chunks, entry);
     }
     *into.buffer = framer.into_buffer();
-    let (content, as_found) = (stream.finish_content(), stream.is_as_found());
+    let (unpacked, as_found) = (stream.finish_content(), stream.is_as_found());
     match stream.finish() {
         Ok((digest, bytes)) => {
             entry.sha256 = Some(digest.to_string());
-            entry.content_sha256 = content.or(as_found.then_some(digest)).map(|digest| digest.to_string());
+            entry.content_sha256 = unpacked.or(as_found.then_some(digest)).map(|digest| digest.to_string());
             entry.bytes = bytes;
         }
         Err(error) => {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::report;
 
 #[derive(Args)]
-pub struct Arguments {
+pub struct CaseArguments {
     /// The case folder
     #[arg(value_name = "CASE")]
     case: PathBuf,
@@ -53,7 +53,7 @@ enum Format {
     Json,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Status> {
+pub fn run(arguments: &CaseArguments) -> Result<Status> {
     let case = Case::open(&arguments.case)?;
     if let Some(out) = &arguments.out {
         let folders = arguments.evidence.iter().chain([&arguments.case]);

@@ -18,7 +18,7 @@ pub struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
-    case: Option<case::Arguments>,
+    case: Option<case::CaseArguments>,
 }
 
 const EXIT: &str = "Exit status: 0 all valid; 1 something is not; 2 wrong usage or nothing that can be checked.";

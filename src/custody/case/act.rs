@@ -46,9 +46,7 @@ impl Case {
         }
         let known = ledger.files();
         let found_changed = quick_differences(self, &ledger).into_iter().map(|one| one.path).collect();
-        let acknowledged: BTreeSet<u64> =
-            ledger.entries.iter().flat_map(|(_, entry)| entry.unfinished.iter().copied()).collect();
-        let unfinished = ledger.unfinished().map(|entry| entry.seq).filter(|seq| !acknowledged.contains(seq)).collect();
+        let unfinished = ledger.pending().map(|entry| entry.seq).collect();
         let begun = Entry {
             unfinished,
             found_changed,

@@ -1,5 +1,6 @@
 //! Analysing evidence into a case, or into one that has grown.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -7,9 +8,9 @@ use std::path::Path;
 use super::act::Act;
 use super::changes::{Before, Changes, EvidenceChanges, Since};
 use super::{ABOUT, About, CHANGES, Case, Circumstances, EVENTS, FAILURES, FORMAT, FORMAT_VERSION, FileDigest};
-use super::{MANIFEST, Manifest, REPORT, REPORT_LINES, RULES};
+use super::{MANIFEST, Manifest, REPORT, REPORT_LINES, REPORTS, RULES};
 use crate::error::{Error, Result};
-use crate::evidence::Digest;
+use crate::evidence::{Digest, discover};
 use crate::ingest::Options;
 use crate::parts::{self, How, Index, Table, Update, update};
 use crate::report::{self, Analysis, Progress, RuleText, Selection};
@@ -48,6 +49,10 @@ pub fn analyze(
     circumstances: &Circumstances,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
+    if !Case::is_at(folder) {
+        // A path that is wrong makes no case.
+        discover(request.paths)?;
+    }
     let case = Case::open_or_new(folder)?;
     case.about()?;
     let mut act = case.begin("analyze", circumstances)?;
@@ -61,8 +66,12 @@ pub fn analyze(
 }
 
 fn work(case: &Case, act: &mut Act<'_>, request: &Request<'_>, progress: &dyn Progress) -> Result<Outcome> {
-    if case.about()?.is_none() {
-        put_about(case, act, request.name)?;
+    remove_left_over(case);
+    match (case.about()?, act.known(ABOUT)) {
+        (None, _) => put_about(case, act, request.name)?,
+        // It was written by an act that never ended.
+        (Some(about), None) => put_text(act, &about)?,
+        (Some(_), Some(_)) => {}
     }
     for (kind, bytes) in [("pack", request.rules.text.as_bytes())].into_iter().chain(mappings(request)) {
         put_rules(act, kind, bytes)?;
@@ -123,9 +132,24 @@ fn put_about(case: &Case, act: &mut Act<'_>, name: Option<&str>) -> Result<()> {
         name: name.map(str::to_owned).or_else(of_folder).unwrap_or_default(),
         holdtrace_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let mut text = serde_json::to_vec_pretty(&about).map_err(|e| Error::Output(e.to_string()))?;
+    put_text(act, &about)
+}
+
+fn put_text(act: &mut Act<'_>, about: &About) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(about).map_err(|e| Error::Output(e.to_string()))?;
     text.push(b'\n');
     act.put(ABOUT, |out| write(out, &text)).map(drop)
+}
+
+/// Removes what an act that was stopped had written aside. What cannot be removed does no harm.
+fn remove_left_over(case: &Case) {
+    for folder in [case.folder().to_owned(), case.path(REPORTS), case.path(RULES)] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(parts::ASIDE)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// Keeps a pack or a mapping, under a name made of its SHA-256; one that is there already is left as it is.
@@ -151,7 +175,9 @@ fn note_parts(case: &Case, act: &mut Act<'_>) -> Result<Option<Index>> {
         }
     }
     let Ok(index) = Index::read(&case.path(EVENTS)) else {
-        listed.into_iter().for_each(|file| act.holds(file));
+        for file in listed {
+            act.holds(file);
+        }
         return Ok(None);
     };
     listed.extend(index.parts.iter().map(|part| FileDigest {
@@ -160,10 +186,15 @@ fn note_parts(case: &Case, act: &mut Act<'_>) -> Result<Option<Index>> {
         sha256: part.sha256.clone(),
     }));
     let below = |table: &Table| format!("{EVENTS}/{}/", table.name());
+    let now: BTreeSet<&str> = listed.iter().map(|file| file.path.as_str()).collect();
     let known = Table::ALL.iter().flat_map(|table| act.known_below(&below(table)).cloned().collect::<Vec<_>>());
-    let gone: Vec<FileDigest> = known.filter(|file| !listed.iter().any(|now| now.path == file.path)).collect();
-    gone.iter().for_each(|file| act.removed(&file.path));
-    listed.into_iter().for_each(|file| act.holds(file));
+    let gone: Vec<FileDigest> = known.filter(|file| !now.contains(file.path.as_str())).collect();
+    for file in gone {
+        act.removed(&file.path);
+    }
+    for file in listed {
+        act.holds(file);
+    }
     Ok(Some(index))
 }
 
@@ -186,7 +217,7 @@ fn evidence_changes(before: Option<&Index>, now: &Index, update: &Update) -> Evi
         let added = now.files.iter().map(|file| file.entry.path.clone()).collect();
         return EvidenceChanges { added, ..EvidenceChanges::default() };
     };
-    let known: std::collections::BTreeSet<&str> = before.files.iter().map(|file| file.entry.path.as_str()).collect();
+    let known: BTreeSet<&str> = before.files.iter().map(|file| file.entry.path.as_str()).collect();
     let read = update.read.iter().map(|entry| entry.path.clone());
     let on_disk = now.files.iter().filter(|file| file.entry.container.is_none() && file.modified.is_some());
     let is_gone = |path: &str| {

@@ -34,7 +34,7 @@ pub struct Changes {
 /// A report before.
 #[derive(Debug, Serialize)]
 pub struct Since {
-    /// The entry that tells of it.
+    /// The act that wrote it.
     pub act: u64,
     /// Of `reports/failures.ndjson`, hex.
     pub sha256: String,

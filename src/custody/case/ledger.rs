@@ -69,6 +69,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The number of the act: that of the entry that announced it.
+    #[must_use]
+    pub fn act_number(&self) -> u64 {
+        self.begun.unwrap_or(self.seq)
+    }
+
     /// The line, with its line feed.
     fn line(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_string(self).map_err(|e| Error::Output(e.to_string()))?;
@@ -183,7 +189,14 @@ impl Ledger {
         begun.filter(move |entry| !ended.contains(&entry.seq))
     }
 
-    /// The files of the case as the acts have left them, with the entry that tells of each.
+    /// Those of them that no later act knew of when it began.
+    pub fn pending(&self) -> impl Iterator<Item = &Entry> {
+        let all = self.entries.iter().flat_map(|(_, entry)| entry.unfinished.iter().copied());
+        let known: BTreeSet<u64> = all.collect();
+        self.unfinished().filter(move |entry| !known.contains(&entry.seq))
+    }
+
+    /// The files of the case as the acts have left them, with the number of the act that wrote each.
     #[must_use]
     pub fn files(&self) -> BTreeMap<String, (FileDigest, u64)> {
         let mut files = BTreeMap::new();
@@ -192,7 +205,7 @@ impl Ledger {
                 files.remove(path);
             }
             for output in &entry.outputs {
-                files.insert(output.path.clone(), (output.clone(), entry.seq));
+                files.insert(output.path.clone(), (output.clone(), entry.act_number()));
             }
         }
         files

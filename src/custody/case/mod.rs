@@ -50,6 +50,7 @@ pub const LEDGER: &str = "custody.jsonl";
 pub const LOCK: &str = "case.lock";
 pub const EVENTS: &str = "events";
 pub const FAILURES: &str = "failures.parquet";
+pub const REPORTS: &str = "reports";
 pub const REPORT: &str = "reports/report.json";
 pub const REPORT_LINES: &str = "reports/failures.ndjson";
 pub const CHANGES: &str = "reports/changes.json";
@@ -101,6 +102,12 @@ impl Case {
     #[must_use]
     pub fn is_at(folder: &Path) -> bool {
         folder.join(LEDGER).is_file() || folder.join(ABOUT).is_file()
+    }
+
+    /// Whether there is a case in `folder` that has been begun and has its name.
+    #[must_use]
+    pub fn is_whole_at(folder: &Path) -> bool {
+        [LEDGER, ABOUT, EVENTS].iter().all(|name| folder.join(name).exists())
     }
 
     /// The case in `folder`.
@@ -182,6 +189,12 @@ impl Case {
     pub fn ledger(&self) -> Result<Ledger> {
         Ok(Ledger::read(&self.folder)?.unwrap_or_default())
     }
+}
+
+/// Whether the path of a file in a ledger leads to a file of the case: ledgers may be made to lead elsewhere.
+fn is_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    !path.is_empty() && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
 /// Files of a case that are read into memory are no larger than this.

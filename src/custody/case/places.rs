@@ -1,6 +1,6 @@
 //! Where the evidence of a case lies now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Ledger, Manifest};
@@ -9,6 +9,8 @@ use super::{Ledger, Manifest};
 pub struct Places {
     /// Of each path that was given: what stands in its place now, if anything does.
     roots: BTreeMap<String, Option<PathBuf>>,
+    /// Those of them that were given as they are, not as a glob.
+    whole: BTreeSet<String>,
 }
 
 impl Places {
@@ -32,7 +34,9 @@ impl Places {
             let found = candidates.into_iter().find(holds);
             (root, found)
         };
-        Self { roots: manifest.paths.iter().filter(|path| !is_no_path(path)).map(of).collect() }
+        let given = || manifest.paths.iter().filter(|path| !is_no_path(path));
+        let whole = given().filter(|path| root(path) == path.trim_end_matches('/')).map(|path| root(path)).collect();
+        Self { roots: given().map(of).collect(), whole }
     }
 
     /// Where the file is, or should be, that the manifest calls `path`.
@@ -41,6 +45,11 @@ impl Places {
         let mut all = self.roots.iter().filter_map(|(root, place)| Some((rest(path, root)?, place.as_ref()?)));
         let there = all.clone().map(|(rest, place)| joined(place, rest)).find(|place| place.is_file());
         there.or_else(|| all.next().map(|(rest, place)| joined(place, rest)))
+    }
+
+    /// The same, without what stands for a glob.
+    pub fn whole_roots(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.roots().filter(|(root, _)| self.whole.contains(*root))
     }
 
     /// The places of what was given, each with its name in the manifest.

@@ -68,6 +68,10 @@ fn compare(checked: &Checked<'_>, input: &ManifestInput) -> Finding {
     let Some(sha256) = &input.sha256 else {
         return Finding::NotLookedFor(format!("{}: not checked, it could not be read to its end", input.path));
     };
+    let is_given = checked.manifest.is_some_and(|manifest| manifest.paths.contains(&input.path));
+    if place.is_symlink() && !is_given {
+        return differs(Kind::Changed, "it is a link now, which is not followed".to_owned());
+    }
     match place.metadata() {
         Ok(metadata) if metadata.len() != input.bytes => {
             return differs(Kind::Changed, format!("it had {} bytes and has {}", input.bytes, metadata.len()));
@@ -89,7 +93,7 @@ fn compare(checked: &Checked<'_>, input: &ManifestInput) -> Finding {
 fn added(checked: &Checked<'_>, inputs: &[ManifestInput]) -> Vec<String> {
     let known: BTreeSet<&str> = inputs.iter().map(|input| input.path.as_str()).collect();
     let mut added = BTreeSet::new();
-    for (root, place) in checked.places.roots().filter(|(_, place)| place.is_dir()) {
+    for (root, place) in checked.places.whole_roots().filter(|(_, place)| place.is_dir()) {
         let Ok(discovery) = discover(&[place.display().to_string()]) else { continue };
         for input in discovery.inputs.iter().filter(|input| input.place.part().is_none()) {
             let Ok(below) = Path::new(&input.label).strip_prefix(place) else { continue };

@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::{Checked, Verification};
 use crate::custody::case::difference::{Area, Difference, Kind};
-use crate::custody::case::{ABOUT, ATTESTATIONS, Case, FileDigest, LEDGER, LOCK, Ledger, MANIFEST, TREE};
+use crate::custody::case::{ABOUT, ATTESTATIONS, Case, FileDigest, LEDGER, LOCK, Ledger, MANIFEST, TREE, is_inside};
 use crate::error::Result;
 use crate::evidence::{Digest, Place, Stream};
 use crate::parts::{ASIDE, INDEX};
@@ -27,7 +27,7 @@ pub fn check(checked: &Checked<'_>, found: &mut Verification) -> Result<()> {
     explain_unfinished(checked.ledger, &mut differences);
     found.differences.extend(differences);
     let others = strangers(checked.case, &files);
-    let stopped = checked.ledger.unfinished().next().is_some();
+    let stopped = checked.ledger.pending().next().is_some();
     for path in others {
         let left = path.rsplit('/').next().is_some_and(|name| name.starts_with(ASIDE));
         if left && stopped {
@@ -46,7 +46,7 @@ pub fn check(checked: &Checked<'_>, found: &mut Verification) -> Result<()> {
 
 /// Files whose content is compared even where only sizes are.
 fn is_small(path: &str) -> bool {
-    path == ABOUT || path == MANIFEST || path.ends_with(INDEX) || path.ends_with(".toml")
+    path == ABOUT || path == MANIFEST || path.ends_with(INDEX) || Area::of(path) == Area::Rules
 }
 
 /// What an act finds changed when it begins: small files by their content, the others by their size.
@@ -59,6 +59,12 @@ pub fn quick_differences(case: &Case, ledger: &Ledger) -> Vec<Difference> {
 fn compare(case: &Case, file: &FileDigest, hash: bool) -> Option<Difference> {
     let path = case.path(&file.path);
     let differs = |kind, detail: String| Some(Difference::of_file(Area::of(&file.path), kind, &file.path, detail));
+    if !is_inside(&file.path) {
+        return differs(
+            Kind::Invalid,
+            "the ledger names it, and it does not lie in the case; it was not read".to_owned(),
+        );
+    }
     let metadata = match path.symlink_metadata() {
         Ok(metadata) => metadata,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && is_lock(&file.path) => return None,
@@ -112,8 +118,7 @@ fn exchanged(case: &Case, files: &BTreeMap<String, (FileDigest, u64)>, differenc
 
 /// Says what an act that was stopped may have done.
 fn explain_unfinished(ledger: &Ledger, differences: &mut [Difference]) {
-    let acknowledged = |seq| ledger.entries.iter().any(|(_, entry)| entry.unfinished.contains(&seq));
-    let Some(entry) = ledger.unfinished().filter(|entry| !acknowledged(entry.seq)).last() else { return };
+    let Some(entry) = ledger.pending().last() else { return };
     for one in differences.iter_mut().filter(|one| one.kind == Kind::Changed) {
         one.detail = format!("{}; act {}, which never ended, may have written it", one.detail, entry.seq);
     }

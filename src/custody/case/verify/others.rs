@@ -62,14 +62,14 @@ fn compare(ours: &Manifest, theirs: &Manifest) -> Vec<Difference> {
     let mut told = Vec::new();
     for (sha256, inputs) in &of_us {
         let there = of_them.get(sha256).map_or(&[][..], Vec::as_slice);
-        if let Some((our, their)) = inputs.first().zip(there.first()) {
-            if our.records != their.records || our.rejected != their.rejected || our.format != their.format {
-                let detail = format!(
-                    "the same bytes are {} with {} records ({} rejected) here, and {} with {} ({} rejected) there",
-                    our.format, our.records, our.rejected, their.format, their.records, their.rejected
-                );
-                differences.push(differs(Kind::Changed, our, detail));
-            }
+        let pair = inputs.first().zip(there.first());
+        let read = |input: &ManifestInput| (input.format.clone(), input.records, input.rejected);
+        if let Some((our, their)) = pair.filter(|(our, their)| read(our) != read(their)) {
+            let detail = format!(
+                "the same bytes are {} with {} records ({} rejected) here, and {} with {} ({} rejected) there",
+                our.format, our.records, our.rejected, their.format, their.records, their.rejected
+            );
+            differences.push(differs(Kind::Changed, our, detail));
         }
         for input in inputs.iter().skip(there.len()) {
             let same_content = input.content_sha256.as_deref().and_then(|content| unpacked.get(content));

@@ -1,12 +1,15 @@
 //! Analysing the evidence again, and comparing every byte.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use super::{Checked, Verification};
 use crate::custody::case::difference::{Area, Difference, Kind};
-use crate::custody::case::{EVENTS, FAILURES, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES};
+use crate::custody::case::{
+    EVENTS, FAILURES, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES, is_inside,
+};
 use crate::error::{Error, Result};
 use crate::evidence::{Discovery, Limits, Place, discover};
 use crate::ingest::{AssumedZone, Mapping, Options};
@@ -47,12 +50,12 @@ fn again(checked: &Checked<'_>, manifest: &Manifest) -> Result<Analysis> {
     let limits = Limits { max_record, ..Limits::default() };
     let (bounds, mappings) = (index.bounds, &mappings[..]);
     let options = Options { zone, limits, bounds, mappings, hash_content: true, ..Options::default() };
-    let evidence = Evidence::of(discovery(checked)?, options, &rules, &())?;
+    let evidence = Evidence::of(discovery(checked, manifest)?, options, &rules, &())?;
     report::analyze_evidence(evidence, &rules, &Selection::default())
 }
 
 /// What lies where the evidence is now, under its names in the manifest.
-fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
+fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
     let mut all = Discovery::default();
     for (root, place) in checked.places.roots() {
         let place = place.display().to_string();
@@ -70,6 +73,9 @@ fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
     }
     all.inputs.sort_by(|a, b| a.label.cmp(&b.label));
     all.inputs.dedup_by(|b, a| a.label == b.label);
+    // What came later is named as added; it is no part of what was analysed.
+    let known: BTreeSet<&str> = manifest.inputs.iter().map(|input| input.path.as_str()).collect();
+    all.inputs.retain(|input| known.contains(input.label.as_str()));
     if all.inputs.is_empty() {
         return Err(Error::Parts {
             reason: "none of the evidence was found; --evidence says where to look".to_owned(),
@@ -81,7 +87,9 @@ fn discovery(checked: &Checked<'_>) -> Result<Discovery> {
 /// The pack that the report names.
 fn rules(checked: &Checked<'_>) -> Result<RuleText> {
     let entry = checked.ledger.last_done("analyze");
-    let pack = entry.and_then(|entry| entry.inputs.iter().find(|file| file.path.starts_with("rules/pack-")));
+    let pack = entry.and_then(|entry| {
+        entry.inputs.iter().find(|file| file.path.starts_with("rules/pack-") && is_inside(&file.path))
+    });
     let pack = pack.ok_or_else(|| Error::Parts { reason: "the ledger names no rule pack".to_owned() })?;
     let path = checked.case.path(&pack.path);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the rule pack", e))?;
@@ -90,10 +98,10 @@ fn rules(checked: &Checked<'_>) -> Result<RuleText> {
 
 /// The mappings that inputs were read by.
 fn mappings(checked: &Checked<'_>, manifest: &Manifest) -> Result<Vec<Mapping>> {
-    let used: std::collections::BTreeSet<&String> =
-        manifest.inputs.iter().filter_map(|input| input.mapping.as_ref()).collect();
-    let files = used.iter().filter_map(|sha256| Some(format!("{RULES}/map-{}.toml", sha256.get(..16)?)));
-    files.map(|file| Mapping::read(&checked.case.path(&file))).collect()
+    let used: BTreeSet<&String> = manifest.inputs.iter().filter_map(|input| input.mapping.as_ref()).collect();
+    let used = used.into_iter().filter(|sha256| sha256.bytes().all(|b| b.is_ascii_hexdigit()));
+    let files = used.filter_map(|sha256| Some(format!("{RULES}/map-{}.toml", sha256.get(..16)?)));
+    files.map(|file: String| Mapping::read(&checked.case.path(&file))).collect()
 }
 
 fn compare(checked: &Checked<'_>, manifest: &Manifest, analysis: &Analysis, found: &mut Verification) -> Result<()> {
