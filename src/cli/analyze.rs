@@ -11,7 +11,7 @@ use super::{Reading, Status, case, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Selection};
+use crate::report::{self, Analysis, Selection, Veil};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -37,6 +37,15 @@ pub struct Arguments {
     /// Only failures that began before this time (RFC 3339, or a date)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Replace persons, accounts, addresses, names and ids by keyed pseudonyms that still join, and withhold texts
+    #[arg(long, requires = "redact_key", conflicts_with = "case")]
+    redact: bool,
+    /// Key of the pseudonyms: a file of at least 16 bytes, such as `openssl rand -hex 32` writes
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    redact_key: Option<PathBuf>,
+    /// Texts that need not be withheld, one a line
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    keep_text: Option<PathBuf>,
     /// End with status 3 if a failure of this class is found (repeatable)
     #[arg(long, value_name = "CLASS", value_enum)]
     fail_on: Vec<ClassName>,
@@ -93,7 +102,12 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
     let selection = Selection { job: arguments.job.clone(), since, until };
-    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
+    let paths = &arguments.reading.inputs.paths;
+    let veil = arguments.redact_key.as_deref().map(|key| Veil::read(key, arguments.keep_text.as_deref(), &rules.pack));
+    let analysis = match veil.transpose()? {
+        None => report::analyze(paths, options, &rules, &selection, &bar),
+        Some(veil) => report::analyze_redacted(paths, options, &rules, &selection, &bar, &veil),
+    };
     bar.finish();
     let analysis = analysis?;
     let format = format(arguments);
@@ -106,6 +120,14 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
     report_coverage(&analysis, format);
+    if let Some(redaction) =
+        analysis.redaction.as_ref().filter(|_| matches!(format, Format::Ndjson | Format::Csv | Format::Parquet))
+    {
+        output::message(&format!(
+            "holdtrace: redacted; of the unredacted report (--format json) the SHA-256 is {}",
+            redaction.unredacted_sha256
+        ));
+    }
     Ok(status(arguments, &analysis))
 }
 
@@ -124,15 +146,11 @@ fn format(arguments: &Arguments) -> Format {
     arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
 }
 
-fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
-    let json = |e: serde_json::Error| Error::Output(e.to_string());
+fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
         Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
         Format::Ndjson => analysis.failures.write_ndjson(out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
-            output::written(out.write_all(b"\n"))
-        }
+        Format::Json => analysis.write_json(out),
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
     }

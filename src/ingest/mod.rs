@@ -48,6 +48,7 @@ pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
 pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, epoch, is_believed, rfc3339};
+pub use trail_fields::STEPS;
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 

@@ -12,12 +12,14 @@ mod parquet;
 mod permissions_text;
 mod policy;
 mod record_ids;
+mod redact;
 mod summary;
 mod table;
 mod terminal;
 mod timeline;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use serde::Serialize;
 
@@ -30,6 +32,7 @@ pub use failures::Failures;
 pub use gaps::Gap;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
+pub use redact::{Redaction, Veil, analyze_redacted};
 pub use summary::Summary;
 pub use table::render as render_table;
 pub use terminal::{name, plain};
@@ -37,7 +40,7 @@ pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
-use crate::error::Result;
+use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
 use crate::ingest::{Ingested, MAPPED, Options, Reread, unused};
@@ -54,6 +57,20 @@ pub struct Analysis {
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
+    /// Only of a redacted report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
+}
+
+impl Analysis {
+    /// Writes it as one JSON object.
+    ///
+    /// # Errors
+    /// The reports cannot be read again, or the output not written.
+    pub fn write_json(&self, mut out: &mut dyn Write) -> Result<()> {
+        serde_json::to_writer_pretty(&mut out, self).map_err(|e| Error::Output(e.to_string()))?;
+        out.write_all(b"\n").map_err(|e| Error::Output(e.to_string()))
+    }
 }
 
 /// The program that made the report.
@@ -245,7 +262,7 @@ pub fn analyze(
 /// A stage fails.
 pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
     let mut summary = Summary::new(&evidence);
-    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
+    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary, None)?;
     let superseded = counted_once::superseded(&evidence)?;
     let gaps = gaps::report(&evidence)?;
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
@@ -270,5 +287,6 @@ pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Se
             unreadable: discovery.unreadable,
         },
         manifest,
+        redaction: None,
     })
 }

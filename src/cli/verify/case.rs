@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Status, output};
+use crate::custody::attest::PublicKey;
 use crate::custody::case::{Case, render_verification, verify};
+use crate::custody::timestamp::Authorities;
 use crate::error::{Error, Result};
 use crate::report;
 
@@ -29,6 +31,12 @@ pub struct CaseArguments {
     /// Compare with somebody else's manifest.json, or case, of the same evidence
     #[arg(long, value_name = "OTHER")]
     manifest: Option<PathBuf>,
+    /// Ed25519 public key of someone who is to have attested the case (PEM, repeatable); get it from them, not with the case
+    #[arg(long, value_name = "FILE")]
+    public_key: Vec<PathBuf>,
+    /// Certificates of time-stamping authorities that are trusted (PEM)
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -57,6 +65,8 @@ pub fn run(arguments: &CaseArguments) -> Result<Status> {
         quick: arguments.quick,
         reproduce: arguments.reproduce,
         manifest: arguments.manifest.clone(),
+        public_keys: arguments.public_key.iter().map(|path| PublicKey::read(path)).collect::<Result<_>>()?,
+        authorities: arguments.ca.as_deref().map(Authorities::read).transpose()?,
     };
     let found = verify::verify(&case, &how)?;
     output::data(arguments.out.as_deref(), |mut out| match arguments.format {

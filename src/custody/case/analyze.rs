@@ -96,10 +96,7 @@ fn work(case: &Case, act: &mut Act<'_>, request: &Request<'_>, progress: &dyn Pr
     let manifest = act.put(MANIFEST, |out| write(out, &manifest))?;
     act.rests_on(manifest);
     act.put(CHANGES, |out| changes.write(&analysis.failures, old, out))?;
-    act.put(REPORT, |mut out| {
-        serde_json::to_writer_pretty(&mut out, &analysis).map_err(|e| Error::Output(e.to_string()))?;
-        write(out, b"\n")
-    })?;
+    act.put(REPORT, |out| analysis.write_json(out))?;
     act.put(REPORT_LINES, |out| analysis.failures.write_ndjson(out))?;
     act.put(FAILURES, |out| report::write_parquet(&analysis.failures, out))?;
     let (unfinished, found_changed) = (act.unfinished().to_vec(), act.found_changed().to_vec());

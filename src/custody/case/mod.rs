@@ -38,6 +38,7 @@ pub use difference::{Area, Difference, Kind};
 pub use ledger::{Entry, Ledger, State};
 pub use manifest::{Manifest, ManifestInput};
 pub use table::{render_changes, render_verification};
+pub use verify::digest;
 
 use crate::error::{Error, Result};
 use crate::evidence::Digest;

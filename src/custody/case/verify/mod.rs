@@ -1,5 +1,6 @@
 //! Checking a case: nothing is written, touched or locked, neither in the case nor in the evidence.
 
+mod attestations;
 mod evidence;
 mod files;
 mod others;
@@ -9,11 +10,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use files::digest;
 pub(super) use files::quick_differences;
 
 use super::difference::{Area, Difference, Kind};
 use super::places::Places;
 use super::{Case, Ledger, MANIFEST, Manifest};
+use crate::custody::attest::PublicKey;
+use crate::custody::timestamp::Authorities;
 use crate::error::{Error, Result};
 
 /// How a case is checked.
@@ -29,6 +33,10 @@ pub struct How {
     pub reproduce: bool,
     /// The manifest, or the case, of somebody else over the same evidence.
     pub manifest: Option<PathBuf>,
+    /// Those of the people who are to have attested the case.
+    pub public_keys: Vec<PublicKey>,
+    /// Time-stamping authorities that are trusted.
+    pub authorities: Option<Authorities>,
 }
 
 /// What is being checked.
@@ -45,7 +53,7 @@ pub struct Checked<'a> {
 pub type Check = fn(&Checked<'_>, &mut Verification) -> Result<()>;
 
 /// All checks, in their order.
-pub const CHECKS: &[Check] = &[files::check, evidence::check, others::check, reproduce::check];
+pub const CHECKS: &[Check] = &[files::check, evidence::check, others::check, attestations::check, reproduce::check];
 
 /// The whole result.
 #[derive(Debug, Default, Serialize)]
