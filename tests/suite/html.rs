@@ -339,3 +339,12 @@ fn a_hostile_archive_does_nothing_in_a_browser() {
     let card = seen["mouse_card"].as_str().expect("a card");
     assert!(!card.contains(['\u{202e}', '\u{200f}', '\u{1b}']), "{card}");
 }
+
+#[test]
+fn a_page_is_not_made_of_what_is_to_be_redacted() {
+    let case = Case::new();
+    let key = case.write("key", "0123456789abcdef0123456789abcdef").display().to_string();
+    let run = run(root(), &["analyze", "samples", "--format", "html", "--redact", "--redact-key", &key]);
+    assert_eq!((run.status, run.stderr.lines().count(), run.stdout.as_str()), (2, 1, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("give --format json"), "{}", run.stderr);
+}
