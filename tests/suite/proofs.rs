@@ -207,7 +207,7 @@ fn an_attested_case_is_valid_and_its_ledger_tells_of_it() {
         serde_json::from_slice(&fs::read(case.path().join(attestation(&case))).expect("read")).expect("JSON");
     let statement: Value =
         serde_json::from_slice(&decode(envelope["payload"].as_str().expect("base64"))).expect("a statement");
-    assert_eq!(statement["predicate"]["configuration"]["assume_tz"], "+00:00");
+    assert_eq!(statement["predicate"]["configuration"]["assume_tz"], "UTC");
     assert!(statement["subject"].to_string().contains("failures.parquet"));
     let (status, found) = verified(&case, &["--quick"]);
     assert_eq!(status, 0, "{found:#}");
