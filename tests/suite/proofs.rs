@@ -284,6 +284,19 @@ static WHOLE: LazyLock<(Vec<(String, Vec<u8>)>, Vec<u8>, String)> = LazyLock::ne
     (files, fs::read(case.path().join("proof.json")).expect("read"), root)
 });
 
+#[test]
+fn a_hash_in_capitals_is_a_changed_proof() {
+    let proof: Value = serde_json::from_slice(&WHOLE.1).expect("JSON");
+    for pointer in ["/root", "/salt", "/path/0", "/path/2", "/leaf/sha256", "/leaf/file_sha256"] {
+        let hash = proof.pointer(pointer).and_then(Value::as_str).expect("a hash");
+        let text = String::from_utf8(WHOLE.1.clone()).expect("text").replace(hash, &hash.to_ascii_uppercase());
+        let case = Case::new();
+        case.write("proof.json", text);
+        let found = verify(case.path(), &WHOLE.2);
+        assert!(found.status == 1 && found.stdout.contains("INVALID    proof.json: "), "{pointer}: {}", found.stdout);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
