@@ -207,7 +207,7 @@ fn an_attested_case_is_valid_and_its_ledger_tells_of_it() {
         serde_json::from_slice(&fs::read(case.path().join(attestation(&case))).expect("read")).expect("JSON");
     let statement: Value =
         serde_json::from_slice(&decode(envelope["payload"].as_str().expect("base64"))).expect("a statement");
-    assert_eq!(statement["predicate"]["configuration"]["assume_tz"], "+00:00");
+    assert_eq!(statement["predicate"]["configuration"]["assume_tz"], "UTC");
     assert!(statement["subject"].to_string().contains("failures.parquet"));
     let (status, found) = verified(&case, &["--quick"]);
     assert_eq!(status, 0, "{found:#}");
@@ -283,6 +283,19 @@ static WHOLE: LazyLock<(Vec<(String, Vec<u8>)>, Vec<u8>, String)> = LazyLock::ne
     let files = files.filter(|entry| entry.file_type().is_file()).map(file).collect();
     (files, fs::read(case.path().join("proof.json")).expect("read"), root)
 });
+
+#[test]
+fn a_hash_in_capitals_is_a_changed_proof() {
+    let proof: Value = serde_json::from_slice(&WHOLE.1).expect("JSON");
+    for pointer in ["/root", "/salt", "/path/0", "/path/2", "/leaf/sha256", "/leaf/file_sha256"] {
+        let hash = proof.pointer(pointer).and_then(Value::as_str).expect("a hash");
+        let text = String::from_utf8(WHOLE.1.clone()).expect("text").replace(hash, &hash.to_ascii_uppercase());
+        let case = Case::new();
+        case.write("proof.json", text);
+        let found = verify(case.path(), &WHOLE.2);
+        assert!(found.status == 1 && found.stdout.contains("INVALID    proof.json: "), "{pointer}: {}", found.stdout);
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
