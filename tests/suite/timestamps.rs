@@ -242,7 +242,10 @@ fn a_stamp_in_a_case_is_checked_with_it_and_its_request_stays() {
         assert!(requested(arguments).contains("was left as it is"));
         let names = fs::read_dir(path.join("case/attestations")).expect("listed").flatten();
         let names = names.map(|entry| entry.file_name().into_string().expect("UTF-8"));
-        let request = names.into_iter().find(|name| name.contains(of) && name.contains(".tsq")).expect("a request");
+        let request = names
+            .into_iter()
+            .find(|name| name.contains(of) && name.rsplit_once('.').is_some_and(|(_, end)| end == "tsq"))
+            .expect("a request");
         let token = request.replace(".tsq", ".tsr");
         answer(path, "", "sha256", &format!("case/attestations/{request}"), &format!("case/attestations/{token}"));
         let found = folder.run(&["verify", "case", "--public-key", "public.pem", "--ca", "ca.pem"]);
