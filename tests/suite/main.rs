@@ -17,6 +17,7 @@ mod cloudtrail_files;
 mod cloudtrail_keys;
 mod cloudtrail_properties;
 mod containers;
+mod corpus;
 mod determinism;
 mod documents;
 mod drafts;
