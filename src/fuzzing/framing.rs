@@ -18,8 +18,8 @@ const LONGEST: [usize; 2] = [1 << 20, 100];
 struct Pieces {
     /// Number, offset, and bytes.
     records: Vec<(u64, u64, Vec<u8>)>,
-    /// Number, offset, and why it is none.
-    rejects: Vec<(u64, u64, String)>,
+    /// Number and offset.
+    rejects: Vec<(u64, u64)>,
     pages: Vec<Page>,
 }
 
@@ -68,10 +68,13 @@ fn check(bytes: &[u8], shape: &Shape) -> Pieces {
     let mut found = Pieces::default();
     for max_record in LONGEST.into_iter().rev() {
         let [whole, small, middling] = CHUNKS.map(|chunk| cut(&path, shape, Limits { max_record, chunk }));
-        assert_eq!(whole, small, "{shape:?}");
-        assert_eq!(whole, middling, "{shape:?}");
+        // A record is not too long by the white space behind it, but it may arrive before the end of that does.
+        if max_record > bytes.len() {
+            assert_eq!(whole, small, "{shape:?}");
+            assert_eq!(whole, middling, "{shape:?}");
+        }
+        [&small, &middling, &whole].into_iter().for_each(|pieces| pieces.check(bytes, max_record));
         found = whole;
-        found.check(bytes, max_record);
     }
     found
 }
@@ -85,7 +88,7 @@ fn cut(path: &Path, shape: &Shape, limits: Limits) -> Pieces {
             (span.record, chunk.base + span.start as u64, chunk.bytes[span.start..span.end].to_vec())
         };
         found.records.extend(chunk.spans.iter().map(of_span));
-        found.rejects.extend(chunk.rejects.into_iter().map(|reject| (reject.record, reject.offset, reject.reason)));
+        found.rejects.extend(chunk.rejects.into_iter().map(|reject| (reject.record, reject.offset)));
         found.pages.extend(chunk.pages);
     }
     found
@@ -104,6 +107,6 @@ impl Pieces {
         let mut numbers: Vec<u64> = self.records.iter().map(|r| r.0).chain(self.rejects.iter().map(|r| r.0)).collect();
         numbers.sort_unstable();
         assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "each has a number of its own");
-        assert!(self.rejects.iter().all(|(_, offset, _)| *offset <= bytes.len() as u64));
+        assert!(self.rejects.iter().all(|(_, offset)| *offset <= bytes.len() as u64));
     }
 }
