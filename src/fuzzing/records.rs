@@ -58,7 +58,7 @@ fn read(bytes: &[u8], manner: &Manner, options: Options<'_>) {
         // A snapshot is a document, and no event.
         Ok(()) => assert!(events.0 <= 1, "a record is one event"),
         Err(reason) => {
-            assert!(!reason.is_empty() && !reason.contains('\n'), "one sentence: {reason}");
+            assert!(!reason.is_empty());
             assert_eq!((events.0, facts.changes.len(), facts.documents.len()), (0, 0, 0), "rejected: {reason}");
         }
     }

@@ -34,7 +34,7 @@ impl Numbers {
 }
 
 /// Bytes that mean something to one parser or another.
-const TELLING: &[u8] = b"\"{}[],:;\n\r\\\0\xff\x1f\x7f-%*?$(PKA0";
+pub const TELLING: &[u8] = b"\"{}[],:;\n\r\\\0\xff\x1f\x7f-%*?$(PKA0";
 
 fn damaged(bytes: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
@@ -54,6 +54,11 @@ fn damaged(bytes: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// `bytes` with some of them wrong.
+pub fn damage(bytes: &[u8], seed: u64) -> Vec<u8> {
+    damaged(bytes, bytes, &mut Numbers(seed | 1))
 }
 
 #[test]

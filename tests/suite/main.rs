@@ -7,6 +7,7 @@
 
 mod advise;
 mod amended;
+mod any_bytes;
 mod archives_in_parts;
 mod bad_input;
 mod classes;
