@@ -44,7 +44,7 @@ pub use retries::{Backoff, OwnSchedule, WaitFigure};
 pub use rotation::Credentials;
 pub use settling::Settling;
 pub use tally::{Side, Split, Suspects};
-pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
+pub use verdict::{Class, Finding, Hypothesis, Support, Verdict, Wording};
 
 use crate::correlate::{Correlated, EventTable, Failure};
 use crate::error::{Error, Result};
@@ -65,6 +65,13 @@ impl<'a> Judge<'a> {
     pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
         let whole = archive::Whole::new(ingested, correlated, pack)?;
         Ok(Self { whole, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
+    }
+
+    /// The same, with sentences worded otherwise.
+    #[must_use]
+    pub fn worded(mut self, wording: Option<&'a dyn Wording>) -> Self {
+        self.scales.wording = wording;
+        self
     }
 
     /// The verdicts on `failures`, in their order; `table` holds the events of their wave. What is found of them all is held

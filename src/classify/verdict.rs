@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::dossier::{Dossier, MAX_CITED};
-use super::features::{self, FeatureRow};
+use super::features::{self, FeatureRow, Value};
 use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
 use crate::correlate::Failure;
 use crate::evidence::Locator;
@@ -120,9 +120,16 @@ pub const EXTRA_PLACEHOLDERS: [&str; 6] =
 /// What stands for a value that is not known.
 const UNKNOWN: &str = "(unknown)";
 
+/// How values from the evidence are put into sentences; without one they are put there as they are.
+pub trait Wording: Sync {
+    /// What stands for the `value` of a placeholder.
+    fn value<'v>(&self, placeholder: &str, value: &'v str) -> Cow<'v, str>;
+}
+
 /// A rule pack, ready to weigh with: its conditions are read once.
 pub struct Scales<'a> {
     pack: &'a Pack,
+    pub wording: Option<&'a dyn Wording>,
     rules: Vec<&'a Rule>,
     met: Vec<Expr>,
     remedies: Vec<Expr>,
@@ -139,7 +146,7 @@ impl<'a> Scales<'a> {
         let met = expressions(rules.iter().map(|rule| Some(rule.when.as_str())))?;
         let remedies = expressions(pack.remedies.iter().map(|a| a.when.as_deref()))?;
         let next = expressions(pack.next_evidence.iter().map(|a| a.when.as_deref()))?;
-        Ok(Self { pack, rules, met, remedies, next })
+        Ok(Self { pack, wording: None, rules, met, remedies, next })
     }
 
     /// Weighs the evidence on every failure.
@@ -156,7 +163,7 @@ impl<'a> Scales<'a> {
             let applied: Vec<&Rule> = self.rules.iter().zip(&met).filter(|(_, met)| met[n]).map(|(r, _)| *r).collect();
             let remedies = chosen(&self.pack.remedies, &remedies, n);
             let next = chosen(&self.pack.next_evidence, &next, n);
-            verdict(self.pack, failure, dossier, &applied, &remedies, &next)
+            verdict((self.pack, self.wording), failure, dossier, &applied, &remedies, &next)
         });
         Ok(verdicts.collect())
     }
@@ -192,7 +199,7 @@ fn evaluate(frame: &DataFrame, expressions: &[Expr]) -> PolarsResult<Vec<Vec<boo
 }
 
 fn verdict(
-    pack: &Pack,
+    (pack, wording): (&Pack, Option<&dyn Wording>),
     failure: &Failure,
     dossier: &Dossier,
     applied: &[&Rule],
@@ -211,7 +218,7 @@ fn verdict(
     let mechanism = decided.then(|| mechanism(best.class, applied)).flatten();
     let missing =
         if class == Class::ScopeCollision { missing_permissions(dossier, mechanism.as_deref()) } else { Vec::new() };
-    let fill = |text: &str| fill(text, failure, &dossier.features, &missing);
+    let fill = |text: &str| fill(text, failure, &dossier.features, &missing, wording);
     let findings: Vec<Finding> = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
     let lowered = applied.iter().fold(0, |sum: u8, rule| sum.saturating_add(rule.lowers));
     let support = decided.then(|| support(pack, best.weight).lowered(lowered));
@@ -329,7 +336,17 @@ fn reason(pack: &Pack, best: &Hypothesis, second: &Hypothesis, beyond_symptom: b
 }
 
 /// Replaces `{column}` by the feature's value.
-fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]) -> String {
+fn fill(
+    text: &str,
+    failure: &Failure,
+    features: &FeatureRow,
+    missing: &[String],
+    wording: Option<&dyn Wording>,
+) -> String {
+    let worded = |name: &str, value: &str| match wording {
+        Some(wording) => wording.value(name, value).into_owned(),
+        None => value.to_owned(),
+    };
     let extra = |name: &str| -> Option<Option<Cow<'_, str>>> {
         let of_failure = match name {
             "principal" => &failure.principal,
@@ -348,8 +365,12 @@ fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]
         filled.push_str(before);
         let Some((name, tail)) = after.split_once('}') else { break };
         match extra(name) {
-            Some(value) => filled.push_str(value.as_deref().unwrap_or(UNKNOWN)),
+            Some(value) => {
+                let value = value.map(|value| worded(name, &value));
+                filled.push_str(value.as_deref().unwrap_or(UNKNOWN));
+            }
             None => match features.get(name) {
+                Some(Value::Text(value)) => filled.push_str(&worded(name, value)),
                 Some(value) => filled.push_str(&value.to_string()),
                 None => filled.push_str(UNKNOWN),
             },

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::case::Who;
 use super::progress::Bar;
-use super::{Reading, Status, output};
+use super::{Reading, Status, case, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Selection};
+use crate::report::{self, Analysis, Selection, Veil};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -22,6 +23,11 @@ pub struct Arguments {
     /// Write to this file instead of standard output (whole or not at all)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Analyse into this case folder, new or not: what it holds is not read again; says what changed since (see docs/custody.md)
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "out", "job", "since", "until"])]
+    case: Option<PathBuf>,
+    #[command(flatten)]
+    who: Who,
     /// Only failures of this job
     #[arg(long, value_name = "ID")]
     job: Option<String>,
@@ -31,6 +37,15 @@ pub struct Arguments {
     /// Only failures that began before this time (RFC 3339, or a date)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Replace persons, accounts, addresses, names and ids by keyed pseudonyms that still join, and withhold texts
+    #[arg(long, requires = "redact_key", conflicts_with = "case")]
+    redact: bool,
+    /// Key of the pseudonyms: a file of at least 16 bytes, such as `openssl rand -hex 32` writes
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    redact_key: Option<PathBuf>,
+    /// Texts that need not be withheld, one a line
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    keep_text: Option<PathBuf>,
     /// End with status 3 if a failure of this class is found (repeatable)
     #[arg(long, value_name = "CLASS", value_enum)]
     fail_on: Vec<ClassName>,
@@ -78,12 +93,21 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if let Some(out) = &arguments.out {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
+    if let Some(folder) = &arguments.case {
+        let (outcome, status) = case::analyze(folder, &arguments.reading, &arguments.who, None)?;
+        return Ok(met(arguments, &outcome.analysis).unwrap_or(status));
+    }
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
     let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
     let selection = Selection { job: arguments.job.clone(), since, until };
-    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
+    let paths = &arguments.reading.inputs.paths;
+    let veil = arguments.redact_key.as_deref().map(|key| Veil::read(key, arguments.keep_text.as_deref(), &rules.pack));
+    let analysis = match veil.transpose()? {
+        None => report::analyze(paths, options, &rules, &selection, &bar),
+        Some(veil) => report::analyze_redacted(paths, options, &rules, &selection, &bar, &veil),
+    };
     bar.finish();
     let analysis = analysis?;
     let format = format(arguments);
@@ -96,6 +120,14 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
     report_coverage(&analysis, format);
+    if let Some(redaction) =
+        analysis.redaction.as_ref().filter(|_| matches!(format, Format::Ndjson | Format::Csv | Format::Parquet))
+    {
+        output::message(&format!(
+            "holdtrace: redacted; of the unredacted report (--format json) the SHA-256 is {}",
+            redaction.unredacted_sha256
+        ));
+    }
     Ok(status(arguments, &analysis))
 }
 
@@ -114,15 +146,11 @@ fn format(arguments: &Arguments) -> Format {
     arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
 }
 
-fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
-    let json = |e: serde_json::Error| Error::Output(e.to_string());
+fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
         Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
         Format::Ndjson => analysis.failures.write_ndjson(out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
-            output::written(out.write_all(b"\n"))
-        }
+        Format::Json => analysis.write_json(out),
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
     }
@@ -156,10 +184,15 @@ fn report_coverage(analysis: &Analysis, format: Format) {
     }
 }
 
-fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
+/// Whether `--fail-on` met its class.
+fn met(arguments: &Arguments, analysis: &Analysis) -> Option<Status> {
     let found = |class: &ClassName| analysis.summary.by_class.get(class.class().name()).is_some_and(|count| *count > 0);
-    if arguments.fail_on.iter().any(found) {
-        Status::Met
+    arguments.fail_on.iter().any(found).then_some(Status::Met)
+}
+
+fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
+    if let Some(met) = met(arguments, analysis) {
+        met
     } else if analysis.coverage.is_partial() {
         Status::Partial
     } else {

@@ -2,12 +2,15 @@
 
 mod advise;
 mod analyze;
+mod attest;
+mod case;
 mod evaluate;
 mod ingest;
 mod map;
 mod output;
 mod policy;
 mod progress;
+mod prove;
 mod rules;
 mod show;
 mod timeline;
@@ -75,7 +78,14 @@ enum Command {
     Policy(policy::Arguments),
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
-    /// Check that evidence is what it was, without trusting who keeps it
+    /// Sign what reports rest on (in-toto, DSSE), and write requests for trusted time stamps (RFC 3161)
+    Attest(attest::Arguments),
+    /// Disclose a single record of a case, with the proof that it is one of them
+    Prove(prove::Arguments),
+    /// Make a case: evidence, reports, rules and a ledger of every act in one folder
+    #[command(subcommand)]
+    Case(case::Command),
+    /// Check that a case and its evidence are what they were, without trusting who keeps them
     Verify(verify::Arguments),
 }
 
@@ -197,6 +207,9 @@ pub fn run() -> ExitCode {
         Command::Rules => rules::run(),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Attest(arguments) => attest::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
+        Command::Case(command) => case::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {

@@ -21,6 +21,9 @@ pub struct FileEntry {
     pub path: String,
     /// SHA-256 of the bytes as found; null only when the file could not be read to its end.
     pub sha256: Option<String>,
+    /// SHA-256 of the decompressed bytes, if it was asked for and they were read to their end.
+    #[serde(skip)]
+    pub content_sha256: Option<String>,
     /// Size as found.
     pub bytes: u64,
     pub format: String,
@@ -59,6 +62,7 @@ impl FileEntry {
         Self {
             path: path.to_owned(),
             sha256: None,
+            content_sha256: None,
             bytes,
             format: "unreadable".to_owned(),
             mapping: None,

@@ -193,7 +193,11 @@ fn read_place<C: Collect + Send>(
     if input.place.container().is_none() && reason.is_none() {
         let most = Expansion::of(&input.place, context.options.bounds.expansion);
         match Stream::open(&input.place) {
-            Ok(stream) => return read_stream(file, (stream.bounded(most), &input.place), context, into, entry, tally),
+            Ok(stream) => {
+                let stream = stream.bounded(most);
+                let stream = if context.options.hash_content { stream.hashing_content() } else { stream };
+                return read_stream(file, (stream, &input.place), context, into, entry, tally);
+            }
             Err(error) => reason = Some(format!("the file cannot be opened: {error}; check its permissions")),
         }
     }
@@ -259,9 +263,11 @@ fn read_stream<C: Collect + Send>(
         note_pages(&chunks, entry);
     }
     *into.buffer = framer.into_buffer();
+    let (unpacked, as_found) = (stream.finish_content(), stream.is_as_found());
     match stream.finish() {
         Ok((digest, bytes)) => {
             entry.sha256 = Some(digest.to_string());
+            entry.content_sha256 = unpacked.or(as_found.then_some(digest)).map(|digest| digest.to_string());
             entry.bytes = bytes;
         }
         Err(error) => {

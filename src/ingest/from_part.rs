@@ -21,7 +21,8 @@ pub fn read<C: Collect + Send>(
     context: &Context<'_, C>,
     into: &mut Destination<'_, C>,
 ) {
-    let mut entry = part.listed().entry.clone();
+    let listed = part.listed();
+    let mut entry = FileEntry { content_sha256: listed.content_sha256.clone(), ..listed.entry.clone() };
     if let Err(error) = read_runs(part, file, context, into) {
         let reason = error.to_string();
         entry = FileEntry { format: entry.format, ..FileEntry::unread(&input.label, input.bytes) };

@@ -50,6 +50,7 @@ pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
 pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, epoch, is_believed, rfc3339};
+pub use trail_fields::STEPS;
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 
@@ -73,6 +74,8 @@ pub struct Options<'m> {
     pub bounds: Bounds,
     /// Mappings for files of other sources; where several fit a file, the first is taken.
     pub mappings: &'m [Mapping],
+    /// Whether what packed files hold is hashed as well ([`FileEntry::content_sha256`]).
+    pub hash_content: bool,
     /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
     /// result depends on it.
     pub attempts_at_a_time: usize,
@@ -81,7 +84,7 @@ pub struct Options<'m> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let (zone, limits, bounds) = (AssumedZone::default(), Limits::default(), Bounds::default());
-        Self { zone, limits, bounds, mappings: &[], attempts_at_a_time: 64 * 1024 }
+        Self { zone, limits, bounds, mappings: &[], hash_content: false, attempts_at_a_time: 64 * 1024 }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
-use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict};
+use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict, Wording};
 use crate::correlate::{Failure, Order, Wave};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
@@ -25,7 +25,7 @@ pub struct SymptomCounts {
 }
 
 /// A rule that applied, with the records it rests on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub rule: String,
     /// Null where it only says how far the evidence is to be relied on.
@@ -97,9 +97,15 @@ pub const BLOCK: usize = 2048;
 ///
 /// # Errors
 /// A cited record cannot be read again, a rule not be evaluated, or a report not be put aside.
-pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary: &mut Summary) -> Result<Failures> {
+pub fn reports(
+    evidence: &Evidence,
+    pack: &Pack,
+    selection: &Selection,
+    summary: &mut Summary,
+    wording: Option<&dyn Wording>,
+) -> Result<Failures> {
     let Evidence { ingested, correlated, .. } = evidence;
-    let judge = Judge::new(ingested, correlated, pack)?;
+    let judge = Judge::new(ingested, correlated, pack)?.worded(wording);
     let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
     let mut settling = Settling::default();
     for wave in correlated.waves(&evidence.reread()) {

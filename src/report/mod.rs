@@ -12,12 +12,14 @@ mod parquet;
 mod permissions_text;
 mod policy;
 mod record_ids;
+mod redact;
 mod summary;
 mod table;
 mod terminal;
 mod timeline;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use serde::Serialize;
 
@@ -30,14 +32,15 @@ pub use failures::Failures;
 pub use gaps::Gap;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
+pub use redact::{Redaction, Veil, analyze_redacted};
 pub use summary::Summary;
 pub use table::render as render_table;
-pub use terminal::plain;
+pub use terminal::{name, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
-use crate::error::Result;
+use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
 use crate::ingest::{Ingested, MAPPED, Options, Reread, unused};
@@ -54,6 +57,20 @@ pub struct Analysis {
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
+    /// Only of a redacted report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
+}
+
+impl Analysis {
+    /// Writes it as one JSON object.
+    ///
+    /// # Errors
+    /// The reports cannot be read again, or the output not written.
+    pub fn write_json(&self, mut out: &mut dyn Write) -> Result<()> {
+        serde_json::to_writer_pretty(&mut out, self).map_err(|e| Error::Output(e.to_string()))?;
+        out.write_all(b"\n").map_err(|e| Error::Output(e.to_string()))
+    }
 }
 
 /// The program that made the report.
@@ -140,6 +157,7 @@ pub struct ManifestEntry {
 /// A rule pack with the text it was read from.
 pub struct RuleText {
     pub pack: Pack,
+    pub text: String,
     pub sha256: String,
 }
 
@@ -149,7 +167,7 @@ impl RuleText {
     /// # Errors
     /// Never: a test checks it.
     pub fn built_in() -> Result<Self> {
-        Ok(Self { pack: Pack::built_in()?, sha256: Digest::of(DEFAULT_PACK.as_bytes()).to_string() })
+        Ok(Self::of(Pack::built_in()?, DEFAULT_PACK))
     }
 
     /// Reads a pack; `origin` is what errors call it.
@@ -157,7 +175,11 @@ impl RuleText {
     /// # Errors
     /// As [`Pack::parse`].
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        Ok(Self { pack: Pack::parse(text, origin)?, sha256: Digest::of(text.as_bytes()).to_string() })
+        Ok(Self::of(Pack::parse(text, origin)?, text))
+    }
+
+    fn of(pack: Pack, text: &str) -> Self {
+        Self { pack, text: text.to_owned(), sha256: Digest::of(text.as_bytes()).to_string() }
     }
 }
 
@@ -176,7 +198,19 @@ impl<'m> Evidence<'m> {
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
     pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let mut discovery = discover(paths)?;
+        Self::of(discover(paths)?, options, rules, progress)
+    }
+
+    /// Reads and correlates what was discovered and not yet unpacked.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(
+        mut discovery: Discovery,
+        options: Options<'m>,
+        rules: &RuleText,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         parts::check(&discovery.inputs, options)?;
         discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
@@ -219,9 +253,16 @@ pub fn analyze(
     selection: &Selection,
     progress: &dyn Progress,
 ) -> Result<Analysis> {
-    let evidence = Evidence::read(paths, options, rules, progress)?;
+    analyze_evidence(Evidence::read(paths, options, rules, progress)?, rules, selection)
+}
+
+/// Finds the failures in `evidence` and weighs those of `selection`.
+///
+/// # Errors
+/// A stage fails.
+pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
     let mut summary = Summary::new(&evidence);
-    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
+    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary, None)?;
     let superseded = counted_once::superseded(&evidence)?;
     let gaps = gaps::report(&evidence)?;
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
@@ -246,5 +287,6 @@ pub fn analyze(
             unreadable: discovery.unreadable,
         },
         manifest,
+        redaction: None,
     })
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::redact::is_pseudonym;
 use super::terminal::plain;
 use super::{Analysis, FailureReport};
 use crate::classify::Class;
@@ -32,6 +33,10 @@ Support is a degree of judgement by the rules, not a probability.
 pub fn render(analysis: &Analysis, width: u16) -> Result<String> {
     let mut text = headline(analysis);
     text.push_str(&coverage(analysis));
+    if let Some(redaction) = &analysis.redaction {
+        let _ = writeln!(text, "Redacted; of the unredacted report (--format json) the SHA-256 is");
+        let _ = writeln!(text, "  {}", redaction.unredacted_sha256);
+    }
     if analysis.failures.is_empty() {
         return Ok(text);
     }
@@ -188,6 +193,9 @@ fn export(failure: &FailureReport) -> String {
 }
 
 fn short(id: &str) -> String {
+    if is_pseudonym(id) {
+        return id.split('-').next_back().unwrap_or(id).to_owned();
+    }
     if id.len() > 12 && id.contains('-') { id.split('-').next().unwrap_or(id).to_owned() } else { id.to_owned() }
 }
 

@@ -37,6 +37,7 @@ fn every_command_of_the_readme_runs() {
     let readme = read("README.md");
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
     let mut seen = 0;
+    let folder = tempfile::tempdir().expect("a folder");
     for line in blocks.flat_map(str::lines).filter(|line| !line.trim().is_empty()) {
         seen += 1;
         if line == "cargo test" || line == "cargo build --release" {
@@ -49,8 +50,8 @@ fn every_command_of_the_readme_runs() {
             Some(at) => (&words[..at], Some(words[at + 1])),
             None => (&words[..], None),
         };
-        let folder = tempfile::tempdir().expect("a folder");
-        let run = if words.contains(&"--out") || out.is_some() || words.contains(&"--rules") {
+        let of_case = words.iter().any(|word| word.starts_with("case"));
+        let run = if words.contains(&"--out") || of_case || out.is_some() || words.contains(&"--rules") {
             // What a command writes goes to a folder of its own, with the samples in reach.
             let samples = root().join("samples").display().to_string();
             let words: Vec<String> =
