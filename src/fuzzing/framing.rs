@@ -73,7 +73,9 @@ fn check(bytes: &[u8], shape: &Shape) -> Pieces {
             assert_eq!(whole, small, "{shape:?}");
             assert_eq!(whole, middling, "{shape:?}");
         }
-        [&small, &middling, &whole].into_iter().for_each(|pieces| pieces.check(bytes, max_record));
+        for pieces in [&small, &middling, &whole] {
+            pieces.check(bytes, max_record);
+        }
         found = whole;
     }
     found

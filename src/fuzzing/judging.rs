@@ -25,7 +25,15 @@ pub(super) fn policy(bytes: &[u8]) {
             };
             assert!(!replay(&body, &request).detail.is_empty());
             let origin = "a policy".to_owned();
-            policies.attached.push(Attached { kind, level: 0, origin, record: None, since: None, changed_by: None, body });
+            policies.attached.push(Attached {
+                kind,
+                level: 0,
+                origin,
+                record: None,
+                since: None,
+                changed_by: None,
+                body,
+            });
         }
     }
     for strict in [false, true] {

@@ -112,7 +112,7 @@ fn a_line_of_100_megabytes_is_rejected_in_bounded_memory() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(format!("{}\n{{\"x\":\"", line("a", 1)).as_bytes()).expect("packed");
     for _ in 0..100 {
-        gzip.write_all(&[b'a'; 1_000_000]).expect("packed");
+        gzip.write_all(&vec![b'a'; 1_000_000]).expect("packed");
     }
     gzip.write_all(format!("\"}}\n{}", line("b", 2)).as_bytes()).expect("packed");
     let packed = gzip.finish().expect("packed");
