@@ -110,6 +110,16 @@ impl Judge<'_> {
     }
 }
 
+impl Judge<'_> {
+    /// How long holds took to synchronise.
+    ///
+    /// # Errors
+    /// The outline cannot be read.
+    pub fn hold_lags(&self) -> Result<HoldLags> {
+        Ok(hold_lags(&self.whole)?.0)
+    }
+}
+
 /// All failures, then those of each mechanism.
 fn by_mechanism(courses: &Courses) -> BTreeMap<Option<&str>, Vec<&Course>> {
     let mut groups: BTreeMap<Option<&str>, Vec<&Course>> = BTreeMap::from([(None, courses.all.iter().collect())]);

@@ -34,6 +34,7 @@ pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
 pub use figures::{Cites, Figure, Records, nearest_rank};
+pub use holds::Holds;
 pub use hours::HourToAvoid;
 pub use lag::{Courses, Lag};
 pub use on_record::{OnRecord, Recorded, on_record};

@@ -11,7 +11,7 @@ use super::{Reading, Status, case, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Selection, Veil};
+use crate::report::{self, Analysis, HtmlReport, Selection, Veil};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -59,6 +59,8 @@ enum Format {
     Ndjson,
     /// One JSON object: failures, summary, coverage ledger, manifest
     Json,
+    /// One page for people who decide: summary, charts, a card per failure; opens in any browser, from disk
+    Html,
     /// One row per failure
     Csv,
     /// One row per failure, typed
@@ -102,24 +104,37 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
     let selection = Selection { job: arguments.job.clone(), since, until };
-    let paths = &arguments.reading.inputs.paths;
     let veil = arguments.redact_key.as_deref().map(|key| Veil::read(key, arguments.keep_text.as_deref(), &rules.pack));
-    let analysis = match veil.transpose()? {
-        None => report::analyze(paths, options, &rules, &selection, &bar),
-        Some(veil) => report::analyze_redacted(paths, options, &rules, &selection, &bar, &veil),
+    let veil = veil.transpose()?;
+    let format = format(arguments);
+    let paths = &arguments.reading.inputs.paths;
+    let plain = |analysis| Found::Plain(Box::new(analysis));
+    let found = match &veil {
+        Some(_) if format == Format::Html => {
+            let reason = "the page shows records as they are, which --redact is there to prevent; give --format json";
+            return Err(Error::Usage { what: "--format html".to_owned(), reason: reason.to_owned() });
+        }
+        Some(veil) => report::analyze_redacted(paths, options, &rules, &selection, &bar, veil).map(plain),
+        None if format == Format::Html => {
+            report::analyze_for_html(paths, options, &rules, &selection, &bar).map(|page| Found::Page(Box::new(page)))
+        }
+        None => report::analyze(paths, options, &rules, &selection, &bar).map(plain),
     };
     bar.finish();
-    let analysis = analysis?;
-    let format = format(arguments);
+    let found = found?;
+    let analysis = found.analysis();
     if format == Format::Parquet && arguments.out.is_none() && io::stdout().is_terminal() {
         let reason = "Parquet is not for terminals; name a file with --out".to_owned();
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
-    output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    output::data(arguments.out.as_deref(), |out| match &found {
+        Found::Page(page) => page.write(out),
+        Found::Plain(analysis) => write(analysis, format, out),
+    })?;
     if format == Format::Table {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
-    report_coverage(&analysis, format);
+    report_coverage(analysis, format);
     if let Some(redaction) =
         analysis.redaction.as_ref().filter(|_| matches!(format, Format::Ndjson | Format::Csv | Format::Parquet))
     {
@@ -128,7 +143,22 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
             redaction.unredacted_sha256
         ));
     }
-    Ok(status(arguments, &analysis))
+    Ok(status(arguments, analysis))
+}
+
+/// An analysis, with what a page shows besides where one is wanted.
+enum Found {
+    Plain(Box<Analysis>),
+    Page(Box<HtmlReport>),
+}
+
+impl Found {
+    fn analysis(&self) -> &Analysis {
+        match self {
+            Self::Plain(analysis) => analysis,
+            Self::Page(page) => &page.analysis,
+        }
+    }
 }
 
 fn format(arguments: &Arguments) -> Format {
@@ -137,6 +167,7 @@ fn format(arguments: &Arguments) -> Format {
         Some(match extension.as_str() {
             "json" => Format::Json,
             "csv" => Format::Csv,
+            "html" | "htm" => Format::Html,
             "parquet" => Format::Parquet,
             "txt" => Format::Table,
             _ => return None,
@@ -149,7 +180,8 @@ fn format(arguments: &Arguments) -> Format {
 fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
         Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
-        Format::Ndjson => analysis.failures.write_ndjson(out),
+        // A page is written by itself.
+        Format::Ndjson | Format::Html => analysis.failures.write_ndjson(out),
         Format::Json => analysis.write_json(out),
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),

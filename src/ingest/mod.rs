@@ -48,6 +48,7 @@ pub use fold::fold;
 pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
+pub use redact::{redact, redact_value};
 pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, epoch, is_believed, rfc3339};
 pub use trail_fields::STEPS;

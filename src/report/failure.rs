@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
 use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict, Wording};
-use crate::correlate::{Failure, Order, Wave};
+use crate::correlate::{EventTable, Failure, Order, Wave};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
@@ -66,6 +66,18 @@ pub struct FailureReport {
     pub remedy: Vec<String>,
 }
 
+/// Some failures that were weighed, with what they were weighed by.
+pub struct Weighed<'a> {
+    pub table: &'a EventTable,
+    pub failures: &'a [&'a Failure],
+    pub verdicts: &'a [Verdict],
+    /// Those of the records that the verdicts cite.
+    pub digests: &'a Digests<'a>,
+}
+
+/// Is shown the failures as they are weighed, some at a time.
+pub type See<'a> = &'a mut dyn FnMut(&Weighed<'_>) -> Result<()>;
+
 /// Which failures are wanted; all by default.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -103,6 +115,7 @@ pub fn reports(
     selection: &Selection,
     summary: &mut Summary,
     wording: Option<&dyn Wording>,
+    see: See<'_>,
 ) -> Result<Failures> {
     let Evidence { ingested, correlated, .. } = evidence;
     let judge = Judge::new(ingested, correlated, pack)?.worded(wording);
@@ -116,6 +129,7 @@ pub fn reports(
             settling.add(&judge.follow(&table, block, &verdicts));
             let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
             digests.find(&cited, &[&table, &correlated.probes])?;
+            see(&Weighed { table: &table, failures: block, verdicts: &verdicts, digests: &digests })?;
             let pairs = block.par_iter().zip(verdicts.into_par_iter());
             let reports = pairs.map(|(failure, verdict)| (failure.order(&table), report(failure, verdict, &digests)));
             let reports: Vec<(Order, FailureReport)> = reports.collect();

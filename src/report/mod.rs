@@ -7,6 +7,7 @@ mod csv;
 mod failure;
 mod failures;
 mod gaps;
+mod html;
 mod joined;
 mod parquet;
 mod permissions_text;
@@ -30,6 +31,7 @@ pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
+pub use html::{HtmlReport, analyze_for_html};
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
 pub use redact::{Redaction, Veil, analyze_redacted};
@@ -261,32 +263,46 @@ pub fn analyze(
 /// # Errors
 /// A stage fails.
 pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
-    let mut summary = Summary::new(&evidence);
-    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary, None)?;
-    let superseded = counted_once::superseded(&evidence)?;
-    let gaps = gaps::report(&evidence)?;
-    let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
-    let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
-    // Giving memory back takes a while; it happens while the report is written.
-    rayon::spawn(move || drop((ingested, correlated)));
-    let manifest = files
-        .iter()
-        .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
-        .collect();
-    Ok(Analysis {
-        tool: Tool::own(),
-        rules: Rules::of(rules, &files),
-        summary,
-        failures,
-        coverage: Coverage {
-            files,
-            superseded,
-            gaps,
-            clocks,
-            skipped: discovery.skipped,
-            unreadable: discovery.unreadable,
-        },
-        manifest,
-        redaction: None,
-    })
+    let found = weigh(&evidence, rules, selection, &mut |_| Ok(()))?;
+    Ok(found.into_analysis(evidence, rules))
+}
+
+/// What is found in the evidence.
+struct Found {
+    summary: Summary,
+    failures: Failures,
+    superseded: Vec<Superseded>,
+    gaps: Vec<Gap>,
+}
+
+/// Weighs the evidence on the failures of `selection`, which are shown to `see` as they come.
+fn weigh(evidence: &Evidence<'_>, rules: &RuleText, selection: &Selection, see: failure::See<'_>) -> Result<Found> {
+    let mut summary = Summary::new(evidence);
+    let failures = failure::reports(evidence, &rules.pack, selection, &mut summary, None, see)?;
+    Ok(Found { summary, failures, superseded: counted_once::superseded(evidence)?, gaps: gaps::report(evidence)? })
+}
+
+impl Found {
+    /// The whole result; the evidence is not needed any longer.
+    fn into_analysis(self, evidence: Evidence<'_>, rules: &RuleText) -> Analysis {
+        let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
+        let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
+        // Giving memory back takes a while; it happens while the report is written.
+        rayon::spawn(move || drop((ingested, correlated)));
+        let manifest = files
+            .iter()
+            .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
+            .collect();
+        let Self { summary, failures, superseded, gaps } = self;
+        let Discovery { skipped, unreadable, .. } = discovery;
+        Analysis {
+            tool: Tool::own(),
+            rules: Rules::of(rules, &files),
+            summary,
+            failures,
+            coverage: Coverage { files, superseded, gaps, clocks, skipped, unreadable },
+            manifest,
+            redaction: None,
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod exhaustion;
 mod formats;
 mod gaps;
 mod genesys_jobs;
+mod html;
 mod identity;
 mod labelled;
 mod mapped;

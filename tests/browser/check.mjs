@@ -1,0 +1,113 @@
+// Opens a report in Chromium as a reader would, and prints what it saw as JSON: `node check.mjs CHROMIUM REPORT FOLDER`.
+// It only observes; what must hold is said in tests/suite/html.rs.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+const [executablePath, report, folder] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const seen = { errors: [], requests: [], dialogs: [] };
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+// A folder of its own each time: nothing of an earlier run plays a part.
+const browser = await chromium.launchPersistentContext(join(folder, "profile"),
+  { executablePath, headless: true, args: flags, viewport: { width: 1280, height: 900 } });
+const page = browser.pages()[0] ?? (await browser.newPage());
+page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
+page.on("pageerror", (error) => seen.errors.push(String(error)));
+page.on("request", (request) => seen.requests.push(request.url()));
+page.on("dialog", (dialog) => { seen.dialogs.push(dialog.message()); dialog.dismiss(); });
+await page.addInitScript(() => { window.ran = () => { window.didRun = true; }; });
+
+const count = () => page.locator("#count").textContent();
+const cells = (column) => page.locator(`#table > tbody > tr:not(.opened) > :nth-child(${column + 1})`).allTextContents();
+const violations = async (name) => {
+  // The policy of the page forbids scripts that it does not know, and this one comes in by the debugger.
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.filter((v) => ["serious", "critical"].includes(v.impact))
+    .map((v) => `${name}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
+};
+
+await page.goto(pathToFileURL(report).href);
+await page.waitForSelector("#filters:not([hidden])");
+seen.all = await count();
+seen.summary = await page.locator("#summary").innerText();
+
+// By mouse.
+seen.classes = await page.locator("#f-class option").evaluateAll((options) => options.map((o) => o.value));
+const wanted = seen.classes[1];
+await page.selectOption("#f-class", wanted);
+seen.filtered = { wanted, count: await count(), titles: [...new Set(await cells(1))] };
+await page.locator("#filters button[type=reset]").click();
+await page.waitForFunction((all) => document.getElementById("count").textContent === all, seen.all);
+await page.locator("#table thead th button").nth(4).click();
+seen.ascending = await cells(4);
+await page.locator("#table thead th button").nth(4).click();
+seen.descending = await cells(4);
+await page.locator("button.open").first().click();
+await page.waitForSelector("article.card");
+seen.mouse_card = await page.locator("article.card").innerText();
+await page.locator("button.open").first().click();
+seen.closed = (await page.locator("article.card").count()) === 0;
+
+// By keyboard alone.
+await page.evaluate(() => document.activeElement.blur());
+const tab_to = async (what) => {
+  for (let n = 0; n < 80; n += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((what) => document.activeElement.matches(what), what)) return true;
+  }
+  return false;
+};
+seen.tabbed_to_search = await tab_to("#f-text");
+const id = (await page.locator("button.open").count()) && (await cells(5))[0];
+await page.keyboard.type(id);
+seen.searched = { id, count: await count(), found: await cells(5) };
+seen.tabbed_to_head = await tab_to("#table thead th button");
+await page.keyboard.press("Enter");
+seen.sorted_by_key = await page.locator("#table thead th").first().getAttribute("aria-sort");
+seen.tabbed_to_row = await tab_to("button.open");
+await page.keyboard.press("Enter");
+await page.waitForSelector("article.card");
+seen.expanded = await page.evaluate(() => document.activeElement.getAttribute("aria-expanded"));
+seen.key_card = await page.locator("article.card").innerText();
+await page.locator("#filters button[type=reset]").click();
+await page.waitForFunction((all) => document.getElementById("count").textContent === all, seen.all);
+
+// A card of each class, everything in it opened.
+for (const name of seen.classes.slice(1)) {
+  await page.selectOption("#f-class", name);
+  await page.locator("button.open").first().click();
+  await page.waitForSelector("article.card");
+  await page.locator("details").evaluateAll((all) => all.forEach((details) => { details.open = true; }));
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    (seen.violations ??= []).push(...(await violations(`${name}, ${scheme}`)));
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.locator("article.card").first().screenshot({ path: join(folder, `card-${name}.png`) });
+}
+await page.selectOption("#f-class", "");
+for (const scheme of ["light", "dark"]) {
+  await page.emulateMedia({ colorScheme: scheme });
+  seen.violations.push(...(await violations(`table, ${scheme}`)));
+  await page.screenshot({ path: join(folder, `page-${scheme}.png`), fullPage: true });
+}
+await page.emulateMedia({ colorScheme: "light" });
+await page.setViewportSize({ width: 360, height: 740 });
+seen.violations.push(...(await violations("narrow")));
+seen.overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+await page.screenshot({ path: join(folder, "narrow.png") });
+await page.setViewportSize({ width: 1280, height: 900 });
+
+// In print, with a card open.
+await page.locator("button.open").first().click();
+await page.waitForSelector("article.card");
+await page.emulateMedia({ media: "print" });
+for (const format of ["A4", "Letter"]) await page.pdf({ path: join(folder, `${format}.pdf`), format });
+seen.ran = await page.evaluate(() => window.didRun === true);
+await browser.close();
+console.log(JSON.stringify(seen));
