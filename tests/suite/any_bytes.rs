@@ -90,7 +90,8 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
 /// of another format say how a file is to be cut.
 fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let corpus: Vec<Vec<u8>> = members_of(&root().join("fuzz/corpus")).into_iter().map(|(_, bytes)| bytes).collect();
-    let damaged = (proptest::sample::select(corpus), any::<u64>()).prop_map(|(bytes, seed)| corpus::damage(&bytes, seed));
+    let damaged =
+        (proptest::sample::select(corpus), any::<u64>()).prop_map(|(bytes, seed)| corpus::damage(&bytes, seed));
     prop_oneof![noise(), damaged]
 }
 
