@@ -38,10 +38,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use adapter::{Adapter, Collect, Facts, Record, Refusal, Sink};
+pub(crate) use adapter::{Table, Tally};
 pub use cloudtrail_changes::policy_value;
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
+pub(crate) use file::Reader;
 pub use fold::fold;
 pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;

@@ -7,6 +7,7 @@
 
 mod advise;
 mod amended;
+mod any_bytes;
 mod archives_in_parts;
 mod attestations;
 mod bad_input;
@@ -22,6 +23,7 @@ mod cloudtrail_files;
 mod cloudtrail_keys;
 mod cloudtrail_properties;
 mod containers;
+mod corpus;
 mod determinism;
 mod documents;
 mod drafts;
