@@ -9,7 +9,7 @@ use crate::correlate::{Failure, Row};
 use crate::evidence::Locator;
 
 /// A failure's features, and the first records behind them by group; a rule cites groups.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Dossier {
     pub features: FeatureRow,
     pub groups: BTreeMap<&'static str, Vec<Locator>>,

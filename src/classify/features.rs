@@ -250,6 +250,13 @@ impl FeatureRow {
         self.put(name, value.map(Into::into).filter(|t: &String| !t.is_empty()).map(Value::Text));
     }
 
+    /// Sets a feature by its name, if it is one.
+    pub fn set(&mut self, name: &str, value: Value) {
+        if let Some((known, ..)) = FEATURES.iter().find(|(known, ..)| *known == name) {
+            self.put(known, Some(value));
+        }
+    }
+
     /// A feature's value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {

@@ -5,28 +5,41 @@ mod authority;
 mod chronicle;
 mod dossier;
 mod features;
+mod given;
 mod holds;
 mod interventions;
 mod pack;
 mod policy;
+mod questions;
 mod refusal;
 mod state;
 mod surroundings;
 mod symptoms;
 mod verdict;
 
+use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
+pub use given::Given;
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
 pub use policy::{Decision, Gap, Replay, Request, replay};
+pub use questions::{Answer, Outcome, Question};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
 use crate::correlate::{Correlated, Failure};
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
 use verdict::Scales;
+
+/// All that classification found of one failure.
+pub struct Examined {
+    pub dossier: Dossier,
+    pub verdict: Verdict,
+    /// What could be collected next, ranked.
+    pub questions: Vec<Question>,
+}
 
 /// What weighs the evidence for failures.
 pub struct Judge<'a> {
@@ -52,5 +65,20 @@ impl<'a> Judge<'a> {
     pub fn verdicts(&self, failures: &[&Failure]) -> Result<Vec<Verdict>> {
         let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&self.archive, failure)).collect();
         self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))
+    }
+
+    /// The verdict on one failure with all that it was drawn from, and what could be collected next.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a rule.
+    pub fn examine(&self, failure: &Failure) -> Result<Examined> {
+        let dossier = Dossier::new(&self.archive, failure);
+        let weigh = || -> PolarsResult<(Verdict, Vec<Question>)> {
+            let verdict = self.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
+            let questions = questions::questions(&self.scales, failure, &dossier, &verdict)?;
+            Ok((verdict, questions))
+        };
+        let (verdict, questions) = weigh().map_err(Error::frame("classify"))?;
+        Ok(Examined { dossier, verdict, questions })
     }
 }

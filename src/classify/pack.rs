@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dossier::GROUPS;
 use super::features::{self, FEATURES, FeatureRow};
+use super::questions::{self, Outcome};
 use crate::correlate::Operation;
 use crate::error::{Error, Result};
 
@@ -91,11 +92,18 @@ pub struct Rule {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Advice {
+    /// By which a later layer changes it.
+    pub id: Option<String>,
     /// The mechanism it is for; for `next_evidence`, absent.
     pub mechanism: Option<String>,
     /// Condition over the feature columns; absent is always.
     pub when: Option<String>,
     pub text: String,
+    /// For `next_evidence`: a line for a shell that fetches it.
+    pub command: Option<String>,
+    /// For `next_evidence`: what the answers would mean.
+    #[serde(default)]
+    pub outcomes: Vec<Outcome>,
 }
 
 /// Permissions that a step is said to need.
@@ -243,7 +251,10 @@ impl Pack {
             if let Some(when) = &advice.when {
                 check_condition(&empty, when).map_err(named)?;
             }
-            check_placeholders(&advice.text).map_err(named)?;
+            for text in std::iter::once(&advice.text).chain(&advice.command) {
+                check_placeholders(text).map_err(named)?;
+            }
+            questions::check(advice).map_err(named)?;
         }
         Ok(())
     }
@@ -291,7 +302,7 @@ fn check_placeholders(text: &str) -> std::result::Result<(), String> {
 }
 
 /// The known column that a mistyped one most resembles.
-fn suggestion(name: &str) -> String {
+pub(super) fn suggestion(name: &str) -> String {
     let closest = FEATURES.iter().map(|(known, ..)| (strsim::levenshtein(name, known), *known)).min();
     match closest {
         Some((distance, known)) if distance <= 3 => format!("; did you mean `{known}`?"),

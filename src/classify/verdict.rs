@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::dossier::{Dossier, MAX_CITED};
 use super::features::{self, FeatureRow};
 use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
+use super::questions;
 use crate::correlate::Failure;
 use crate::evidence::Locator;
 
@@ -113,8 +114,18 @@ pub struct Verdict {
 }
 
 /// Placeholders that statements and advice may use besides the feature columns.
-pub const EXTRA_PLACEHOLDERS: [&str; 6] =
-    ["missing_permissions", "principal", "bucket", "tenant_id", "job_id", "object_key"];
+pub const EXTRA_PLACEHOLDERS: [&str; 10] = [
+    "missing_permissions",
+    "principal",
+    "bucket",
+    "tenant_id",
+    "job_id",
+    "object_key",
+    "conversation_id",
+    "recording_id",
+    "region",
+    "api_host",
+];
 
 /// What stands for a value that is not known.
 const UNKNOWN: &str = "(unknown)";
@@ -158,6 +169,17 @@ impl<'a> Scales<'a> {
             verdict(self.pack, failure, dossier, &applied, &remedies, &next)
         });
         Ok(verdicts.collect())
+    }
+}
+
+impl<'a> Scales<'a> {
+    /// What the pack would have collected, whether or not the verdict asks for it.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a condition.
+    pub fn open(&self, dossier: &Dossier) -> PolarsResult<Vec<&'a Advice>> {
+        let met = evaluate(&features::frame(&[&dossier.features])?, &self.next)?;
+        Ok(chosen(&self.pack.next_evidence, &met, 0))
     }
 }
 
@@ -310,6 +332,11 @@ fn reason(pack: &Pack, best: &Hypothesis, second: &Hypothesis, beyond_symptom: b
 
 /// Replaces `{column}` by the feature's value.
 fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]) -> String {
+    fill_with(text, failure, features, missing, false)
+}
+
+/// The same; with `shell` as part of a line for a shell.
+pub fn fill_with(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String], shell: bool) -> String {
     let extra = |name: &str| -> Option<Option<Cow<'_, str>>> {
         let of_failure = match name {
             "principal" => &failure.principal,
@@ -317,6 +344,10 @@ fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]
             "tenant_id" => &failure.tenant_id,
             "job_id" => &failure.job_id,
             "object_key" => &failure.object_key,
+            "conversation_id" => &failure.conversation_id,
+            "recording_id" => &failure.recording_id,
+            "region" => &failure.region,
+            "api_host" => return Some(failure.region.as_deref().and_then(questions::api_host).map(Into::into)),
             "missing_permissions" => return Some((!missing.is_empty()).then(|| missing.join(", ").into())),
             _ => return None,
         };
@@ -327,12 +358,10 @@ fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let Some((name, tail)) = after.split_once('}') else { break };
-        match extra(name) {
-            Some(value) => filled.push_str(value.as_deref().unwrap_or(UNKNOWN)),
-            None => match features.get(name) {
-                Some(value) => filled.push_str(&value.to_string()),
-                None => filled.push_str(UNKNOWN),
-            },
+        let value = extra(name).unwrap_or_else(|| features.get(name).map(|value| value.to_string().into()));
+        match value.as_deref() {
+            value if shell => filled.push_str(&questions::in_shell(name, value)),
+            value => filled.push_str(value.unwrap_or(UNKNOWN)),
         }
         rest = tail;
     }

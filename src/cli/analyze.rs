@@ -113,7 +113,7 @@ fn format(arguments: &Arguments) -> Format {
 fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
     let json = |e: serde_json::Error| Error::Output(e.to_string());
     match format {
-        Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
+        Format::Table => output::written(out.write_all(report::render_table(analysis, output::width())?.as_bytes())),
         Format::Ndjson => analysis.failures.write_ndjson(out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
@@ -122,11 +122,6 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
     }
-}
-
-/// The terminal's width, or 80 columns where there is none.
-fn width() -> u16 {
-    comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
 }
 
 /// One line per file that could not be read in full, or whose times had to be interpreted; the table says it itself.

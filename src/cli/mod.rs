@@ -2,6 +2,7 @@
 
 mod analyze;
 mod evaluate;
+mod explain;
 mod ingest;
 mod output;
 mod progress;
@@ -58,6 +59,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Show every record of a job from every source, in order of time
     Timeline(timeline::Arguments),
+    /// Explain a verdict: facts, reading, doubts, alternatives, what it hangs on, what to collect next
+    Explain(explain::Arguments),
     /// Show the raw bytes of a record and check its hash again
     Show(show::Arguments),
     /// Print the built-in rule pack, to be changed and given to --rules
@@ -132,6 +135,7 @@ pub fn run() -> ExitCode {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Rules => rules::run(),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

@@ -10,6 +10,7 @@ mod file;
 mod fold;
 mod from_part;
 mod genesys_audit;
+mod left_out;
 mod loose;
 pub mod policy_json;
 mod prints;
@@ -33,6 +34,7 @@ pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Te
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
 pub use fold::fold;
+pub use left_out::LeftOut;
 pub use prints::Prints;
 pub use reread::{Reread, Wanted};
 pub use time::{AssumedZone, is_believed, rfc3339};
@@ -80,7 +82,21 @@ pub fn ingest<C: Collect + Send>(
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
-    let context = file::Context { options, prints, collector };
+    ingest_without(inputs, options, prints, &LeftOut::default(), collector, absorb, progress)
+}
+
+/// Reads all inputs as [`ingest`] does, as if the records in `left_out` were not in them.
+#[must_use]
+pub fn ingest_without<C: Collect + Send>(
+    inputs: &[Input],
+    options: Options,
+    prints: Prints<'_>,
+    left_out: &LeftOut,
+    collector: &(dyn Fn() -> C + Sync),
+    absorb: &mut dyn FnMut(C),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Ingested {
+    let context = file::Context { options, prints, left_out, collector };
     let mut ingested = Ingested::default();
     let mut take = |part: file::Part<C>| {
         absorb(part.events);

@@ -109,7 +109,8 @@ pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary:
     Ok(failures)
 }
 
-fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
+/// A failure as it is reported.
+pub(super) fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
         .findings

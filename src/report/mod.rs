@@ -1,6 +1,7 @@
 //! Report: the result of an analysis as data, and its renderings.
 
 mod csv;
+mod explain;
 mod failure;
 mod failures;
 mod gaps;
@@ -16,6 +17,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub use csv::write_csv;
+pub use explain::{
+    Alternative, Argument, Asked, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence, explain,
+    render as render_explanations,
+};
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
@@ -30,7 +35,7 @@ use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, Options};
+use crate::ingest::{Ingested, LeftOut, Options};
 use crate::parts;
 
 /// The whole result.
@@ -47,14 +52,20 @@ pub struct Analysis {
 }
 
 /// The program that made the report.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Tool {
     pub name: &'static str,
     pub version: &'static str,
 }
 
+impl Default for Tool {
+    fn default() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 /// The rules the evidence was weighed by.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rules {
     pub name: String,
     pub version: String,
@@ -115,6 +126,14 @@ impl RuleText {
     }
 }
 
+impl RuleText {
+    /// What reports say of it.
+    #[must_use]
+    pub fn named(&self) -> Rules {
+        Rules { name: self.pack.name.clone(), version: self.pack.version.clone(), sha256: self.sha256.clone() }
+    }
+}
+
 /// The evidence, read and correlated: what all subcommands start from.
 pub struct Evidence {
     pub discovery: Discovery,
@@ -133,11 +152,30 @@ impl Evidence {
         let discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
-        let (outline, mut ingested) =
-            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
-        if ingested.files.iter().all(|file| file.parsed == 0) {
-            return Err(nothing_readable(&discovery, &ingested.files));
+        let evidence = Self::of(discovery, options, rules, &LeftOut::default(), &|bytes| progress.done(bytes))?;
+        if evidence.ingested.files.iter().all(|file| file.parsed == 0) {
+            return Err(nothing_readable(&evidence.discovery, &evidence.ingested.files));
         }
+        Ok(evidence)
+    }
+
+    /// The same inputs, read and correlated as if the records in `left_out` were not in them.
+    ///
+    /// # Errors
+    /// A file cannot be read again.
+    pub fn without(&self, left_out: &LeftOut, rules: &RuleText) -> Result<Self> {
+        Self::of(self.discovery.clone(), self.options, rules, left_out, &|_| {})
+    }
+
+    fn of(
+        discovery: Discovery,
+        options: Options,
+        rules: &RuleText,
+        left_out: &LeftOut,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self> {
+        let (inputs, operations) = (&discovery.inputs, &rules.pack.operations);
+        let (outline, mut ingested) = correlate::read_without(inputs, options, left_out, operations, progress)?;
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
         let repeated = correlated.outline.wanted(&correlated.duplicates)?;
         let repeated: BTreeSet<Locator> = repeated.into_iter().map(|wanted| wanted.at).collect();
@@ -186,12 +224,8 @@ pub fn analyze(
         .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
         .collect();
     Ok(Analysis {
-        tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
-        rules: Rules {
-            name: rules.pack.name.clone(),
-            version: rules.pack.version.clone(),
-            sha256: rules.sha256.clone(),
-        },
+        tool: Tool::default(),
+        rules: rules.named(),
         summary,
         failures,
         coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },

@@ -9,6 +9,7 @@ mod bad_input;
 mod classes;
 mod determinism;
 mod documents;
+mod explain;
 mod labelled;
 mod outputs;
 mod parts;

@@ -1,0 +1,280 @@
+//! The explanation of a verdict: facts, what they are taken to mean, what is uncertain, what else it could have been, what
+//! it hangs on, and what to collect next; each sentence with its records.
+
+mod facts;
+mod page;
+mod pivotal;
+mod reading;
+mod repeats;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::record_ids::Digests;
+use super::{Evidence, FailureReport, RuleText, Rules, Tool, failure};
+use crate::classify::{Class, Examined, Judge, Question};
+use crate::correlate::Failure;
+use crate::error::{Error, Result};
+use crate::evidence::Locator;
+pub use page::render;
+use pivotal::{Pivot, Search};
+use reading::Reading;
+pub use reading::{Alternative, Argument};
+
+/// Which failures are to be explained.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub job: Option<String>,
+    pub recording: Option<String>,
+    /// The id of one failure.
+    pub failure: Option<String>,
+    /// How often the archive may be looked at again for what one verdict hangs on.
+    pub tries: usize,
+}
+
+/// Failures for which it is looked what the verdict hangs on; each may cost many readings of the archive.
+pub const MAX_SEARCHED: usize = 20;
+
+/// A sentence with the records it rests on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sentence {
+    pub text: String,
+    pub records: Vec<String>,
+}
+
+/// The same, as long as records are known by their places.
+#[derive(Clone, Debug)]
+struct Said {
+    text: String,
+    at: Vec<Locator>,
+}
+
+/// A record with its place.
+#[derive(Clone, Debug, Serialize)]
+pub struct Placed {
+    pub record_id: String,
+    pub file: String,
+    pub record: u64,
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// What happens to a verdict without its pivotal records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// The class is another.
+    OtherClass,
+    /// There is no failure any more: these are its failing attempts.
+    NoFailure,
+    /// The verdict stood whatever was left out.
+    Stands,
+    /// It was not looked.
+    NotSearched,
+}
+
+/// The records without which the verdict would fall, as was seen when they were left out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pivotal {
+    pub effect: Effect,
+    /// Ids of the records, all of which must be gone; one where a single record suffices.
+    pub records: Vec<String>,
+    /// Where they lie; a record that came twice lies in two places.
+    pub places: Vec<Placed>,
+    /// The class without them; null where there is no failure any more, or none was found.
+    pub becomes: Option<Class>,
+    /// Whether it was seen that none of them can be spared.
+    pub smallest: bool,
+    /// How often the archive was looked at again.
+    pub tries: usize,
+    pub text: String,
+}
+
+/// One failure explained.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    pub failure: FailureReport,
+    pub facts: Vec<Sentence>,
+    pub interpretation: Vec<Sentence>,
+    pub uncertainty: Vec<Sentence>,
+    /// All four causes, the heaviest first.
+    pub alternatives: Vec<Alternative<Vec<String>>>,
+    pub pivotal: Pivotal,
+    /// Ranked.
+    pub next_evidence: Vec<Question>,
+}
+
+/// All failures asked for, explained.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanations {
+    pub tool: Tool,
+    pub rules: Rules,
+    pub job_id: Option<String>,
+    pub explanations: Vec<Explanation>,
+}
+
+/// Explains the verdicts on the failures asked for.
+///
+/// # Errors
+/// No record names the job, nothing of it failed that was asked for, or a file cannot be read again.
+pub fn explain(evidence: &Evidence, rules: &RuleText, asked: &Asked) -> Result<Explanations> {
+    let failures = chosen(evidence, asked)?;
+    let judge = Judge::new(&evidence.ingested, &evidence.correlated, &rules.pack)?;
+    let mut explanations = Vec::with_capacity(failures.len());
+    for (n, failure) in failures.into_iter().enumerate() {
+        let examined = judge.examine(failure)?;
+        let tries = if n < MAX_SEARCHED { asked.tries } else { 0 };
+        let search = Search { evidence, rules, failure, verdict: &examined.verdict, tries };
+        let pivot = if tries == 0 { None } else { Some(search.run()?) };
+        explanations.push(explanation(evidence, rules, failure, examined, pivot)?);
+    }
+    Ok(Explanations { tool: Tool::default(), rules: rules.named(), job_id: asked.job.clone(), explanations })
+}
+
+fn chosen<'a>(evidence: &'a Evidence, asked: &Asked) -> Result<Vec<&'a Failure>> {
+    let fits = |wanted: &Option<String>, own: Option<&String>| wanted.is_none() || wanted.as_ref() == own;
+    let wanted = |failure: &&Failure| {
+        fits(&asked.job, failure.job_id.as_ref())
+            && fits(&asked.recording, failure.recording_id.as_ref())
+            && fits(&asked.failure, Some(&failure.id))
+    };
+    let found: Vec<&Failure> = evidence.correlated.failures.iter().filter(wanted).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let named = [("--job", &asked.job), ("--recording", &asked.recording), ("--failure", &asked.failure)];
+    let named = named.iter().filter_map(|(option, value)| Some(format!("{option} {}", value.as_ref()?)));
+    let outline = &evidence.correlated.outline;
+    let known = |job: &String| outline.jobs.get(outline.hash(job)).is_some();
+    let reason = match &asked.job {
+        Some(job) if !known(job) => "no record names this job",
+        // A job of which nothing failed has nothing to be explained.
+        Some(_) if asked.recording.is_none() && asked.failure.is_none() => return Ok(Vec::new()),
+        Some(_) => "nothing of the job failed that is so named",
+        None => "nothing that failed is so named",
+    };
+    let reason = format!("{reason}; `holdtrace analyze --format csv` lists what failed");
+    Err(Error::Usage { what: named.collect::<Vec<_>>().join(" "), reason })
+}
+
+fn explanation(
+    evidence: &Evidence,
+    rules: &RuleText,
+    failure: &Failure,
+    Examined { dossier, verdict, questions }: Examined,
+    pivot: Option<Pivot>,
+) -> Result<Explanation> {
+    let reading = Reading { evidence, rules, failure, verdict: &verdict };
+    let facts = facts::facts(evidence, failure, &dossier, &verdict);
+    let interpretation = reading.interpretation();
+    let uncertainty = reading.uncertainty();
+    let alternatives = reading.alternatives();
+    let said = facts.iter().chain(&interpretation).chain(&uncertainty).flat_map(|said| &said.at);
+    let cited = verdict.findings.iter().flat_map(|finding| &finding.records);
+    let pivots = pivot.iter().flat_map(|pivot| &pivot.records);
+    let mut digests = Digests::new(evidence, &evidence.correlated.table);
+    digests.find(&said.chain(cited).chain(pivots).copied().collect::<BTreeSet<Locator>>())?;
+    let ids = Ids { evidence, digests: &digests };
+    let pivotal = pivotal(&ids, &facts, &verdict, pivot);
+    Ok(Explanation {
+        facts: ids.sentences(facts),
+        interpretation: ids.sentences(interpretation),
+        uncertainty: ids.sentences(uncertainty),
+        alternatives: alternatives.into_iter().map(|alternative| ids.alternative(alternative)).collect(),
+        pivotal,
+        next_evidence: questions,
+        failure: failure::report(failure, verdict, &digests),
+    })
+}
+
+/// Record ids for places.
+struct Ids<'a> {
+    evidence: &'a Evidence,
+    digests: &'a Digests<'a>,
+}
+
+impl Ids<'_> {
+    /// Each id once, in the order of the places.
+    fn of(&self, at: &[Locator]) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::with_capacity(at.len());
+        for id in at.iter().filter_map(|at| self.digests.of(at)).map(|digest| digest.record_id()) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    fn sentences(&self, said: Vec<Said>) -> Vec<Sentence> {
+        said.into_iter().map(|said| Sentence { text: said.text, records: self.of(&said.at) }).collect()
+    }
+
+    fn alternative(&self, from: Alternative<Vec<Locator>>) -> Alternative<Vec<String>> {
+        let arguments = |of: Vec<Argument<Vec<Locator>>>| {
+            let with_ids = |argument: Argument<Vec<Locator>>| argument.with(|at| self.of(&at));
+            of.into_iter().map(with_ids).collect()
+        };
+        Alternative {
+            class: from.class,
+            weight: from.weight,
+            taken: from.taken,
+            text: from.text,
+            supports: arguments(from.supports),
+            against: arguments(from.against),
+        }
+    }
+
+    fn places(&self, at: &[Locator]) -> Vec<Placed> {
+        let placed = |at: &Locator| {
+            Some(Placed {
+                record_id: self.digests.of(at)?.record_id(),
+                file: self.evidence.discovery.inputs[at.file as usize].label.clone(),
+                record: at.record,
+                offset: at.offset,
+                length: at.length,
+            })
+        };
+        at.iter().filter_map(placed).collect()
+    }
+}
+
+fn pivotal(ids: &Ids<'_>, facts: &[Said], verdict: &crate::classify::Verdict, pivot: Option<Pivot>) -> Pivotal {
+    let Some(pivot) = pivot else {
+        let text = "What the verdict hangs on was not looked for.".to_owned();
+        let none = (Vec::new(), Vec::new());
+        return Pivotal {
+            effect: Effect::NotSearched,
+            records: none.0,
+            places: none.1,
+            becomes: None,
+            smallest: false,
+            tries: 0,
+            text,
+        };
+    };
+    let effect = match (pivot.records.is_empty(), pivot.becomes) {
+        (true, _) => Effect::Stands,
+        (false, None) => Effect::NoFailure,
+        (false, Some(_)) => Effect::OtherClass,
+    };
+    let becomes = pivot.becomes.filter(|_| effect == Effect::OtherClass);
+    let records = ids.of(&pivot.records);
+    let says: BTreeMap<Locator, &str> = facts
+        .iter()
+        .filter_map(|said| match said.at[..] {
+            [at] => Some((at, said.text.as_str())),
+            _ => None,
+        })
+        .collect();
+    let mut told: Vec<&str> = Vec::new();
+    for text in pivot.records.iter().filter_map(|at| says.get(at)) {
+        if !told.contains(text) {
+            told.push(text);
+        }
+    }
+    let text = words::pivotal(&pivot, records.len(), verdict.class, &told);
+    let places = ids.places(&pivot.records);
+    Pivotal { effect, records, places, becomes, smallest: pivot.smallest, tries: pivot.tries, text }
+}
