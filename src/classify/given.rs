@@ -50,6 +50,14 @@ impl Given {
     }
 }
 
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = |value: &toml::Value| serde_json::to_string(value).unwrap_or_default();
+        let all: Vec<String> = self.0.iter().map(|(name, given)| format!("{name} = {}", value(given))).collect();
+        f.write_str(&all.join(", "))
+    }
+}
+
 /// The column whose value is to be taken.
 fn other(kind: Kind, value: &toml::Value) -> Option<&str> {
     let named = value.as_str()?.strip_prefix('{')?.strip_suffix('}');

@@ -63,8 +63,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show the raw bytes of a record and check its hash again
     Show(show::Arguments),
-    /// Print the built-in rule pack, to be changed and given to --rules
-    Rules,
+    /// Print the built-in rule pack; list, show and check rules
+    Rules(rules::Arguments),
     /// Compare the verdicts on a labelled archive with its truth
     Evaluate(evaluate::Arguments),
 }
@@ -104,20 +104,14 @@ impl Inputs {
 struct Reading {
     #[command(flatten)]
     inputs: Inputs,
-    /// Rule pack to use instead of the built-in one
+    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say
     #[arg(long, value_name = "FILE")]
-    rules: Option<PathBuf>,
+    rules: Vec<PathBuf>,
 }
 
 impl Reading {
     fn rules(&self) -> Result<RuleText> {
-        match &self.rules {
-            None => RuleText::built_in(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the rule pack", e))?;
-                RuleText::parse(&text, &path.display().to_string())
-            }
-        }
+        rules::layered(&self.rules)
     }
 }
 
@@ -137,7 +131,7 @@ pub fn run() -> ExitCode {
         Command::Timeline(arguments) => timeline::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
-        Command::Rules => rules::run(),
+        Command::Rules(arguments) => rules::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
     };
     match result {

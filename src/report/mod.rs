@@ -12,7 +12,7 @@ mod table;
 mod terminal;
 mod timeline;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub use table::render as render_table;
 pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
-use crate::classify::{DEFAULT_PACK, Pack};
+use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source, digest_of_layers};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
@@ -67,9 +67,13 @@ impl Default for Tool {
 /// The rules the evidence was weighed by.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rules {
+    /// Of several layers the names of all, likewise the versions.
     pub name: String,
     pub version: String,
+    /// Of the text; of several layers of their digests, one a line.
     pub sha256: String,
+    /// From the bottom up.
+    pub layers: Vec<Layer>,
 }
 
 /// What was read and what was not.
@@ -102,10 +106,12 @@ pub struct ManifestEntry {
     pub sha256: Option<String>,
 }
 
-/// A rule pack with the text it was read from.
+/// A rule pack with the layers it was made of.
 pub struct RuleText {
     pub pack: Pack,
-    pub sha256: String,
+    pub layers: Vec<Layer>,
+    /// By rule, the layers that speak of it.
+    pub of_rule: BTreeMap<String, Vec<usize>>,
 }
 
 impl RuleText {
@@ -114,7 +120,7 @@ impl RuleText {
     /// # Errors
     /// Never: a test checks it.
     pub fn built_in() -> Result<Self> {
-        Ok(Self { pack: Pack::built_in()?, sha256: Digest::of(DEFAULT_PACK.as_bytes()).to_string() })
+        Ok(Self::of(Pack::built_in()?, DEFAULT_PACK))
     }
 
     /// Reads a pack; `origin` is what errors call it.
@@ -122,7 +128,37 @@ impl RuleText {
     /// # Errors
     /// As [`Pack::parse`].
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        Ok(Self { pack: Pack::parse(text, origin)?, sha256: Digest::of(text.as_bytes()).to_string() })
+        Ok(Self::of(Pack::parse(text, origin)?, text))
+    }
+
+    fn of(pack: Pack, text: &str) -> Self {
+        let sha256 = Digest::of(text.as_bytes()).to_string();
+        let layer = Layer { name: pack.name.clone(), version: pack.version.clone(), sha256 };
+        let of_rule = pack.rules.iter().map(|rule| (rule.id.clone(), vec![0])).collect();
+        Self { pack, layers: vec![layer], of_rule }
+    }
+
+    /// Lays packs over the built-in one, the first at the bottom, and checks what comes of it.
+    ///
+    /// # Errors
+    /// As [`classify::layered`] and [`Pack::checked`].
+    pub fn layered(sources: &[Source<'_>]) -> Result<Self> {
+        let mut found = Self::built_in()?;
+        for (n, source) in sources.iter().enumerate() {
+            found = Self::unchecked(&sources[..=n])?;
+            found.pack = found.pack.checked(source.origin)?;
+        }
+        Ok(found)
+    }
+
+    /// The same without the checks, which say no more than the first thing that is wrong.
+    ///
+    /// # Errors
+    /// As [`classify::layered`].
+    pub fn unchecked(sources: &[Source<'_>]) -> Result<Self> {
+        let all: Vec<Source<'_>> = std::iter::once(BUILT_IN).chain(sources.iter().copied()).collect();
+        let Layered { pack, layers, of_rule } = classify::layered(&all)?;
+        Ok(Self { pack, layers, of_rule })
     }
 }
 
@@ -130,7 +166,9 @@ impl RuleText {
     /// What reports say of it.
     #[must_use]
     pub fn named(&self) -> Rules {
-        Rules { name: self.pack.name.clone(), version: self.pack.version.clone(), sha256: self.sha256.clone() }
+        let Pack { name, version, .. } = &self.pack;
+        let (name, version, sha256) = (name.clone(), version.clone(), digest_of_layers(&self.layers));
+        Rules { name, version, sha256, layers: self.layers.clone() }
     }
 }
 

@@ -50,7 +50,7 @@ fn every_command_of_the_readme_runs() {
             None => (&words[..], None),
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let run = if words.contains(&"--out") || out.is_some() || words.contains(&"--rules") {
+        let run = if words.contains(&"--out") || out.is_some() || words.contains(&"my-rules.toml") {
             // What a command writes goes to a folder of its own, with the samples in reach.
             let samples = root().join("samples").display().to_string();
             let words: Vec<String> =
