@@ -65,7 +65,7 @@ enum Command {
     Show(show::Arguments),
     /// Print the built-in rule pack; list, show and check rules
     Rules(rules::Arguments),
-    /// Compare the verdicts on a labelled archive with its truth
+    /// Compare the verdicts on labelled archives with the truth: by class, by support, by margin
     Evaluate(evaluate::Arguments),
 }
 

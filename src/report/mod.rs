@@ -1,5 +1,6 @@
 //! Report: the result of an analysis as data, and its renderings.
 
+mod calibration;
 mod csv;
 mod explain;
 mod failure;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use calibration::{ByMargin, BySupport, Calibration, Label, Truth};
 pub use csv::write_csv;
 pub use explain::{
     Alternative, Argument, Asked, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence, explain,

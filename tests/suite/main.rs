@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod calibration;
 mod classes;
 mod determinism;
 mod documents;
