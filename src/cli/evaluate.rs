@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::evidence::is_partial;
 use crate::report::{Calibration, Evidence, Truth};
 
-/// Without --truth, every PATH is a folder that holds `truth.json` and the folder `archive`, or a folder of such folders.
 #[derive(Args)]
 pub struct Arguments {
-    /// The labels of the archive at PATH...: `{"failures": [{"job_id", "recording_id", "class", "mechanism", "scope"}]}`
+    /// The labels of the archive at PATH...: `{"failures": [{"job_id", "recording_id", "class", "mechanism", "scope"}]}`;
+    /// without it, every PATH is a folder that holds truth.json and archive/, or a folder of such folders
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     #[command(flatten)]

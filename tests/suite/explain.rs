@@ -196,6 +196,25 @@ fn parts_are_explained_as_the_files_they_are_made_of() {
 }
 
 #[test]
+fn an_explanation_is_the_same_at_any_number_of_threads_and_from_standard_input() {
+    let case = granted();
+    let with =
+        |more: &[&str]| run(case.path(), &[&["explain", ".", "--job", "job", "--format", "json"], more].concat());
+    let once = with(&[]);
+    assert_eq!(once.status, 0, "{}", once.stderr);
+    for threads in ["1", "5"] {
+        assert_eq!(with(&["--threads", threads]).stdout, once.stdout);
+    }
+    let trail = fs::File::open(case.path().join("trail.ndjson")).expect("opened");
+    let arguments = ["explain", "-", "audits.json", "--job", "job", "--format", "json"];
+    let piped = command(case.path()).args(arguments).stdin(trail).output().expect("the binary runs");
+    let piped: Value = serde_json::from_slice(&piped.stdout).expect("JSON");
+    let once: Value = serde_json::from_str(&once.stdout).expect("JSON");
+    let of = |all: &Value| all["explanations"][0]["pivotal"]["records"].clone();
+    assert_eq!(of(&piped), of(&once));
+}
+
+#[test]
 fn what_an_answer_is_said_to_mean_comes_true() {
     for (answer, status, outcome) in [("403", 403, "failure"), ("204 (or 200)", 204, "success")] {
         let mut case = Case::new();
