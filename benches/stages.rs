@@ -69,18 +69,22 @@ fn stages(criterion: &mut Criterion) {
         b.iter_batched(
             || correlate::read(&inputs, options, operations, &|_| {}).expect("read"),
             |(outline, mut ingested)| {
-                correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.failures.len())
+                correlate::correlate(outline, &mut ingested, &inputs, options).map(|c| c.attempts)
             },
             criterion::BatchSize::LargeInput,
         );
     });
     let (outline, mut ingested) = correlate::read(&inputs, options, operations, &|_| {}).expect("read");
     let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
-    let failures: Vec<_> = correlated.failures.iter().collect();
-    group.throughput(Throughput::Elements(correlated.failures.len() as u64));
+    let reread = correlate::reread(&correlated.outline, &ingested, &inputs, options);
+    let wave = correlated.waves(&reread).next().expect("failures").expect("read again");
+    let failures: Vec<_> = wave.failures.iter().collect();
+    group.throughput(Throughput::Elements(failures.len() as u64));
     group.bench_function("classify, by failures", |b| {
         b.iter(|| {
-            Judge::new(&ingested, &correlated, &rules.pack).and_then(|judge| judge.verdicts(&failures)).map(|v| v.len())
+            Judge::new(&ingested, &correlated, &rules.pack)
+                .and_then(|judge| judge.verdicts(&wave.table, &failures))
+                .map(|v| v.len())
         });
     });
 }

@@ -24,13 +24,15 @@ pub enum Error {
     Parts { reason: String },
     #[error("{origin}: {reason}")]
     RulePack { origin: String, reason: String },
+    #[error("{origin}: {reason}")]
+    Mapping { origin: String, reason: String },
     #[error("{what}: {reason}")]
     Usage { what: String, reason: String },
     #[error("{id}: {reason}")]
     Record { id: String, reason: String },
     #[error("the {stage} stage could not be computed: {source}; this is a defect of holdtrace, please report it")]
     Frame { stage: &'static str, source: polars::error::PolarsError },
-    #[error("the report could not be written: {0}")]
+    #[error("the report could not be written: {0}; if the disk is full, make room and run it again")]
     Output(String),
 }
 

@@ -1,25 +1,57 @@
 //! What verdicts look up in the archive: changes, documents, holds, probes, and what steps need.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde_json::Value;
 
 use super::authority::{Authority, Need};
 use super::chronicle::Chronicle;
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
-use crate::correlate::{Column, Contrast, Correlated, EventTable, Failure, Id, IdHash, Job, Outline, Row, flag};
+use crate::correlate::{
+    Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Id, IdHash, Job, Outline, Row, flag,
+};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Document, DocumentKind, Ingested, Text};
 
 const DAY: i64 = 86_400_000_000;
 
-/// The archive as classification sees it.
-pub struct Archive<'a> {
-    pub table: &'a EventTable,
+/// The archive as classification of some failures sees it.
+pub struct Archive<'t, 'a> {
+    /// The events that the failures rest on.
+    pub table: &'t EventTable,
+    pub whole: &'t Whole<'a>,
+}
+
+impl<'a> Deref for Archive<'_, 'a> {
+    type Target = Whole<'a>;
+
+    fn deref(&self) -> &Whole<'a> {
+        self.whole
+    }
+}
+
+impl Archive<'_, '_> {
+    /// Holds on the failure's conversation. A hold may cover many conversations, each of which synchronises by itself:
+    /// where both name the conversation, it must be the same.
+    #[must_use]
+    pub fn holds_of(&self, failure: &Failure) -> Vec<&Hold> {
+        let named = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
+        let own = failure.conversation_id.iter().chain(&failure.recording_id).map(String::as_str);
+        self.holds.of(&own.chain(named).collect(), failure.conversation_id.as_deref())
+    }
+}
+
+/// What is looked up whichever the failures are.
+pub struct Whole<'a> {
     pub outline: &'a Outline,
     pub contrast: &'a Contrast,
+    pub clocks: &'a Clocks,
+    pub gaps: &'a [Gap],
     pub chronicle: Chronicle<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     /// By record, the first document that says the same.
@@ -28,7 +60,9 @@ pub struct Archive<'a> {
     pub pack: &'a Pack,
     needs: BTreeMap<String, Need>,
     holds: Holds<'a>,
-    /// Direct metadata writes by caller, in order of time.
+    /// Direct metadata writes.
+    pub probe_table: &'a EventTable,
+    /// Their rows by caller, in order of time.
     probes: BTreeMap<String, Vec<Row>>,
     /// The same by recording, conversation and job.
     probes_by_item: BTreeMap<String, Vec<Row>>,
@@ -39,16 +73,16 @@ pub struct Archive<'a> {
     pub longest_lag: Option<i64>,
 }
 
-impl<'a> Archive<'a> {
+impl<'a> Whole<'a> {
     /// Indexes the archive.
     ///
     /// # Errors
     /// The outline cannot be read.
     pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
-        let (outline, table) = (&correlated.outline, &correlated.table);
+        let (outline, probe_table) = (&correlated.outline, &correlated.probes);
         let authority =
             Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
-        let steps: BTreeSet<&String> = correlated.failures.iter().flat_map(|f| &f.steps).collect();
+        let steps = &correlated.contrast.failed_steps;
         let find_needs = || steps.par_iter().map(|step| (String::clone(step), authority.need(step))).collect();
         let find_holds = || {
             let holds = Holds::new(&ingested.changes);
@@ -58,9 +92,10 @@ impl<'a> Archive<'a> {
         let (needs, (holds, unacknowledged, chronicle)) = rayon::join(find_needs, find_holds);
         let (longest_lag, unacknowledged) = (holds.longest_lag(), unacknowledged?);
         Ok(Self {
-            table,
             outline,
             contrast: &correlated.contrast,
+            clocks: &correlated.clocks,
+            gaps: &correlated.gaps,
             chronicle,
             by_subject: by_subject(&ingested.documents),
             same_body: same_body(&ingested.documents),
@@ -68,8 +103,9 @@ impl<'a> Archive<'a> {
             pack,
             needs,
             holds,
-            probes: probes(table, &[Text::Principal]),
-            probes_by_item: probes(table, &[Text::RecordingId, Text::ConversationId, Text::JobId]),
+            probe_table,
+            probes: probes(probe_table, &[Text::Principal]),
+            probes_by_item: probes(probe_table, &[Text::RecordingId, Text::ConversationId, Text::JobId]),
             unacknowledged,
             sources: outline.sources().map(str::to_owned).collect(),
             longest_lag,
@@ -100,13 +136,10 @@ impl<'a> Archive<'a> {
         self.unacknowledged.get(step).copied().unwrap_or(0)
     }
 
-    /// Holds on the failure's conversation. A hold may cover many conversations, each of which synchronises by itself:
-    /// where both name the conversation, it must be the same.
+    /// All holds on record.
     #[must_use]
-    pub fn holds_of(&self, failure: &Failure) -> Vec<&Hold> {
-        let named = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
-        let own = failure.conversation_id.iter().chain(&failure.recording_id).map(String::as_str);
-        self.holds.of(&own.chain(named).collect(), failure.conversation_id.as_deref())
+    pub fn holds(&self) -> &[Hold] {
+        self.holds.all()
     }
 
     /// Direct metadata writes by the failure's caller about its item, after its first failing attempt, in order of time.
@@ -116,11 +149,11 @@ impl<'a> Archive<'a> {
         let of_item = ids.into_iter().flatten().filter_map(|id| self.probes_by_item.get(id)).flatten().copied();
         let by_caller = |row: &Row| {
             failure.principal.is_some()
-                && self.table.text(Text::Principal, *row) == failure.principal.as_deref()
-                && self.table.time(*row) >= failure.first_failed_at
+                && self.probe_table.text(Text::Principal, *row) == failure.principal.as_deref()
+                && self.probe_table.time(*row) >= failure.first_failed_at
         };
         let mut found: Vec<Row> = of_item.filter(by_caller).collect();
-        found.sort_by_key(|row| (self.table.time(*row), *row));
+        found.sort_by_key(|row| (self.probe_table.time(*row), *row));
         found.dedup();
         found
     }
@@ -131,8 +164,8 @@ impl<'a> Archive<'a> {
     pub fn probe_elsewhere(&self, failure: &Failure) -> Option<Row> {
         let last = failure.last_failed_at?;
         let probes = self.probes.get(failure.principal.as_ref()?)?;
-        let until = probes.partition_point(|row| self.table.time(*row) < Some(last + DAY));
-        probes[..until].last().copied().filter(|row| self.table.time(*row) >= Some(last))
+        let until = probes.partition_point(|row| self.probe_table.time(*row) < Some(last + DAY));
+        probes[..until].last().copied().filter(|row| self.probe_table.time(*row) >= Some(last))
     }
 
     /// The record of the first document that says the same as `document`.
@@ -155,12 +188,12 @@ impl<'a> Archive<'a> {
 
 /// Policies are written again and again as they were. A record that holds several documents stands for none.
 fn same_body(documents: &[Document]) -> HashMap<Locator, Locator, foldhash::fast::RandomState> {
-    let mut first: HashMap<String, Locator, foldhash::fast::RandomState> = HashMap::default();
+    let mut first: HashMap<*const Value, Locator, foldhash::fast::RandomState> = HashMap::default();
     let alone = documents.chunk_by(|a, b| a.at == b.at).filter_map(|of_record| match of_record {
         [document] => Some(document),
         _ => None,
     });
-    alone.map(|document| (document.at, *first.entry(document.body.to_string()).or_insert(document.at))).collect()
+    alone.map(|document| (document.at, *first.entry(Arc::as_ptr(&document.body)).or_insert(document.at))).collect()
 }
 
 /// The versions of a document on record.

@@ -34,10 +34,10 @@ pub struct Need {
 }
 
 /// Fewer jobs than this say nothing of what a step needs: their callers' scopes may agree by chance.
-const ENOUGH_JOBS: usize = 3;
+pub const ENOUGH_JOBS: usize = 3;
 /// One job in this many may get through without a needed scope: a revocation takes a while to reach every server, and
 /// what a record states of scopes can be stale.
-const STRAY_SHARE: usize = 50;
+pub const STRAY_SHARE: usize = 50;
 
 /// What a change gave or took.
 #[derive(Default)]

@@ -30,9 +30,16 @@ impl Span {
         self.first - (SECOND - 1)
     }
 
-    fn holds(self, change: &Change) -> bool {
-        change.time <= self.last
-            && (change.time >= self.first || (change.time >= self.start() && change.time % SECOND == 0))
+    /// Whether a change lies within.
+    #[must_use]
+    pub fn holds(self, change: &Change) -> bool {
+        change.time <= self.last && self.is_after_start(change)
+    }
+
+    /// Whether a change lies after the start.
+    #[must_use]
+    pub fn is_after_start(self, change: &Change) -> bool {
+        change.time >= self.first || (change.time >= self.start() && change.time % SECOND == 0)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::archive::Archive;
 use super::features::FeatureRow;
-use super::{interventions, state, surroundings, symptoms};
+use super::{interventions, moments, state, surroundings, symptoms};
 use crate::correlate::{Failure, Row};
 use crate::evidence::Locator;
 
@@ -29,6 +29,7 @@ pub struct Dossier {
 pub const GROUPS: &[(&str, &str)] = &[
     ("failing", "the failing attempts"),
     ("witnesses", "records of other sources about the same attempts"),
+    ("listed", "the platform's own list of what failed"),
     ("recovery", "the attempt that succeeded"),
     ("timeouts", "the attempts that timed out"),
     ("throttled", "the attempts that were throttled"),
@@ -55,6 +56,9 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("unacknowledged", "the attempts that did not acknowledge the hold"),
     ("ack_demanded", "the attempts whose message asks for an acknowledgement"),
     ("probes", "the direct metadata writes"),
+    ("gap", "the records around the gap in the log in which a change would stand"),
+    ("disputed", "records of the same requests that contradict each other"),
+    ("unordered", "changes so near to an attempt that the clocks do not tell which came first"),
     ("set_aside", "changes in between to something else"),
 ];
 
@@ -66,23 +70,28 @@ pub const MAX_HELD: usize = 2 * MAX_CITED;
 impl Dossier {
     /// Gathers what the archive says of `failure`.
     #[must_use]
-    pub fn new(archive: &Archive<'_>, failure: &Failure) -> Self {
+    pub fn new(archive: &Archive<'_, '_>, failure: &Failure) -> Self {
         let mut dossier = Self::default();
         symptoms::fill(archive, failure, &mut dossier);
         state::fill(archive, failure, &mut dossier);
         surroundings::fill(archive, failure, &mut dossier);
         interventions::fill(archive, failure, &mut dossier);
+        moments::fill(archive, &mut dossier);
         dossier
     }
 
     /// Adds rows to a group.
-    pub fn cite_rows(&mut self, archive: &Archive<'_>, group: &'static str, rows: &[Row]) {
+    pub fn cite_rows(&mut self, archive: &Archive<'_, '_>, group: &'static str, rows: &[Row]) {
         self.cite(group, rows.iter().map(|row| archive.table.locator(*row)));
     }
 
     /// Adds records to a group.
     pub fn cite(&mut self, group: &'static str, records: impl IntoIterator<Item = Locator>) {
         debug_assert!(GROUPS.iter().any(|(known, _)| *known == group), "{group} is documented");
+        let mut records = records.into_iter().peekable();
+        if records.peek().is_none() {
+            return;
+        }
         let held = self.groups.entry(group).or_default();
         for record in records {
             if held.len() == MAX_HELD {

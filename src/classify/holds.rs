@@ -8,12 +8,18 @@ use crate::ingest::{Change, ChangeKind};
 /// A hold on a conversation. Times are microseconds since 1970, UTC.
 #[derive(Clone, Debug)]
 pub struct Hold {
+    /// Index of the change that placed it.
+    pub change: usize,
     pub conversation: Option<String>,
     pub placed: i64,
+    /// The source that tells of the placing.
+    pub placed_by: &'static str,
     /// When it was in force everywhere.
     pub synced: Option<i64>,
     /// When it was in force everywhere, or lifted.
     pub ended: Option<i64>,
+    /// The source that tells of that.
+    pub ended_by: Option<&'static str>,
     pub records: Vec<Locator>,
 }
 
@@ -56,21 +62,31 @@ impl<'a> Holds<'a> {
             endings.add(change, change);
         }
         let mut holds = Self { all: Vec::new(), by_ids: ByIds(HashMap::default()) };
-        for placed in changes.iter().filter(|c| c.kind == ChangeKind::HoldPlaced) {
+        let all_placed = changes.iter().enumerate().filter(|(_, c)| c.kind == ChangeKind::HoldPlaced);
+        for (change, placed) in all_placed {
             let candidates = placed.ids().flat_map(|id| endings.find(id, placed.conversation.as_deref()));
             let ended = candidates.filter(|c| c.time >= placed.time && ends(c, placed)).min_by_key(|c| (c.time, c.at));
             let mut records = vec![placed.at];
             records.extend(ended.map(|c| c.at));
             holds.by_ids.add(placed, holds.all.len());
             holds.all.push(Hold {
+                change,
                 conversation: placed.conversation.clone(),
                 placed: placed.time,
+                placed_by: placed.source,
                 synced: ended.filter(|c| c.kind == ChangeKind::HoldSynced).map(|c| c.time),
                 ended: ended.map(|c| c.time),
+                ended_by: ended.map(|c| c.source),
                 records,
             });
         }
         holds
+    }
+
+    /// All of them, in order of the changes that placed them.
+    #[must_use]
+    pub fn all(&self) -> &[Hold] {
+        &self.all
     }
 
     /// The holds that go by any of `ids`, in order of their placing. A hold may cover many conversations, each of which

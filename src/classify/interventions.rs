@@ -1,14 +1,16 @@
 //! What changed between the last failing attempt and the one that succeeded: the strongest evidence there is.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::archive::Archive;
-use super::chronicle::Span;
+use super::chronicle::{Place, Span};
 use super::dossier::Dossier;
 use super::holds::agree;
+use super::moments::Moment;
 use super::policy::{self, Decision};
 use super::state;
 use crate::correlate::Failure;
@@ -22,38 +24,87 @@ const MAX_SET_ASIDE: usize = 5;
 const SPREADING: i64 = 120_000_000;
 
 /// Fills in the features of interventions. Without a recovery there is no "between".
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
+    let recovery = failure.recovery.and_then(|row| Moment::of(archive, row));
+    let Some(ends) = Moment::last_failing(archive, failure).zip(recovery) else { return };
     let own = Own::of(archive, failure, dossier);
     let ids = own.ids(failure);
     let is_relevant = |change: &Change| is_relevant(archive, failure, dossier, change, &own);
     let span = Span { first: last, last: recovered };
-    let mut relevant = archive.chronicle.of(&ids, span);
+    let slack = archive.clocks.widest();
+    let (mut relevant, mut unordered) = (Vec::new(), Vec::new());
     let mut before: Option<(&Change, bool)> = None;
-    relevant.retain(|place| {
-        let change = archive.chronicle.at(*place);
+    for place in archive.chronicle.of(&ids, Span { first: last.saturating_sub(slack), last: recovered + slack }) {
+        let change = archive.chronicle.at(place);
+        let position = position(archive, change, ends, span);
+        if position == Position::Outside {
+            continue;
+        }
         let known = before.filter(|(last, _)| change.is_like(last)).map(|(_, relevant)| relevant);
-        let relevant = known.unwrap_or_else(|| is_relevant(change));
-        before = Some((change, relevant));
-        relevant
-    });
+        let is_relevant = known.unwrap_or_else(|| is_relevant(change));
+        before = Some((change, is_relevant));
+        match (is_relevant, position) {
+            (true, Position::Unknown) => unordered.push(place),
+            (true, _) => relevant.push(place),
+            (false, _) => {}
+        }
+    }
+    let mut named = [&relevant[..], &unordered[..]].concat();
+    named.sort_unstable();
+    let within = named.iter().filter(|place| span.holds(archive.chronicle.at(**place))).count();
+    let at = |places: Vec<Place>| places.into_iter().map(|place| archive.chronicle.at(place)).collect();
     let mut found = Found {
-        set_aside: archive.chronicle.count(span) - relevant.len(),
-        aside: archive.chronicle.others(span, &relevant, MAX_SET_ASIDE),
-        relevant: relevant.into_iter().map(|place| archive.chronicle.at(place)).collect(),
+        set_aside: archive.chronicle.count(span) - within,
+        aside: archive.chronicle.others(span, &named, MAX_SET_ASIDE),
+        relevant: at(relevant),
         just_before: Vec::new(),
+        unordered: at(unordered.clone()),
     };
     if let Some(first) = failure.first_failed_at.filter(|first| *first < last) {
         let spreads = |c: &&Change| matches!(c.kind, ChangeKind::Grant | ChangeKind::BucketPolicy);
         let before = archive.chronicle.of(&ids, Span { first: (last - SPREADING).max(first + 1), last });
-        let before = before.into_iter().map(|place| archive.chronicle.at(place)).filter(spreads);
+        let ordered = before.into_iter().filter(|place| !unordered.contains(place));
+        let before = ordered.map(|place| archive.chronicle.at(place)).filter(spreads);
         found.just_before = before.filter(|change| is_relevant(change)).collect();
     }
     record(archive, failure, dossier, &found, &own);
 }
 
+/// Where a change lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// Between the last failing attempt and the one that succeeded.
+    Between,
+    Outside,
+    /// So near to one of them that the clocks do not tell.
+    Unknown,
+}
+
+/// Where a change lies between the `ends`, which are those of `span`. Where nothing is known of the clocks, they are taken to
+/// agree.
+fn position(archive: &Archive<'_, '_>, change: &Change, ends: (Moment<'_>, Moment<'_>), span: Span) -> Position {
+    let (last, recovered) = ends;
+    let after = match last.bounds(archive, change.source) {
+        Some(_) => last.order_of(archive, change).map(Ordering::is_gt),
+        None => Some(span.is_after_start(change)),
+    };
+    let before = recovered.order_of(archive, change).map(Ordering::is_le);
+    match (after, before) {
+        (Some(false), _) | (_, Some(false)) => Position::Outside,
+        (Some(true), Some(true)) => Position::Between,
+        _ => Position::Unknown,
+    }
+}
+
 /// Whether a change is of what the failure is about, and can have helped.
-fn is_relevant(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
+fn is_relevant(
+    archive: &Archive<'_, '_>,
+    failure: &Failure,
+    dossier: &Dossier,
+    change: &Change,
+    own: &Own<'_>,
+) -> bool {
     let counts = || matters(archive, failure, dossier, change, own);
     match change.kind {
         ChangeKind::Grant => own.is_caller(change) && grant_fits(archive, failure, dossier, change),
@@ -70,6 +121,8 @@ struct Found<'a> {
     relevant: Vec<&'a Change>,
     /// Grants and policy changes so shortly before the last failing attempt that they may not have reached every server.
     just_before: Vec<&'a Change>,
+    /// Changes that may lie between the two or not.
+    unordered: Vec<&'a Change>,
     /// The first of the changes to other things, and how many there are.
     aside: Vec<&'a Change>,
     set_aside: usize,
@@ -89,8 +142,9 @@ struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    fn of(archive: &'a Archive<'_>, failure: &'a Failure, dossier: &Dossier) -> Self {
-        let caller = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
+    fn of(archive: &'a Archive<'_, '_>, failure: &'a Failure, dossier: &Dossier) -> Self {
+        let mut caller = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
+        caller.extend(state::credentials(archive, failure));
         let with_name = |arn: String| {
             let name = arn.rsplit('/').next().unwrap_or(&arn).to_owned();
             [arn, name]
@@ -144,7 +198,7 @@ impl<'a> Own<'a> {
 
 /// Whether a grant can have helped: it gives something that was missing, that the refusal named, or that the pack names
 /// for the step; a grant whose contents are not logged may.
-fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant: &Change) -> bool {
+fn grant_fits(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, grant: &Change) -> bool {
     let given = archive.authority.permissions_of(grant);
     if !given.whole {
         return true;
@@ -162,7 +216,7 @@ fn grant_fits(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, grant
 
 /// Whether a policy change matters to the refused request: replayed before and after it, the policy answers differently,
 /// and afterwards no longer refuses. Where nothing shows what it was before, it may have mattered.
-fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
+fn matters(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, change: &Change, own: &Own<'_>) -> bool {
     let names: Vec<&str> = std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
     let (kind, role, key) = match change.kind {
         ChangeKind::BucketPolicy => (DocumentKind::BucketPolicy, None, None),
@@ -199,7 +253,7 @@ fn matters(archive: &Archive<'_>, failure: &Failure, dossier: &Dossier, change: 
         }
 }
 
-fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found: &Found<'_>, own: &Own<'_>) {
+fn record(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier, found: &Found<'_>, own: &Own<'_>) {
     let of = |kinds: &[ChangeKind]| -> Vec<&Change> {
         found.relevant.iter().copied().filter(|c| kinds.contains(&c.kind)).collect()
     };
@@ -225,7 +279,14 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     let (grants_before, policies_before) = (before(ChangeKind::Grant), before(ChangeKind::BucketPolicy));
     f.flag("grant_just_before", !grants_before.is_empty());
     f.flag("policy_changed_just_before", !policies_before.is_empty());
-    f.flag("nothing_changed", found.relevant.is_empty() && found.just_before.is_empty() && !acknowledged);
+    let none = found.relevant.is_empty() && found.just_before.is_empty() && found.unordered.is_empty();
+    f.flag("nothing_changed", none && !acknowledged);
+    let policies_of = [ChangeKind::BucketPolicy, ChangeKind::TrustPolicy, ChangeKind::KeyPolicy];
+    f.count("changes_unordered", found.unordered.len());
+    f.flag("grant_unordered", found.unordered.iter().any(|c| c.kind == ChangeKind::Grant));
+    if found.unordered.iter().any(|c| policies_of.contains(&c.kind)) {
+        f.flag("policy_unordered", true);
+    }
     f.count("set_aside", found.set_aside);
     let aside = found.aside.iter().map(|c| format!("{} of {}", c.kind.name(), c.subject));
     f.text("set_aside_detail", Some(aside.collect::<Vec<_>>().join(", ")));
@@ -241,11 +302,12 @@ fn record(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier, found
     dossier.cite("policy_changes", records(&[policies, trusts, keys].concat()));
     dossier.cite("credentials", records(&credentials));
     dossier.cite("holds", records(&[synced, released].concat()));
+    dossier.cite("unordered", records(&found.unordered));
     dossier.cite("set_aside", found.aside.iter().map(|c| c.at));
 }
 
 /// The last failing attempt that says so did not acknowledge the hold, and the one that succeeded does.
-fn acknowledged_between(archive: &Archive<'_>, failure: &Failure) -> bool {
+fn acknowledged_between(archive: &Archive<'_, '_>, failure: &Failure) -> bool {
     let before = failure.failing.iter().rev().find_map(|row| archive.table.acknowledged(*row));
     let after = failure.recovery.and_then(|row| archive.table.acknowledged(row));
     before == Some(false) && after == Some(true)

@@ -1,38 +1,61 @@
 //! Classify: weigh what the evidence says of each failure, by rules that are data.
 
+mod advice;
 mod archive;
 mod authority;
+mod backoff;
 mod chronicle;
 mod dossier;
 mod features;
+mod figures;
 mod given;
 mod holds;
+mod hours;
 mod interventions;
+mod lag;
 mod layers;
 mod lint;
+mod moments;
+mod on_record;
 mod pack;
-mod policy;
+mod permissions;
+pub mod policy;
 mod questions;
 mod refusal;
+mod retries;
+mod rotation;
+mod settling;
 mod state;
 mod surroundings;
 mod symptoms;
+mod tally;
 mod verdict;
 
 use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
+pub use advice::{Advice, ConflictLags, HoldLags};
+pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
+pub use figures::{Cites, Figure, Records, nearest_rank};
 pub use given::Given;
+pub use hours::HourToAvoid;
+pub use lag::{Courses, Lag};
 pub use layers::{BUILT_IN, Layer, Layered, Source, digest as digest_of_layers, layered};
 pub use lint::{Remark, Severity, lint};
+pub use on_record::{OnRecord, Recorded, on_record};
 pub use pack::{Cause, DEFAULT_PACK, Evidence, Example, Pack, Rule, Standing, condition};
+pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, StepNeeds};
 pub use policy::{Decision, Gap, Replay, Request, replay};
-pub use questions::{Answer, Outcome, Question};
+pub use questions::{Expected, Outcome, Question};
+pub use retries::{Backoff, OwnSchedule, WaitFigure};
+pub use rotation::Credentials;
+pub use settling::Settling;
+pub use tally::{Side, Split, Suspects};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
 
-use crate::correlate::{Correlated, Failure};
+use crate::correlate::{Correlated, EventTable, Failure};
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
 use verdict::Scales;
@@ -47,7 +70,7 @@ pub struct Examined {
 
 /// What weighs the evidence for failures.
 pub struct Judge<'a> {
-    archive: archive::Archive<'a>,
+    whole: archive::Whole<'a>,
     scales: Scales<'a>,
 }
 
@@ -57,17 +80,18 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// The archive cannot be read again, or polars does not understand a rule.
     pub fn new(ingested: &'a Ingested, correlated: &'a Correlated, pack: &'a Pack) -> Result<Self> {
-        let archive = archive::Archive::new(ingested, correlated, pack)?;
-        Ok(Self { archive, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
+        let whole = archive::Whole::new(ingested, correlated, pack)?;
+        Ok(Self { whole, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
     }
 
-    /// The verdicts on `failures`, in their order. What is found of them all is held at the same time: ask for some
-    /// thousand at once.
+    /// The verdicts on `failures`, in their order; `table` holds the events of their wave. What is found of them all is held
+    /// at the same time: ask for some thousand at once.
     ///
     /// # Errors
     /// Polars cannot evaluate a rule.
-    pub fn verdicts(&self, failures: &[&Failure]) -> Result<Vec<Verdict>> {
-        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&self.archive, failure)).collect();
+    pub fn verdicts(&self, table: &EventTable, failures: &[&Failure]) -> Result<Vec<Verdict>> {
+        let archive = archive::Archive { table, whole: &self.whole };
+        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
         self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))
     }
 
@@ -75,8 +99,8 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// Polars cannot evaluate a rule.
-    pub fn examine(&self, failure: &Failure) -> Result<Examined> {
-        let dossier = Dossier::new(&self.archive, failure);
+    pub fn examine(&self, table: &EventTable, failure: &Failure) -> Result<Examined> {
+        let dossier = Dossier::new(&archive::Archive { table, whole: &self.whole }, failure);
         let weigh = || -> PolarsResult<(Verdict, Vec<Question>)> {
             let verdict = self.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
             let questions = questions::questions(&self.scales, failure, &dossier, &verdict)?;

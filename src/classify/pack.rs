@@ -51,6 +51,8 @@ pub enum Evidence {
     Probe,
     Pattern,
     Symptom,
+    /// How far the evidence is to be relied on; the kind of rules without a class.
+    Reliability,
 }
 
 impl Evidence {
@@ -64,6 +66,7 @@ impl Evidence {
             Self::Probe => "probe",
             Self::Pattern => "pattern",
             Self::Symptom => "symptom",
+            Self::Reliability => "reliability",
         }
     }
 }
@@ -97,12 +100,17 @@ impl Standing {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     pub id: String,
-    pub class: Cause,
+    /// The class it speaks for or against; none for rules that only say how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     /// The mechanism it speaks for; none for rules that speak of the class as a whole, or against it.
     pub mechanism: Option<String>,
     pub evidence: Evidence,
-    /// Expert judgement; negative speaks against the class.
+    /// Expert judgement; negative speaks against the class. Zero where there is no class.
+    #[serde(default)]
     pub weight: f64,
+    /// By how many degrees it lowers the support of whatever the verdict is; only where there is no class.
+    #[serde(default)]
+    pub lowers: u8,
     /// SQL boolean expression over the feature columns; null counts as not met.
     pub when: String,
     /// Features that meet the condition, and such as do not.
@@ -137,6 +145,9 @@ pub struct Advice {
     pub mechanism: Option<String>,
     /// Condition over the feature columns; absent is always.
     pub when: Option<String>,
+    /// Whether it is given with verdicts of any support; only for `next_evidence`.
+    #[serde(default)]
+    pub always: bool,
     pub text: String,
     /// For `next_evidence`: a line for a shell that fetches it.
     pub command: Option<String>,
@@ -294,9 +305,7 @@ impl Rule {
     /// # Errors
     /// The first that is wrong.
     pub fn check(&self, empty: &DataFrame) -> std::result::Result<(), String> {
-        if !self.weight.is_finite() || self.weight == 0.0 {
-            return Err("the weight must be a number other than 0".to_owned());
-        }
+        self.check_weight()?;
         check_condition(empty, &self.when)?;
         check_placeholders(&self.statement)?;
         let unknown = |group: &&String| !GROUPS.iter().any(|(known, _)| known == group);
@@ -304,6 +313,21 @@ impl Rule {
             return Err(format!("`{group}` in `cites` is no group of records; docs/rules.md lists them"));
         }
         self.examples.iter().try_for_each(|example| example.given.check())
+    }
+
+    fn check_weight(&self) -> std::result::Result<(), String> {
+        let fault = match self.class {
+            Some(_) if !self.weight.is_finite() || self.weight == 0.0 => "the weight must be a number other than 0",
+            Some(_) if self.lowers > 0 => "`lowers` is for rules without a class",
+            None if self.weight != 0.0 || self.mechanism.is_some() => {
+                "a rule without a class has no weight and no mechanism"
+            }
+            class if class.is_none() != (self.evidence == Evidence::Reliability) => {
+                "rules without a class, and only they, have the evidence `reliability`"
+            }
+            _ => return Ok(()),
+        };
+        Err(fault.to_owned())
     }
 }
 

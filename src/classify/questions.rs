@@ -29,12 +29,12 @@ pub struct Question {
     pub text: String,
     /// A line for a shell that fetches it.
     pub command: Option<String>,
-    pub outcomes: Vec<Answer>,
+    pub outcomes: Vec<Expected>,
 }
 
 /// What an answer would mean.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
+pub struct Expected {
     pub answer: String,
     pub means: String,
     /// The verdict there would be, all else staying as it is.
@@ -68,7 +68,7 @@ pub fn questions(
             let Some(would_be) = scales.weigh(&[failure], std::slice::from_ref(&supposed))?.into_iter().next() else {
                 continue;
             };
-            outcomes.push(Answer {
+            outcomes.push(Expected {
                 answer: outcome.answer.clone(),
                 means: shown(&outcome.means, false),
                 changes_verdict: would_be.class != verdict.class,

@@ -1,15 +1,20 @@
 //! What was going on around a failure: holds, acknowledgements, probes, rotations, and how others fared.
 
+use std::cmp::Ordering;
+
 use super::archive::Archive;
 use super::chronicle::Span;
 use super::dossier::Dossier;
+use super::holds::Hold;
+use super::moments::Moment;
+use super::state;
 use super::symptoms::seconds;
 use crate::correlate::{Count, Failure, Row};
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Text};
 
 /// Fills in the features of the surroundings.
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     fill_holds(archive, failure, dossier);
     fill_acknowledgement(archive, failure, dossier);
     fill_probe(archive, failure, dossier);
@@ -17,27 +22,55 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     fill_contrast(archive, failure, dossier);
 }
 
-fn fill_holds(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_holds(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let holds = archive.holds_of(failure);
     // What a hold delays is writing the metadata and handing over the item; storage knows nothing of it.
     let delayed = |step: &str| matches!(step, "metadata_injection" | "hold_sync" | "export");
     let attempts = failure.failing.iter().zip(&failure.steps).filter(|(_, step)| delayed(step));
-    let times: Vec<i64> = attempts.filter_map(|(row, _)| archive.table.time(*row)).collect();
-    let inside = |time: &&i64| holds.iter().any(|h| h.placed <= **time && h.ended.is_some_and(|end| **time <= end));
+    let moments: Vec<Moment<'_>> = attempts.filter_map(|(row, _)| Moment::of(archive, *row)).collect();
     let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
-    let soon = |time: &&i64| {
-        holds.iter().any(|h| h.ended.is_none() && h.placed <= **time && seconds(**time - h.placed) <= lag)
+    let soon = |moment: &&Moment<'_>| {
+        let open = holds.iter().filter(|h| h.ended.is_none() && after_placing(archive, moment, h) == Some(true));
+        open.into_iter().any(|h| seconds(moment.time - h.placed) <= lag)
     };
+    let answers: Vec<Option<bool>> = moments.iter().map(|moment| inside_any(archive, moment, &holds)).collect();
+    let count = |wanted: Option<bool>| answers.iter().filter(|answer| **answer == wanted).count();
     dossier.features.flag("hold_known", !holds.is_empty());
-    dossier.features.count("in_hold_window", times.iter().filter(inside).count());
-    dossier.features.count("after_open_hold", times.iter().filter(soon).count());
+    dossier.features.count("in_hold_window", count(Some(true)));
+    dossier.features.count("hold_unordered", count(None));
+    dossier.features.count("after_open_hold", moments.iter().filter(soon).count());
+    if count(None) > 0 {
+        dossier.cite("unordered", holds.iter().flat_map(|h| h.records.iter().copied()));
+    }
     dossier.cite("holds", holds.iter().flat_map(|h| h.records.iter().copied()));
     dossier.features.number("sync_lag_seconds", Some(lag));
     let span = failure.first_failed_at.zip(failure.last_failed_at).map(|(first, last)| seconds(last - first));
     dossier.features.number("span_over_lag", span.map(|span| span / lag.max(1.0)));
 }
 
-fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+/// Whether a moment lies after the placing of a hold; `None` where the clocks do not tell.
+fn after_placing(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
+    moment.order(archive, hold.placed_by, hold.placed).map(Ordering::is_le)
+}
+
+/// Whether a moment lies between the placing of a hold and the end of its synchronising; `None` where the clocks do not
+/// tell.
+fn inside(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
+    let Some((ended, by)) = hold.ended.zip(hold.ended_by) else { return Some(false) };
+    let before_end = moment.order(archive, by, ended).map(Ordering::is_ge);
+    match (after_placing(archive, moment, hold), before_end) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+fn inside_any(archive: &Archive<'_, '_>, moment: &Moment<'_>, holds: &[&Hold]) -> Option<bool> {
+    let answers: Vec<Option<bool>> = holds.iter().map(|hold| inside(archive, moment, hold)).collect();
+    if answers.contains(&Some(true)) { Some(true) } else { (!answers.contains(&None)).then_some(false) }
+}
+
+fn fill_acknowledgement(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let missing: Vec<Row> =
         failure.failing.iter().copied().filter(|row| archive.table.acknowledged(*row) == Some(false)).collect();
     let demands = |row: &&Row| {
@@ -52,54 +85,60 @@ fn fill_acknowledgement(archive: &Archive<'_>, failure: &Failure, dossier: &mut 
     dossier.cite_rows(archive, "unacknowledged", &missing);
 }
 
-fn fill_probe(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_probe(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let own = archive.probes_of(failure);
     let (last, feature) = match own.last() {
         Some(last) => (Some(*last), "probe_ok"),
         None => (archive.probe_elsewhere(failure), "probe_elsewhere_ok"),
     };
     let Some(last) = last else { return };
-    let refused = archive.table.status(last) == Some(403);
+    let table = archive.probe_table;
+    let refused = table.status(last) == Some(403);
     if feature == "probe_ok" {
-        dossier.features.int("probe_status", archive.table.status(last).map(i64::from));
+        dossier.features.int("probe_status", table.status(last).map(i64::from));
     }
-    let outcome = match archive.table.outcome(last) {
+    let outcome = match table.outcome(last) {
         "success" => Some(true),
         "failure" if refused => Some(false),
         _ => None,
     };
     dossier.features.flag(feature, outcome);
-    dossier.cite_rows(archive, "probes", &[last]);
+    dossier.cite("probes", [table.locator(last)]);
 }
 
 /// A rotation of this caller's credential between the start of its job and the last failing attempt.
-fn fill_rotation(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
-    let (Some(principal), Some(last)) = (&failure.principal, failure.last_failed_at) else { return };
+fn fill_rotation(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
+    let Some(last) = failure.last_failed_at else { return };
+    let mut names = failure.principal.as_deref().map(|p| archive.authority.names_of(p)).unwrap_or_default();
+    names.extend(state::credentials(archive, failure));
+    if names.is_empty() {
+        return;
+    }
     let job = failure.job_id.as_ref().map(|job| archive.outline.hash(job));
     let statements = job.into_iter().flat_map(|job| archive.contrast.stated(job));
     let started = statements.filter_map(|s| s.time);
     let began = archive.job(failure).and_then(|job| job.began);
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
     let Some(first) = started.chain(attempted).chain(began).min() else { return };
-    let names = archive.authority.names_of(principal);
     let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));
     let places = archive.chronicle.of(&names, Span { first, last });
     let rotations: Vec<&Change> = places.into_iter().map(|place| archive.chronicle.at(place)).filter(own).collect();
     dossier.features.flag("rotated_in_window", !rotations.is_empty());
-    let Some(rotated) = rotations.first().map(|c| c.time) else {
+    let Some(rotated) = rotations.first() else {
         dossier.features.int("errors_after_rotation", 0);
         return;
     };
     let after = failure.failing.iter().filter(|row| {
         let (code, message) =
             (archive.table.text(Text::ErrorCode, **row), archive.table.text(Text::ErrorMessage, **row));
-        archive.table.time(**row) >= Some(rotated) && super::refusal::is_credential_error(code, message)
+        let later = Moment::of(archive, **row).and_then(|moment| moment.order_of(archive, rotated));
+        later.is_some_and(Ordering::is_le) && super::refusal::is_credential_error(code, message)
     });
     dossier.features.count("errors_after_rotation", after.count());
     dossier.cite("credentials", rotations.iter().map(|c| c.at));
 }
 
-fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_contrast(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let own_failed = u64::from(failure.job_id.is_some());
     let own_ok = u64::from(failure.recovery.is_some() && failure.job_id.is_some());
     if let Some(principal) = &failure.principal {
@@ -125,7 +164,7 @@ fn fill_contrast(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     }
 }
 
-fn step_of<'a>(archive: &'a Archive<'_>, row: Row) -> &'a str {
+fn step_of<'a>(archive: &'a Archive<'_, '_>, row: Row) -> &'a str {
     let operation = archive.table.text(Text::Operation, row).unwrap_or("");
     let by_pack = || archive.pack.operations.iter().find(|o| o.name == operation).map(|o| o.step.as_str());
     archive.table.text(Text::Step, row).or_else(by_pack).unwrap_or("")

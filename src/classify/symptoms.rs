@@ -6,7 +6,7 @@ use super::archive::Archive;
 use super::dossier::Dossier;
 use super::refusal::{self, Side};
 use super::state;
-use crate::correlate::{Failure, Row};
+use crate::correlate::{Failure, JOBS, Row, is_of_platform};
 use crate::ingest::Text;
 
 /// What one failing attempt is a symptom of.
@@ -23,7 +23,7 @@ enum Symptom {
 
 /// The symptom of a failing row.
 #[must_use]
-fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
+fn symptom(archive: &Archive<'_, '_>, row: Row) -> Symptom {
     let table = archive.table;
     if table.outcome(row) == "timeout" {
         return Symptom::Timeout;
@@ -42,7 +42,7 @@ fn symptom(archive: &Archive<'_>, row: Row) -> Symptom {
 }
 
 /// Fills in the features of the failing attempts.
-pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let symptoms: Vec<Symptom> = failure.failing.iter().map(|row| symptom(archive, *row)).collect();
     let count = |wanted: Symptom| symptoms.iter().filter(|s| **s == wanted).count();
     let named = [Symptom::Timeout, Symptom::Forbidden, Symptom::Conflict].map(count);
@@ -70,11 +70,30 @@ pub fn fill(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
     dossier.cite_rows(archive, "failing", &failure.failing);
     dossier.cite_rows(archive, "witnesses", &failure.witnesses);
     dossier.cite_rows(archive, "recovery", failure.recovery.as_slice());
+    fill_disputes(archive, failure, dossier);
+    let rows = failure.failing.iter().chain(&failure.witnesses).copied();
+    let listed: Vec<Row> = rows.filter(|row| archive.table.source(*row) == JOBS).collect();
+    dossier.features.flag("listed_failed", !listed.is_empty());
+    dossier.cite_rows(archive, "listed", &listed);
     fill_errors(archive, failure, &symptoms, dossier);
     fill_refusals(archive, failure, dossier);
 }
 
-fn fill_errors(archive: &Archive<'_>, failure: &Failure, symptoms: &[Symptom], dossier: &mut Dossier) {
+/// Sources that contradict each other about the same request.
+fn fill_disputes(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
+    let table = archive.table;
+    dossier.features.count("disputed", failure.disputed.len());
+    let detail = failure.disputed.first().map(|(refusal, success)| {
+        let status = table.status(*refusal).map(|status| format!(" ({status})")).unwrap_or_default();
+        let (refuses, succeeds) = (table.source(*refusal), table.source(*success));
+        format!("{refuses} says that it failed{status}, {succeeds} that it succeeded")
+    });
+    dossier.features.text("disputed_detail", detail);
+    let rows: Vec<Row> = failure.disputed.iter().flat_map(|(refusal, success)| [*refusal, *success]).collect();
+    dossier.cite_rows(archive, "disputed", &rows);
+}
+
+fn fill_errors(archive: &Archive<'_, '_>, failure: &Failure, symptoms: &[Symptom], dossier: &mut Dossier) {
     let table = archive.table;
     let error = |row: Row| (table.text(Text::ErrorCode, row), table.text(Text::ErrorMessage, row));
     let rows = failure.failing.iter().copied().zip(symptoms);
@@ -105,7 +124,7 @@ fn fill_errors(archive: &Archive<'_>, failure: &Failure, symptoms: &[Symptom], d
     }
 }
 
-fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier) {
+fn fill_refusals(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
     let table = archive.table;
     let rows: Vec<Row> = failure.failing.iter().chain(&failure.witnesses).copied().collect();
     let mut sides: [Vec<Row>; 4] = Default::default();
@@ -142,26 +161,38 @@ fn fill_refusals(archive: &Archive<'_>, failure: &Failure, dossier: &mut Dossier
     fill_calls(archive, failure, &rows, dossier);
 }
 
-fn fill_calls(archive: &Archive<'_>, failure: &Failure, rows: &[Row], dossier: &mut Dossier) {
+fn fill_calls(archive: &Archive<'_, '_>, failure: &Failure, rows: &[Row], dossier: &mut Dossier) {
     let table = archive.table;
     let refused: Vec<Row> = rows.iter().copied().filter(|row| table.status(*row) == Some(403)).collect();
     let call = |row: Row| table.text(Text::ErrorMessage, row).and_then(refusal::refused_call);
     let operation = |row: Row| table.text(Text::Operation, row).unwrap_or("");
-    let known = |row: Row| archive.pack.operations.iter().find(|o| o.name == operation(row)).map(|o| o.action.clone());
+    let known = |row: Row| archive.pack.operations.iter().find(|o| o.name == operation(row))?.action.clone();
     let action = refused.iter().find_map(|row| call(*row).map(|(action, _)| action).or_else(|| known(*row)));
-    let trail = failure.failing.iter().zip(&failure.steps).filter(|(row, _)| table.source(**row) == "export_trail");
+    let trail = failure.failing.iter().zip(&failure.steps).filter(|(row, _)| table.is_of_trail(**row));
     let at_store = trail.filter(|(row, step)| state::hands_over(step) && refused.contains(row)).count() > 0;
-    let by_aws = refused.iter().any(|row| table.source(*row) != "export_trail");
+    let by_aws = refused.iter().any(|row| !table.is_of_trail(*row) && !is_of_platform(table.source(*row)));
     let f = &mut dossier.features;
     let assumes = action.as_deref().is_some_and(|a| a.starts_with("sts:AssumeRole"));
     let key = action.as_deref().is_some_and(|a| a.starts_with("kms:"));
     f.flag("assume_role_refused", assumes);
     f.flag("key_refused", key);
     f.flag("storage_refused", (at_store || by_aws) && !assumes && !key);
-    f.flag("change_log_seen", archive.has_source(if at_store || by_aws { "cloudtrail" } else { "genesys_audit" }));
+    let change_log = if at_store || by_aws { "cloudtrail" } else { "genesys_audit" };
+    f.flag("change_log_seen", archive.has_source(change_log));
+    fill_gap(archive, failure, change_log, dossier);
+    let f = &mut dossier.features;
     f.text("refused_action", action);
     let arn = |row: &Row| table.text(Text::Principal, *row).filter(|p| state::is_aws_name(p));
     f.text("aws_caller", refused.iter().find_map(arn));
+}
+
+/// Whether the log in which a change would stand lacks records of the time between failing and succeeding.
+fn fill_gap(archive: &Archive<'_, '_>, failure: &Failure, change_log: &str, dossier: &mut Dossier) {
+    let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
+    let gap = archive.gaps.iter().find(|gap| gap.overlaps(change_log, last, recovered));
+    dossier.features.flag("gap_overlaps", gap.is_some());
+    dossier.features.text("gap_detail", gap.map(|gap| gap.detail.clone()));
+    dossier.cite("gap", gap.into_iter().flat_map(|gap| gap.records.iter().copied()));
 }
 
 /// Microseconds as seconds.

@@ -91,10 +91,19 @@ pub struct Hypothesis {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub rule: String,
-    pub class: Cause,
+    /// None where it only says how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     pub weight: f64,
     pub statement: String,
     pub records: Vec<Locator>,
+}
+
+impl Finding {
+    /// Whether it speaks of a class, for it or against it.
+    #[must_use]
+    pub fn is_of(&self, class: Class) -> bool {
+        self.class.map(Class::from) == Some(class)
+    }
 }
 
 /// The verdict on one failure.
@@ -225,7 +234,7 @@ fn verdict(
     ranked.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.class.cmp(&b.class)));
     let (best, second) = (ranked[0], ranked[1]);
     let beyond_symptom =
-        applied.iter().any(|r| r.class == best.class && r.weight > 0.0 && r.evidence != Evidence::Symptom);
+        applied.iter().any(|r| r.class == Some(best.class) && r.weight > 0.0 && r.evidence != Evidence::Symptom);
     let leads = best.weight > 0.0 && best.weight - second.weight.max(0.0) >= pack.margin;
     let class = if leads && beyond_symptom { Class::from(best.class) } else { Class::Inconclusive };
     let decided = class != Class::Inconclusive;
@@ -233,13 +242,15 @@ fn verdict(
     let missing =
         if class == Class::ScopeCollision { missing_permissions(dossier, mechanism.as_deref()) } else { Vec::new() };
     let fill = |text: &str| fill(text, failure, &dossier.features, &missing);
-    let findings = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
-    let support = decided.then(|| support(pack, best.weight));
+    let findings: Vec<Finding> = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
+    let lowered = applied.iter().fold(0, |sum: u8, rule| sum.saturating_add(rule.lowers));
+    let support = decided.then(|| support(pack, best.weight).lowered(lowered));
     let for_mechanism = |advice: &&&Advice| decided && (advice.mechanism.is_none() || advice.mechanism == mechanism);
     let remedy = remedies.iter().filter(for_mechanism).map(|a| fill(&a.text)).collect();
     let asks = !decided || support == Some(Support::Weak);
-    let next_evidence = next.iter().filter(|_| asks).map(|a| fill(&a.text)).collect();
-    let reason = (!decided).then(|| reason(pack, best, second, beyond_symptom));
+    let next_evidence = next.iter().filter(|advice| asks || advice.always).map(|a| fill(&a.text)).collect();
+    let doubts = || findings.iter().filter(|finding| finding.class.is_none()).map(|finding| finding.statement.as_str());
+    let reason = (!decided).then(|| with_doubts(reason(pack, best, second, beyond_symptom), doubts()));
     Verdict {
         class,
         mechanism,
@@ -256,10 +267,10 @@ fn verdict(
 
 fn hypothesis(cause: Cause, applied: &[&Rule]) -> Hypothesis {
     let of = |positive: bool| {
-        let chosen = applied.iter().filter(|r| r.class == cause && (r.weight > 0.0) == positive);
+        let chosen = applied.iter().filter(|r| r.class == Some(cause) && (r.weight > 0.0) == positive);
         chosen.map(|r| r.id.clone()).collect()
     };
-    let weight = applied.iter().filter(|r| r.class == cause).map(|r| r.weight).sum::<f64>();
+    let weight = applied.iter().filter(|r| r.class == Some(cause)).map(|r| r.weight).sum::<f64>();
     // Adding nothing gives minus zero, which would be printed as such.
     Hypothesis { class: cause, weight: weight + 0.0, supports: of(true), against: of(false) }
 }
@@ -267,7 +278,7 @@ fn hypothesis(cause: Cause, applied: &[&Rule]) -> Hypothesis {
 /// The mechanism with the most weight behind it; of equals, the one whose rule stands first in the pack.
 fn mechanism(cause: Cause, applied: &[&Rule]) -> Option<String> {
     let mut weights: Vec<(&str, f64)> = Vec::new();
-    for rule in applied.iter().filter(|r| r.class == cause && r.weight > 0.0) {
+    for rule in applied.iter().filter(|r| r.class == Some(cause) && r.weight > 0.0) {
         let Some(name) = rule.mechanism.as_deref() else { continue };
         match weights.iter_mut().find(|(known, _)| *known == name) {
             Some((_, weight)) => *weight += rule.weight,
@@ -276,6 +287,23 @@ fn mechanism(cause: Cause, applied: &[&Rule]) -> Option<String> {
     }
     let most = weights.iter().map(|(_, w)| *w).fold(f64::NEG_INFINITY, f64::max);
     weights.iter().find(|(_, w)| *w >= most).map(|(name, _)| (*name).to_owned())
+}
+
+impl Support {
+    /// So many degrees less, but never none.
+    fn lowered(self, degrees: u8) -> Self {
+        let all = [Self::Weak, Self::Moderate, Self::Strong, Self::VeryStrong];
+        all[(self as usize).saturating_sub(usize::from(degrees))]
+    }
+}
+
+/// Adds to a reason what makes the evidence doubtful.
+fn with_doubts<'f>(reason: String, doubts: impl Iterator<Item = &'f str>) -> String {
+    doubts.fold(reason, |reason, doubt| {
+        let mut words = doubt.trim_end_matches('.').chars();
+        let first = words.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+        format!("{reason}; {first}{}", words.as_str())
+    })
 }
 
 fn support(pack: &Pack, weight: f64) -> Support {

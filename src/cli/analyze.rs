@@ -79,10 +79,11 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
     let selection = Selection { job: arguments.job.clone(), since, until };
-    let inputs = &arguments.reading.inputs;
-    let analysis = report::analyze(&inputs.paths, inputs.options(), &rules, &selection, &bar);
+    let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
     bar.finish();
     let analysis = analysis?;
     let format = format(arguments);
@@ -91,6 +92,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
     output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    if format == Format::Table {
+        output::unused_mappings(&mappings, &analysis.coverage.files);
+    }
     report_coverage(&analysis, format);
     Ok(status(arguments, &analysis))
 }
@@ -130,15 +134,11 @@ fn report_coverage(analysis: &Analysis, format: Format) {
         return;
     }
     let files = analysis.coverage.files.iter();
-    files.filter(|f| f.rejected > 0 || f.records == 0).take(20).for_each(output::not_read);
-    for note in analysis.coverage.unreadable.iter().chain(&analysis.coverage.skipped) {
-        output::message(&format!("holdtrace: {note}"));
-    }
+    files.filter(|f| f.is_partial()).take(output::MOST_SAID).for_each(output::not_read);
+    output::notes(analysis.coverage.unreadable.iter());
+    output::notes(analysis.coverage.skipped.iter());
     for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
-        let (source, offset) = (&clock.source, clock.offset_seconds);
-        output::message(&format!(
-            "holdtrace: the clock of {source} is {offset} s off the trail's; its times are put right"
-        ));
+        output::message(&format!("holdtrace: {}", clock.sentence()));
     }
     let s = &analysis.summary;
     if s.zoneless_times > 0 {
@@ -162,7 +162,8 @@ fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
     }
 }
 
-fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
+/// Reads a time given with an option, microseconds since 1970.
+pub fn moment(what: &str, text: Option<&String>) -> Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.clone() };
     let read = AssumedZone::default().read(&whole).and_then(|instant| instant.micros);

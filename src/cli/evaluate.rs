@@ -38,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         Some(truth) => vec![Labelled { truth: truth.clone(), paths: inputs.paths.clone() }],
         None => inputs.paths.iter().map(|path| find(path)).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect(),
     };
+    let mappings = inputs.maps.read()?;
     let mut calibration = Calibration::new(&rules.pack);
     let mut partial = false;
     for Labelled { truth, paths } in &labelled {
@@ -45,9 +46,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         let labels: Truth = serde_json::from_slice(&text)
             .map_err(|e| Error::Usage { what: truth.display().to_string(), reason: format!("no labels: {e}") })?;
         let bar = Bar::new();
-        let evidence = Evidence::read(paths, inputs.options(), &rules, &bar);
+        let evidence = Evidence::read(paths, inputs.options(&mappings), &rules, &bar);
         bar.finish();
         let evidence = evidence?;
+        output::unused_mappings(&mappings, &evidence.ingested.files);
         calibration.add(&evidence, &rules, &labels)?;
         partial |= is_partial(&evidence.ingested.files) || !evidence.discovery.unreadable.is_empty();
     }

@@ -42,10 +42,12 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let inputs = &arguments.reading.inputs;
     inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
+    let mappings = inputs.maps.read()?;
     let bar = Bar::new();
-    let evidence = Evidence::read(&inputs.paths, inputs.options(), &rules, &bar);
+    let evidence = Evidence::read(&inputs.paths, inputs.options(&mappings), &rules, &bar);
     bar.finish();
     let evidence = evidence?;
+    output::unused_mappings(&mappings, &evidence.ingested.files);
     let asked = Asked {
         job: arguments.job.clone(),
         recording: arguments.recording.clone(),

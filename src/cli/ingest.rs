@@ -34,9 +34,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let inputs = &arguments.inputs;
     inputs.set_threads()?;
     output::keep_out_of_evidence(&arguments.out, &inputs.paths)?;
+    let mappings = inputs.maps.read()?;
     let how = How { recheck: arguments.recheck, rows: arguments.rows_per_part };
     let bar = Bar::new();
-    let done = update(&inputs.paths, &arguments.out, inputs.options(), how, &bar);
+    let done = update(&inputs.paths, &arguments.out, inputs.options(&mappings), how, &bar);
     bar.finish();
     let done = done?;
     report(&done);
@@ -45,11 +46,11 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
 }
 
 fn report(done: &Update) {
-    done.read.iter().filter(|file| file.rejected > 0 || file.records == 0).take(20).for_each(output::not_read);
-    for note in done.kept.iter().chain(&done.unreadable).chain(&done.skipped) {
-        output::message(&format!("holdtrace: {note}"));
+    done.read.iter().filter(|file| file.is_partial()).take(output::MOST_SAID).for_each(output::not_read);
+    for some in [&done.kept, &done.unreadable, &done.skipped] {
+        output::notes(some.iter());
     }
-    for path in done.replaced.iter().take(20) {
+    for path in done.replaced.iter().take(output::MOST_SAID) {
         output::message(&format!("holdtrace: {path}: changed since; what was read of it before is replaced"));
     }
     let sum = |of: fn(&FileEntry) -> u64| done.read.iter().map(of).sum::<u64>();

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evidence::FileEntry;
+use crate::ingest::{Mapping, unused};
 use crate::report::plain;
 
 /// Says something on standard error.
@@ -17,12 +18,42 @@ pub fn message(text: &str) {
 
 /// Says of a file that it could not be read in full, or holds nothing.
 pub fn not_read(file: &FileEntry) {
-    match file.rejects.first() {
+    let first = file.rejects.first();
+    match file.foremost() {
         Some(r) => message(&format!(
-            "holdtrace: {}: {} of {} records not read; the first is record {} at offset {}: {}",
-            file.path, file.rejected, file.records, r.record, r.offset, r.reason
+            "holdtrace: {}: {} of {} records not read; {} is record {} at offset {}: {}",
+            file.path,
+            file.rejected,
+            file.records,
+            if first == Some(r) { "the first" } else { "one" },
+            r.record,
+            r.offset,
+            r.reason
         )),
         None => message(&format!("holdtrace: {}: empty, no records in it", file.path)),
+    }
+}
+
+/// Says of mappings that no file was for them.
+pub fn unused_mappings(mappings: &[Mapping], files: &[FileEntry]) {
+    unused(mappings, files).for_each(|note| message(&format!("holdtrace: {note}")));
+}
+
+/// Lines of one kind that are said, at most.
+pub const MOST_SAID: usize = 20;
+
+/// Says what else was not read: the first, and how many more there are.
+pub fn notes<'a>(notes: impl Iterator<Item = &'a String>) {
+    let mut more = 0;
+    for (n, note) in notes.enumerate() {
+        if n < MOST_SAID {
+            message(&format!("holdtrace: {note}"));
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        message(&format!("holdtrace: and {more} more of this kind; --format json lists them all"));
     }
 }
 
@@ -43,15 +74,29 @@ pub fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// What files that are being written begin with; only a process that is killed leaves one.
+const ASIDE: &str = ".holdtrace-";
+
 /// Writes data to `path`, or to standard output. A file appears whole or not at all: it is written aside and renamed. A
 /// reader of standard output that goes away early is no error.
 pub fn data(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let Some(path) = path else { return to_stdout(write) };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let aside = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, "creating the output file", e))?;
-    let mut buffered = BufWriter::new(aside);
-    write(&mut buffered)?;
-    let aside = buffered.into_inner().map_err(|e| Error::io(path, "writing the output file", e.into_error()))?;
+    let aside = tempfile::Builder::new()
+        .prefix(ASIDE)
+        .tempfile_in(folder)
+        .map_err(|e| Error::io(path, "creating the output file", e))?;
+    let failed = |reason: String| {
+        let reason = format!("{reason}; what was there before is left as it was, name a file where there is room");
+        Error::io(path, "writing the output file", io::Error::other(reason))
+    };
+    let mut buffered = BufWriter::new(aside.as_file());
+    write(&mut buffered).map_err(|e| match e {
+        Error::Output(reason) => failed(reason),
+        other => other,
+    })?;
+    buffered.flush().and_then(|()| aside.as_file().sync_all()).map_err(|e| failed(e.to_string()))?;
+    drop(buffered);
     readable_as_usual(aside.path());
     aside.persist(path).map_err(|e| Error::io(path, "putting the output file in place", e.error))?;
     Ok(())

@@ -103,7 +103,8 @@ fn with_sources<T>(paths: &[PathBuf], of: impl FnOnce(&[Source<'_>]) -> Result<T
 #[derive(Serialize)]
 struct Listed<'a> {
     id: &'a str,
-    class: Cause,
+    /// Null where it only says how far the evidence is to be relied on.
+    class: Option<Cause>,
     mechanism: Option<&'a str>,
     evidence: Evidence,
     weight: f64,
@@ -157,7 +158,7 @@ fn table(listed: &[Listed<'_>]) -> Table {
         let mechanism = rule.mechanism.map(|name| format!(" / {name}")).unwrap_or_default();
         let row = [
             format!("{}{off}", rule.id),
-            format!("{}{mechanism}", rule.class.name()),
+            format!("{}{mechanism}", rule.class.map_or("(none)", Cause::name)),
             format!("{:+}", rule.weight),
             rule.evidence.name().to_owned(),
             rule.standing.name().to_owned(),
@@ -189,7 +190,7 @@ fn shown(rules: &RuleText, rule: &Rule) -> String {
         line("layer", &format!("{} {} (sha256 {})", layer.name, layer.version, &layer.sha256[..16]));
     }
     line("enabled", if rule.enabled { "yes" } else { "no" });
-    line("class", rule.class.name());
+    line("class", rule.class.map_or("(none: it says how far the evidence is to be relied on)", Cause::name));
     line("mechanism", rule.mechanism.as_deref().unwrap_or("(none: it speaks of the class as a whole)"));
     line("weight", &format!("{:+}", rule.weight));
     line("evidence", rule.evidence.name());

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal as _};
 
 use clap::Args;
 
-use super::{Status, output};
+use super::{Maps, Most, Status, output};
 use crate::error::{Error, Result};
-use crate::evidence::{Limits, discover, find_records};
+use crate::evidence::{Encoding, Framer, Input, discover, find_records};
+use crate::ingest::recognise;
 use crate::report::plain;
 
 #[derive(Args)]
@@ -17,9 +18,10 @@ pub struct Arguments {
     /// Files, folders, globs, folders of parts or URLs to look in
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
-    /// Longest record that is read, in bytes
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_record)]
-    max_record_bytes: usize,
+    #[command(flatten)]
+    most: Most,
+    #[command(flatten)]
+    maps: Maps,
     /// Only the record's bytes, as they are
     #[arg(long)]
     raw: bool,
@@ -31,9 +33,13 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         let reason = "not a record id; expected ev: and 16 hex digits, as the reports print them".to_owned();
         return Err(Error::Record { id: arguments.id.clone(), reason });
     }
-    let limits = Limits { max_record: arguments.max_record_bytes, ..Limits::default() };
-    let discovery = discover(&arguments.paths)?;
-    let mut found = find_records(&discovery.inputs, &digits, limits)?;
+    let (limits, bounds) = (arguments.most.limits(), arguments.most.bounds());
+    let mut discovery = discover(&arguments.paths)?;
+    discovery.unpack(bounds)?;
+    let mappings = arguments.maps.read()?;
+    let shape_of =
+        |input: &Input, framer: &Framer, encoding: Encoding| recognise(&input.label, framer, encoding, &mappings).shape;
+    let mut found = find_records(&discovery.inputs, &digits, (limits, bounds), &shape_of)?;
     if arguments.raw && found.iter().any(|record| record.bytes.is_some()) {
         found.retain(|record| record.bytes.is_some());
     }

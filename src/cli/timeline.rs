@@ -34,10 +34,13 @@ enum Format {
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.inputs.set_threads()?;
     let rules = arguments.reading.rules()?;
+    let mappings = arguments.reading.inputs.maps.read()?;
+    let options = arguments.reading.inputs.options(&mappings);
     let bar = Bar::new();
-    let evidence = Evidence::read(&arguments.reading.inputs.paths, arguments.reading.inputs.options(), &rules, &bar);
+    let evidence = Evidence::read(&arguments.reading.inputs.paths, options, &rules, &bar);
     bar.finish();
     let evidence = evidence?;
+    output::unused_mappings(&mappings, &evidence.ingested.files);
     let timeline = timeline(&evidence, &arguments.job)?;
     let terminal = io::stdout().is_terminal();
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
@@ -60,10 +63,12 @@ fn table(timeline: &Timeline) -> Table {
         let status = entry.http_status.map(|s| format!(" {s}")).unwrap_or_default();
         let attempt = entry.attempt.map(|n| format!("\nattempt {n}")).unwrap_or_default();
         let said = [entry.error_code.as_deref(), entry.error_message.as_deref()].into_iter().flatten();
+        let clock = entry.clock_ahead_seconds;
+        let clock = clock.map(|[least, most]| format!("\nclock {least} to {most} s ahead")).unwrap_or_default();
         let id = entry.record_id.as_deref().unwrap_or("");
         let row = [
             entry.time.clone().unwrap_or_else(|| "(unknown)".to_owned()).replace('T', "\n"),
-            format!("{}\nby {}", entry.source, entry.joined_by),
+            format!("{}{clock}\nby {}{}", entry.source, entry.joined_by, shown(entry.joined_id.as_deref())),
             format!("{}{attempt}", entry.what),
             format!("{}{status}", entry.outcome),
             said.collect::<Vec<_>>().join("\n"),
@@ -72,4 +77,13 @@ fn table(timeline: &Timeline) -> Table {
         table.add_row(row.map(|cell| plain(&cell)));
     }
     table
+}
+
+/// The beginning of a shared id: enough to see that it is the same.
+fn shown(id: Option<&str>) -> String {
+    const SHOWN: usize = 12;
+    let Some(id) = id else { return String::new() };
+    let start: String = id.chars().take(SHOWN).collect();
+    let more = if id.chars().nth(SHOWN).is_some() { "\u{2026}" } else { "" };
+    format!(" {start}{more}")
 }

@@ -16,6 +16,7 @@ pub enum Column {
     Principal,
     Bucket,
     Region,
+    Media,
     Id(Id),
     Uid,
     Fingerprint,
@@ -23,8 +24,8 @@ pub enum Column {
 }
 
 /// Names that recur, by their numbers.
-pub const NAMES: [Column; 6] =
-    [Column::Source, Column::Phase, Column::Step, Column::Principal, Column::Bucket, Column::Region];
+pub const NAMES: [Column; 7] =
+    [Column::Source, Column::Phase, Column::Step, Column::Principal, Column::Bucket, Column::Region, Column::Media];
 
 /// One entry an event, column by column; a column that was not asked for is empty.
 #[derive(Default)]

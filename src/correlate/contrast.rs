@@ -61,6 +61,8 @@ pub struct Contrast {
     pub statements: Vec<Statement>,
     by_job: HashMap<IdHash, Vec<u32>, foldhash::fast::RandomState>,
     pub scope_sets: BTreeMap<Symbol, BTreeSet<String>>,
+    /// The steps at which an attempt failed.
+    pub failed_steps: BTreeSet<String>,
     /// Time of the first and last event of the archive.
     pub span: Option<(i64, i64)>,
 }
@@ -80,7 +82,7 @@ struct Group {
 const HOUR: i64 = 3_600_000_000;
 
 /// Attempts whose jobs are grouped at a time.
-const GROUPED: usize = 1 << 21;
+const GROUPED: usize = 1 << 18;
 const LOOKED_AT: [Column; 7] =
     [Column::Time, Column::Phase, Column::Principal, Column::Bucket, Column::Region, Column::Id(Id::Job), Column::At];
 
@@ -91,7 +93,8 @@ impl Contrast {
     /// The outline cannot be read.
     pub fn new(outline: &Outline) -> Result<Self> {
         let (span, failed_steps) = span_and_failed_steps(outline)?;
-        let mut contrast = Self { span, ..Self::default() };
+        let names = failed_steps.iter().filter_map(|step| outline.symbols.name(*step)).map(str::to_owned);
+        let mut contrast = Self { span, failed_steps: names.collect(), ..Self::default() };
         let attempts = outline.count(flag::ATTEMPT);
         for share in Share::of(attempts, GROUPED) {
             let (by_caller, by_bucket) = contrast.group(outline, attempts.min(GROUPED), share)?;

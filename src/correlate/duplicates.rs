@@ -1,36 +1,54 @@
-//! Records that came twice: redelivered by the source, or exported into two files.
+//! Records that came twice: redelivered by the source, or exported into two files; and records that a later one amends.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::columns::Column;
-use super::outline::{Outline, Share, flag};
+use super::outline::{IdHash, Outline, Share, flag};
+use super::reexports;
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
 use crate::evidence::{Digest, Input, Locator, cite};
+use crate::ingest::Reread;
 
 /// Records whose ids and fingerprints are held at a time.
 const HELD: usize = 1 << 20;
 
-/// Marks the rows that repeat an earlier one and returns them, ascending: the same id in the same source, or the same
-/// bytes. Equal fingerprints are only candidates; what counts is the SHA-256 of the records.
+/// Records that do not count.
+#[derive(Default)]
+pub struct Repeated {
+    /// Rows that repeat an earlier one, ascending.
+    pub duplicates: Vec<Row>,
+    /// Rows that an amended record takes the place of, ascending, with that record's row.
+    pub superseded: Vec<(Row, Row)>,
+}
+
+/// Marks the rows that repeat an earlier one (the same id in the same source, the same bytes, or in another file the same
+/// in every column) and those that an amended record takes the place of.
 ///
 /// # Errors
 /// A file cannot be read again.
-pub fn mark(outline: &mut Outline, inputs: &[Input]) -> Result<Vec<Row>> {
+pub fn mark(outline: &mut Outline, reread: &Reread<'_>) -> Result<Repeated> {
     let mut duplicates = Vec::new();
     let mut candidates: BTreeMap<Row, Vec<Row>> = BTreeMap::new();
     for share in Share::of(outline.len(), HELD) {
         find(outline, share, &mut duplicates, &mut candidates)?;
     }
-    duplicates.extend(confirmed(outline, inputs, &candidates)?);
-    duplicates.sort_unstable();
+    duplicates.extend(confirmed(outline, reread.inputs, &candidates)?);
     outline.mark(duplicates.iter().copied(), flag::DUPLICATE, flag::ATTEMPT);
-    Ok(duplicates)
+    let again = reexports::find(outline, reread)?;
+    outline.mark(again.iter().copied(), flag::DUPLICATE, flag::ATTEMPT);
+    duplicates.extend(again);
+    duplicates.sort_unstable();
+    let superseded = superseded(outline, reread.inputs)?;
+    outline.mark(superseded.keys().copied(), flag::SUPERSEDED, flag::ATTEMPT);
+    Ok(Repeated { duplicates, superseded: superseded.into_iter().collect() })
 }
 
-/// Finds those whose ids and fingerprints are in `share`.
+/// Finds those whose ids and fingerprints are in `share`: with the id, or the bytes, of an earlier one. Equal fingerprints
+/// are only candidates; what counts is the SHA-256 of the records. An addendum may bear the id of the record that it
+/// amends, and repeats only other addenda.
 fn find(
     outline: &Outline,
     share: Share,
@@ -38,22 +56,29 @@ fn find(
     candidates: &mut BTreeMap<Row, Vec<Row>>,
 ) -> Result<()> {
     let mut by_uid: HashSet<(Symbol, u64), foldhash::fast::RandomState> = HashSet::default();
+    let mut addenda: HashSet<(Symbol, u64, IdHash), foldhash::fast::RandomState> = HashSet::default();
     let mut by_print: HashMap<u64, Row, foldhash::fast::RandomState> = HashMap::default();
     by_print.reserve(outline.without_uid.min(HELD));
     by_uid.reserve((outline.len() - outline.without_uid).min(HELD));
+    let mut amendments = outline.amendments.iter().peekable();
     for block in outline.blocks(&[Column::Source, Column::Uid, Column::Fingerprint]) {
         let block = block?;
         let sources = block.names(Column::Source);
         for n in block.places() {
-            let (uid, print) = (block.uid[n], block.fingerprint[n]);
+            let (row, uid, print) = (block.row(n), block.uid[n], block.fingerprint[n]);
+            let amends = amendments.next_if(|(amending, _)| *amending == row);
             if uid != 0 {
-                if share.has(uid) && !by_uid.insert((sources[n], uid)) {
-                    duplicates.push(block.row(n));
+                let mut new = || match amends {
+                    Some((_, original)) => addenda.insert((sources[n], uid, *original)),
+                    None => by_uid.insert((sources[n], uid)),
+                };
+                if share.has(uid) && !new() {
+                    duplicates.push(row);
                 }
             } else if share.has(print) {
                 match by_print.entry(print) {
-                    Entry::Occupied(first) => candidates.entry(*first.get()).or_default().push(block.row(n)),
-                    Entry::Vacant(free) => drop(free.insert(block.row(n))),
+                    Entry::Occupied(first) => candidates.entry(*first.get()).or_default().push(row),
+                    Entry::Vacant(free) => drop(free.insert(row)),
                 }
             }
         }
@@ -72,4 +97,70 @@ fn confirmed(outline: &Outline, inputs: &[Input], candidates: &BTreeMap<Row, Vec
         .flat_map(|(first, more)| more.iter().filter(|row| digest(**row) == digest(*first)))
         .copied()
         .collect())
+}
+
+/// The rows that an amended record takes the place of, whichever came first, with that record's row. Of several that amend
+/// the same record the latest counts; of such at the same time, the one with the greatest SHA-256.
+fn superseded(outline: &Outline, inputs: &[Input]) -> Result<BTreeMap<Row, Row>> {
+    let mut by = BTreeMap::new();
+    if outline.amendments.is_empty() {
+        return Ok(by);
+    }
+    let amending = latest(outline, inputs)?;
+    for block in outline.blocks(&[Column::Source, Column::Uid]) {
+        let block = block?;
+        for n in block.places().filter(|n| block.uid[*n] != 0 && block.counts(*n)) {
+            let key = (block.names(Column::Source)[n], block.uid[n]);
+            let latest = amending.get(&key).map(|(latest, _)| *latest);
+            by.extend(latest.filter(|latest| *latest != block.row(n)).map(|latest| (block.row(n), latest)));
+        }
+    }
+    by.extend(amending.into_values().flat_map(|(latest, others)| others.into_iter().map(move |row| (row, latest))));
+    let circular: Vec<Row> = by.keys().copied().filter(|row| goes_round(&by, *row)).collect();
+    for row in circular {
+        by.remove(&row);
+    }
+    Ok(by)
+}
+
+/// By source and id of what is amended: the row that counts, and others that amend the same.
+type Amending = HashMap<(Symbol, IdHash), (Row, Vec<Row>), foldhash::fast::RandomState>;
+
+fn latest(outline: &Outline, inputs: &[Input]) -> Result<Amending> {
+    let mut amending: HashMap<(Symbol, IdHash), Vec<(i64, Row)>, foldhash::fast::RandomState> = HashMap::default();
+    let mut amendments = outline.amendments.iter().peekable();
+    for block in outline.blocks(&[Column::Source, Column::Time]) {
+        let block = block?;
+        for n in block.places() {
+            let amends = amendments.next_if(|(amending, _)| *amending == block.row(n));
+            if let Some((row, original)) = amends.filter(|_| block.counts(n)) {
+                let key = (block.names(Column::Source)[n], *original);
+                amending.entry(key).or_default().push((block.time[n], *row));
+            }
+        }
+    }
+    let several = amending.values().filter(|rows| rows.len() > 1).flatten().map(|(_, row)| *row);
+    let several: Vec<Row> = several.collect::<BTreeSet<Row>>().into_iter().collect();
+    let places = outline.wanted(&several)?;
+    let digests = cite(inputs, places.iter().map(|wanted| wanted.at))?;
+    let digest = |row: Row| digests.get(&places[several.binary_search(&row).ok()?].at).copied();
+    let chosen = amending.into_iter().filter_map(|(key, mut rows)| {
+        rows.sort_unstable_by_key(|(time, row)| (*time, digest(*row), *row));
+        let (_, latest) = rows.pop()?;
+        Some((key, (latest, rows.into_iter().map(|(_, row)| row).collect())))
+    });
+    Ok(chosen.collect())
+}
+
+/// Whether records amend each other: then none of them takes the place of another.
+fn goes_round(by: &BTreeMap<Row, Row>, row: Row) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut at = row;
+    while let Some(next) = by.get(&at) {
+        if !seen.insert(at) {
+            return true;
+        }
+        at = *next;
+    }
+    false
 }

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use super::links::Links;
+use super::issued::Keys;
+use super::links::{By, Links};
+use super::outline::Outline;
 use super::related::{Attempt, Related};
+use super::requests;
 use super::table::{EventTable, Row};
 use crate::ingest::Text;
 
@@ -58,17 +61,27 @@ pub struct Item {
 
 /// Groups the related attempts into items and keeps those that failed at least once.
 #[must_use]
-pub fn group(table: &EventTable, related: &Related) -> Vec<Item> {
+pub fn group(table: &EventTable, related: &Related, outline: &Outline, keys: &Keys) -> Vec<Item> {
     let (owned, jobless): (Vec<Attempt>, Vec<Attempt>) =
         related.attempts.iter().partition(|attempt| table.text(Text::JobId, attempt.row).is_some());
     let recordings = recordings_by_conversation(table, &owned);
     let mut items: BTreeMap<BorrowedKey<'_>, Vec<Attempt>> = BTreeMap::new();
     for attempt in &owned {
-        items.entry(owned_key(table, attempt.row, &recordings)).or_default().push(*attempt);
+        let attempt = Attempt { by: By::Job, ..*attempt };
+        items.entry(owned_key(table, attempt.row, &recordings)).or_default().push(attempt);
     }
+    let jobless: Vec<(Attempt, Option<&str>)> =
+        jobless.into_iter().map(|attempt| (attempt, keys.job(table, outline, attempt.row))).collect();
     let links = Links::new(table, &items, &jobless);
-    for attempt in jobless {
-        let key = links.resolve(table, attempt.row).unwrap_or_else(|| lone_key(table, attempt.row));
+    let mut lone = Vec::new();
+    for (attempt, job) in jobless {
+        match links.resolve(table, attempt.row, job) {
+            Some((key, by)) => items.entry(key).or_default().push(Attempt { by, ..attempt }),
+            None => lone.push((attempt, lone_key(table, attempt.row))),
+        }
+    }
+    requests::bring_together(table, &mut lone);
+    for (attempt, key) in lone {
         items.entry(key).or_default().push(attempt);
     }
     let failed = items.into_iter().filter(|(_, attempts)| attempts.iter().any(|a| a.failing));
@@ -107,13 +120,18 @@ fn owned_key<'a>(table: &'a EventTable, row: Row, recordings: &Recordings<'a>) -
         let of = recordings.get(&(job?, table.text(Text::ConversationId, row)?))?;
         if of.len() == 1 { of.first().copied().map(Cow::Borrowed) } else { None }
     };
-    let unit = text(Text::RecordingId)
-        .or_else(only_recording)
+    let only_recording = if text(Text::RecordingId).is_none() { only_recording().map(Unit::Recording) } else { None };
+    let unit = only_recording.or_else(|| unit_of(table, row)).unwrap_or(Unit::Job);
+    ItemKey { job: job.map(Cow::Borrowed), unit, caller: None }
+}
+
+/// The finest thing of a job that a record names.
+pub fn unit_of(table: &EventTable, row: Row) -> Option<Unit<Cow<'_, str>>> {
+    let text = |column| table.text(column, row).map(Cow::Borrowed);
+    text(Text::RecordingId)
         .map(Unit::Recording)
         .or_else(|| text(Text::ConversationId).map(Unit::Conversation))
         .or_else(|| text(Text::ObjectKey).map(Unit::Object))
-        .unwrap_or(Unit::Job);
-    ItemKey { job: job.map(Cow::Borrowed), unit, caller: None }
 }
 
 fn lone_key(table: &EventTable, row: Row) -> BorrowedKey<'_> {

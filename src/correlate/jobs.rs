@@ -20,9 +20,14 @@ pub struct Job {
     pub last: Option<i64>,
     pub started: bool,
     pub ended: bool,
+    /// Whether its records state different media types.
+    pub several_media: bool,
     /// The values of [`STATED`] in the trail.
     stated: [Symbol; STATED.len()],
 }
+
+/// Place of the media type in [`STATED`].
+const MEDIA: usize = 4;
 
 impl Job {
     /// What the job's records say of `column`.
@@ -43,6 +48,8 @@ impl Job {
         self.last = self.last.max(later.last);
         self.started |= later.started;
         self.ended |= later.ended;
+        let (media, more) = (self.stated[MEDIA], later.stated[MEDIA]);
+        self.several_media |= later.several_media || (media != 0 && more != 0 && media != more);
         for (held, more) in self.stated.iter_mut().zip(later.stated) {
             if *held == 0 {
                 *held = more;
@@ -60,7 +67,7 @@ impl Jobs {
     pub fn note(&mut self, job: IdHash, id: &str, event: &Event<'_>, stated: Option<[Symbol; STATED.len()]>) {
         let step = event.get(Text::Step);
         let began = event.time.filter(|_| stated.is_some());
-        let ended = matches!(step, Some("job.completed" | "job.failed"));
+        let ended = matches!(step, Some("job.completed" | "job.failed" | "job.cancelled"));
         let (begins, stated) = (step == Some("job.started"), stated.unwrap_or_default());
         match self.0.entry(job) {
             Entry::Occupied(mut held) => {
@@ -70,11 +77,13 @@ impl Jobs {
                     last: event.time,
                     started: begins,
                     ended,
+                    several_media: false,
                     stated,
                 });
             }
             Entry::Vacant(free) => {
-                free.insert(Job { id: id.into(), began, last: event.time, started: begins, ended, stated });
+                let (id, last) = (id.into(), event.time);
+                free.insert(Job { id, began, last, started: begins, ended, several_media: false, stated });
             }
         }
     }
@@ -99,12 +108,25 @@ impl Jobs {
         self.0.get(&job)
     }
 
-    /// Jobs that start and neither complete nor fail, by their last record, then their id.
+    /// Jobs that start and neither complete nor fail nor are cancelled, by their last record, then their id.
     #[must_use]
     pub fn without_end(&self) -> Vec<&Job> {
         let mut found: Vec<&Job> = self.0.values().filter(|job| job.started && !job.ended).collect();
         found.sort_by(|a, b| (a.last, &a.id).cmp(&(b.last, &b.id)));
         found
+    }
+
+    /// How long the longest job took that is on record from its beginning to its end, microseconds.
+    #[must_use]
+    pub fn longest(&self) -> Option<i64> {
+        let whole = self.0.values().filter(|job| job.started && job.ended);
+        whole.filter_map(|job| Some(job.last? - job.began?)).max()
+    }
+
+    /// Time of the last record of any job.
+    #[must_use]
+    pub fn latest(&self) -> Option<i64> {
+        self.0.values().filter_map(|job| job.last).max()
     }
 }
 

@@ -5,54 +5,110 @@ mod clocks;
 mod columns;
 mod contrast;
 mod duplicates;
+mod echoes;
 mod failures;
+mod gaps;
+mod issued;
 mod items;
 mod jobs;
 mod links;
 mod outline;
+mod passages;
+mod reexports;
 mod related;
+mod requests;
 mod steps;
 mod symbols;
 mod table;
 mod texts;
+mod waves;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-pub use clocks::{ClockOffset, Clocks};
+pub use clocks::{Bounds, ClockOffset, Clocks};
 pub use columns::Column;
 pub use contrast::{Contrast, Count, ScopeGroup, Statement};
-pub use failures::Failure;
+pub use duplicates::Repeated;
+pub use failures::{Failure, Order};
+pub use gaps::{Gap, GapKind};
+pub use issued::HOPS;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
+pub use links::By;
 pub use outline::{Block, Id, IdHash, Outline, flag};
-pub use steps::{Operation, Steps};
+pub use passages::{HOURS, Media, Passage, attempts_by_hour, hour_of_day, passages, regions_at};
+pub use steps::{JOBS, Operation, Steps, is_of_platform};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::Input;
 use crate::ingest::{Ingested, LeftOut, Options, Prints, Reread, ingest_without};
+use issued::Keys;
 use related::Related;
+use waves::Attempts;
 
 /// What correlation finds.
 pub struct Correlated {
     /// All events, in outline.
     pub outline: Outline,
-    /// The events that have to do with failures, and all probes.
-    pub table: EventTable,
-    /// In the order of the report: first failing time, then job, then item.
-    pub failures: Vec<Failure>,
+    /// All direct metadata writes.
+    pub probes: EventTable,
+    /// The attempts that have to do with failures; what they are is found wave by wave.
+    waves: Vec<Attempts>,
+    /// The jobs that keys were issued to, of those with which such attempts were made.
+    keys: Keys,
     /// What the rest of the archive did.
     pub contrast: Contrast,
     pub clocks: Clocks,
-    /// Rows of the outline that repeat an earlier one, ascending.
-    pub duplicates: Vec<Row>,
+    /// Rows of the outline that do not count.
+    pub repeated: Repeated,
+    /// What should be there and is not.
+    pub gaps: Vec<Gap>,
     /// Attempts and jobs seen, for the summary.
     pub attempts: usize,
     pub jobs: usize,
+}
+
+/// Failures that have nothing to do with those of other waves, with the events that they rest on.
+pub struct Wave {
+    pub table: EventTable,
+    /// By first failing time, then job, then item.
+    pub failures: Vec<Failure>,
+}
+
+impl Correlated {
+    /// The failures, wave by wave: an archive with very many takes no more memory than one with some.
+    ///
+    /// # Errors
+    /// In place of a wave: a file cannot be read again, or is not what it was.
+    pub fn waves<'a>(&'a self, reread: &'a Reread<'_>) -> impl Iterator<Item = Result<Wave>> + 'a {
+        (0..self.waves.len()).map(|number| self.wave(number, reread))
+    }
+
+    /// The waves with a failure of which a row of the outline (`rows`, ascending) may be.
+    ///
+    /// # Errors
+    /// As [`waves`](Self::waves).
+    pub fn waves_of<'a>(&'a self, rows: &'a [Row], reread: &'a Reread<'_>) -> impl Iterator<Item = Result<Wave>> + 'a {
+        let holds = |attempts: &Attempts| attempts.iter().any(|(row, _)| rows.binary_search(row).is_ok());
+        let numbers = (0..self.waves.len()).filter(move |number| holds(&self.waves[*number]));
+        numbers.map(|number| self.wave(number, reread))
+    }
+
+    fn wave(&self, number: usize, reread: &Reread<'_>) -> Result<Wave> {
+        let Self { outline, clocks, keys, .. } = self;
+        let attempts = &self.waves[number];
+        let rows: Vec<Row> = attempts.iter().map(|(row, _)| *row).collect();
+        let table = table(outline, &rows, reread, clocks)?;
+        let related = Related::new(outline, attempts);
+        let failures =
+            failures::find(&table, &related, &items::group(&table, &related, outline, keys), outline, clocks);
+        Ok(Wave { table, failures })
+    }
 }
 
 /// Events that a part of an archive is expected to hold: columns that grow bit by bit are copied again and again.
@@ -64,7 +120,7 @@ const PART: usize = 2048;
 /// What does not fit into memory cannot be put into a temporary file.
 pub fn read(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     operations: &[Operation],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Outline, Ingested)> {
@@ -77,7 +133,7 @@ pub fn read(
 /// As [`read`].
 pub fn read_without(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     left_out: &LeftOut,
     operations: &[Operation],
     progress: &(dyn Fn(u64) + Sync),
@@ -100,30 +156,45 @@ pub fn correlate(
     mut outline: Outline,
     ingested: &mut Ingested,
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Correlated> {
+    let hashing = outline.keys.clone();
+    let repeated = duplicates::mark(&mut outline, &reread_in(&hashing, ingested, inputs, options))?;
     let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
-    let duplicates = duplicates::mark(&mut outline, inputs)?;
-    related::leave_out_echoes(&mut outline)?;
-    let related = related::related(&outline)?;
-    let probes = outline.rows().filter(|row| outline.is(*row, flag::PROBE));
-    let mut held: Vec<Row> = related.iter().map(|(row, _)| *row).chain(probes).collect();
-    held.sort_unstable();
-    held.dedup();
-    let reread = reread(&outline, ingested, inputs, options);
-    let table = table(&outline, &held, &reread, &clocks)?;
-    let related = Related::new(&outline, &related, &held);
-    let find = || failures::find(&table, &related, &items::group(&table, &related), &outline);
-    let (failures, contrast) = rayon::join(find, || Contrast::new(&outline));
-    let contrast = contrast?;
+    echoes::leave_out(&mut outline)?;
+    let divided = || {
+        let related = related::related(&outline)?;
+        let keys = Keys::find(&outline, &related)?;
+        let waves = waves::divide(&outline, &keys, related, options.attempts_at_a_time)?;
+        Ok::<_, Error>((keys, waves))
+    };
+    let (divided, contrast) = rayon::join(divided, || Contrast::new(&outline));
+    let ((keys, waves), contrast) = (divided?, contrast?);
+    let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
+    let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
+    let gaps = gaps::find(&outline, &ingested.files)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
-    Ok(Correlated { outline, table, failures, contrast, clocks, duplicates, attempts, jobs })
+    Ok(Correlated { outline, probes, waves, keys, contrast, clocks, repeated, gaps, attempts, jobs })
 }
 
 /// How records of an archive are read again.
 #[must_use]
-pub fn reread<'a>(outline: &'a Outline, ingested: &'a Ingested, inputs: &'a [Input], options: Options) -> Reread<'a> {
-    let prints = Prints::of_run(&outline.keys, inputs);
+pub fn reread<'a>(
+    outline: &'a Outline,
+    ingested: &'a Ingested,
+    inputs: &'a [Input],
+    options: Options<'a>,
+) -> Reread<'a> {
+    reread_in(&outline.keys, ingested, inputs, options)
+}
+
+fn reread_in<'a>(
+    keys: &'a RandomState,
+    ingested: &'a Ingested,
+    inputs: &'a [Input],
+    options: Options<'a>,
+) -> Reread<'a> {
+    let prints = Prints::of_run(keys, inputs);
     Reread { inputs, manners: &ingested.manners, options, prints }
 }
 

@@ -1,4 +1,4 @@
-//! The outline of an archive: what one pass over it keeps of every event, some 160 bytes, however long the record is.
+//! The outline of an archive: what one pass over it keeps of every event, some 180 bytes, however long the record is.
 //!
 //! Ids are kept as keyed 64-bit hashes and recurring names as numbers; whatever a report says is read again from the
 //! records themselves. The keys are fresh in each run: nobody can prepare two ids that are taken for one, and by chance
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::blocks::{BLOCK, Blocks};
 use super::columns::{Column, Columns, Entry, NAMES};
 use super::jobs::{Jobs, Statements};
-use super::steps::{self, Steps, TRAIL};
+use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
 use super::table::Row;
 use crate::error::{Error, Result};
@@ -37,6 +37,10 @@ pub enum Id {
     Request,
     Correlation,
     Hold,
+    /// The credential that a call was made with.
+    Credential,
+    /// The credential that it issued.
+    Issued,
 }
 
 const TEXTS: [Text; Id::ALL.len()] = [
@@ -50,11 +54,13 @@ const TEXTS: [Text; Id::ALL.len()] = [
     Text::RequestId,
     Text::CorrelationId,
     Text::HoldId,
+    Text::Credential,
+    Text::IssuedCredential,
 ];
 
 impl Id {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Job,
         Self::Session,
         Self::Recording,
@@ -65,6 +71,8 @@ impl Id {
         Self::Request,
         Self::Correlation,
         Self::Hold,
+        Self::Credential,
+        Self::Issued,
     ];
 
     /// The column of the event frame that it is the hash of.
@@ -89,6 +97,8 @@ pub mod flag {
     pub const DUPLICATE: u8 = 32;
     /// It is an attempt at a step of an export, and the only record of it in its source.
     pub const ATTEMPT: u8 = 64;
+    /// An amended record takes its place.
+    pub const SUPERSEDED: u8 = 128;
 }
 
 /// Stands for an unknown time.
@@ -107,12 +117,16 @@ pub struct Outline {
     unwritten: Option<io::Error>,
     /// Events without an id of the source's own.
     pub without_uid: usize,
+    /// Events that issued a credential.
+    pub issued: usize,
+    /// Events that amend another record, with the hash of its id; ascending.
+    pub amendments: Vec<(Row, IdHash)>,
     /// The sources that were met, in no order.
     sources: Vec<Symbol>,
     pub jobs: Jobs,
     pub statements: Statements,
-    /// Tenant, media type and scopes of the last event of a job.
-    stated: [Symbol; 3],
+    /// Tenant and scopes of the last event of a job.
+    stated: [Symbol; 2],
 }
 
 /// Some consecutive rows of an outline, with the columns that were asked for.
@@ -137,6 +151,13 @@ impl Block<'_> {
         0..self.flags.len()
     }
 
+    /// The place of a row, if it lies in the block.
+    #[must_use]
+    pub fn place(&self, row: Row) -> Option<usize> {
+        let place = row.checked_sub(self.first)? as usize;
+        (place < self.flags.len()).then_some(place)
+    }
+
     /// The row at a place.
     #[must_use]
     pub fn row(&self, place: usize) -> Row {
@@ -147,6 +168,12 @@ impl Block<'_> {
     #[must_use]
     pub fn is(&self, place: usize, flag: u8) -> bool {
         self.flags[place] & flag != 0
+    }
+
+    /// Whether the event at a place is neither a repetition of another nor superseded.
+    #[must_use]
+    pub fn counts(&self, place: usize) -> bool {
+        !self.is(place, flag::DUPLICATE | flag::SUPERSEDED)
     }
 
     /// The time at a place, if it is known.
@@ -199,10 +226,12 @@ impl Outline {
             open,
             unwritten: None,
             without_uid: 0,
+            issued: 0,
+            amendments: Vec::new(),
             sources: Vec::new(),
             jobs: Jobs::default(),
             statements: Statements::default(),
-            stated: [0; 3],
+            stated: [0; 2],
         }
     }
 
@@ -233,6 +262,12 @@ impl Outline {
     #[must_use]
     pub fn is(&self, row: Row, flag: u8) -> bool {
         self.flags[row as usize] & flag != 0
+    }
+
+    /// Whether an event is neither a repetition of another nor superseded.
+    #[must_use]
+    pub fn counts(&self, row: Row) -> bool {
+        !self.is(row, flag::DUPLICATE | flag::SUPERSEDED)
     }
 
     /// Number of events that have all flags of `flags`.
@@ -314,9 +349,12 @@ impl Outline {
     /// Appends the outline of the next part of the archive.
     pub fn append(&mut self, mut part: Self) {
         let numbers = self.symbols.merge(&part.symbols);
+        let before = Row::try_from(self.len()).unwrap_or(Row::MAX);
+        self.amendments.extend(part.amendments.iter().map(|(row, original)| (before + row, *original)));
         self.open.append(&mut part.open, &numbers);
         self.flags.append(&mut part.flags);
         self.without_uid += part.without_uid;
+        self.issued += part.issued;
         for source in part.sources {
             self.note_source(numbers[source as usize]);
         }
@@ -376,24 +414,28 @@ impl Collect for Outline {
             (phase.is_some() && steps::failed(source, event), flag::FAILING),
             (phase.is_some(), flag::ATTEMPT),
             (ok, flag::OK),
-            (source == TRAIL, flag::TRAIL),
+            (steps::is_of_trail(source, event), flag::TRAIL),
             (step == Some("probe"), flag::PROBE),
             (ok && event.hold_acknowledged == Some(false), flag::UNACKNOWLEDGED),
         ] {
             flags |= if set { bit } else { 0 };
         }
-        let texts =
-            [Some(source), phase, step, event.get(Text::Principal), event.get(Text::Bucket), event.get(Text::Region)];
+        let own = [Text::Principal, Text::Bucket, Text::Region, Text::MediaType].map(|text| event.get(text));
+        let texts = [Some(source), phase, step, own[0], own[1], own[2], own[3]];
         let before = self.open.last_names();
         let names: [Symbol; NAMES.len()] = std::array::from_fn(|n| self.symbols.near(texts[n], Some(&before[n])));
         let ids = TEXTS.map(|text| event.get(text).map_or(0, |text| hash(&self.keys, text)));
         let uid = event.get(Text::Uid).map_or(0, |uid| hash(&self.keys, uid));
+        if let Some(original) = event.get(Text::Amends) {
+            self.amendments.push((self.rows().end, hash(&self.keys, original)));
+        }
         self.open.push(&Entry { time: event.time.unwrap_or(NO_TIME), names, ids, uid, fingerprint, at });
         self.flags.push(flags);
         self.without_uid += usize::from(uid == 0);
+        self.issued += usize::from(ids[Id::Issued as usize] != 0);
         self.note_source(names[0]);
-        let [_, _, _, principal, bucket, region] = names;
-        self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region]);
+        let [_, _, _, principal, bucket, region, media] = names;
+        self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region, media]);
     }
 
     fn gathered(&self) -> usize {
@@ -403,13 +445,13 @@ impl Collect for Outline {
 
 impl Outline {
     /// What the event says of its job as a whole.
-    fn note_job(&mut self, event: &Event<'_>, at: Locator, job: IdHash, [principal, bucket, region]: [Symbol; 3]) {
+    fn note_job(&mut self, event: &Event<'_>, at: Locator, job: IdHash, own: [Symbol; 4]) {
         let Some(name) = event.get(Text::JobId) else { return };
-        let [before_tenant, before_media, before_scopes] = &self.stated;
+        let [before_tenant, before_scopes] = &self.stated;
         let tenant = self.symbols.near(event.get(Text::TenantId), Some(before_tenant));
-        let media = self.symbols.near(event.get(Text::MediaType), Some(before_media));
         let scopes = self.symbols.near(event.get(Text::Scopes), Some(before_scopes));
-        self.stated = [tenant, media, scopes];
+        self.stated = [tenant, scopes];
+        let [principal, bucket, region, media] = own;
         let stated = [principal, bucket, tenant, region, media];
         let of_trail = self.flags.last().is_some_and(|flags| flags & flag::TRAIL != 0);
         self.jobs.note(job, name, event, of_trail.then_some(stated));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::columns::Column;
+use super::links::By;
 use super::outline::{Block, Id, IdHash, Outline, Share, flag};
-use super::steps::WHOLE_JOB;
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -17,11 +17,15 @@ pub struct Attempt {
     pub phase: u16,
     pub failing: bool,
     pub ok: bool,
+    /// By what it belongs to its item.
+    pub by: By,
 }
 
 /// Attempts that may belong to a failure, ascending by row of the table that holds them.
 pub struct Related {
     pub attempts: Vec<Attempt>,
+    /// Rows of the table that are no attempts, about the request of one that failed; ascending.
+    pub asides: Vec<Row>,
     /// Names of the steps.
     pub phases: Vec<String>,
 }
@@ -46,30 +50,8 @@ const SHARED: [(Id, Id); 11] = [
 /// Failing attempts whose ids are held at a time.
 const SEEDS: usize = 1 << 18;
 
-/// Takes the flag of an attempt from failed jobs that only repeat what made one of their attempts fail: only where no
-/// failing attempt is on record is a failed job an attempt itself.
-///
-/// # Errors
-/// The outline cannot be read.
-pub fn leave_out_echoes(outline: &mut Outline) -> Result<()> {
-    let Some(whole) = outline.symbols.find(WHOLE_JOB) else { return Ok(()) };
-    let columns = [Column::Phase, Column::Id(Id::Job)];
-    let of = |wholes: bool| {
-        outline.look(&columns, |block| -> Vec<(Row, IdHash)> {
-            let (phases, jobs) = (block.names(Column::Phase), block.id(Id::Job));
-            let attempts = block.places().filter(|n| block.is(*n, flag::ATTEMPT));
-            let asked = attempts.filter(|n| (phases[*n] == whole) == wholes && (wholes || block.is(*n, flag::FAILING)));
-            asked.map(|n| (block.row(n), jobs[n])).filter(|(_, job)| *job != 0).collect()
-        })
-    };
-    let failed: Ids = of(false)?.into_iter().flatten().map(|(_, job)| job).collect();
-    let wholes = of(true)?;
-    let echoes = wholes.into_iter().flatten().filter(|(_, job)| failed.contains(job)).map(|(row, _)| row);
-    outline.mark(echoes, 0, flag::ATTEMPT);
-    Ok(())
-}
-
-/// The attempts that share an id with a failing one, ascending, each with its step.
+/// The rows that share an id with a failing attempt, ascending: the attempts, each with its step, and with 0 the records of
+/// other sources than the trail that are no attempts, as far as they are about the request of a failing one.
 ///
 /// # Errors
 /// The outline cannot be read.
@@ -79,12 +61,16 @@ pub fn related(outline: &Outline) -> Result<Vec<(Row, Symbol)>> {
         let seeds = Seeds::gather(outline, share)?;
         let of_block = |block: &Block<'_>| -> Vec<(Row, Symbol)> {
             let own = SHARED.map(|(own, _)| block.id(own));
-            let attempts = block.places().filter(|n| block.is(*n, flag::ATTEMPT));
-            let related = attempts.filter(|n| {
+            let related = |n: &usize| {
+                let request = || !block.is(*n, flag::TRAIL) && seeds.share_a_request(block, *n);
+                if !block.is(*n, flag::ATTEMPT) {
+                    return block.counts(*n) && request();
+                }
                 let failing = share.is_first() && block.is(*n, flag::FAILING);
-                failing || seeds.share_an_id(&own, *n) || seeds.share_a_bucket(block, *n)
-            });
-            related.map(|n| (block.row(n), block.names(Column::Phase)[n])).collect()
+                failing || seeds.share_an_id(&own, *n) || seeds.share_a_bucket(block, *n) || request()
+            };
+            let step = |n: usize| if block.is(n, flag::ATTEMPT) { block.names(Column::Phase)[n] } else { 0 };
+            block.places().filter(related).map(|n| (block.row(n), step(n))).collect()
         };
         found.extend(outline.look(&LOOKED_AT, of_block)?.into_iter().flatten());
     }
@@ -148,6 +134,14 @@ impl Seeds {
         })
     }
 
+    /// Whether a record is of a request that failed, by whichever of the two ids.
+    fn share_a_request(&self, block: &Block<'_>, place: usize) -> bool {
+        let kinds = [Id::Request, Id::Correlation];
+        let own = kinds.map(|id| block.id(id)[place]);
+        let sets = self.ids.iter().filter(|(id, set)| kinds.contains(id) && !set.is_empty());
+        sets.into_iter().any(|(_, set)| own.iter().any(|id| *id != 0 && set.contains(id)))
+    }
+
     fn share_a_bucket(&self, block: &Block<'_>, place: usize) -> bool {
         !self.buckets.is_empty()
             && names_bucket_only(block, place)
@@ -162,22 +156,25 @@ fn names_bucket_only(block: &Block<'_>, place: usize) -> bool {
 }
 
 impl Related {
-    /// The attempts at `rows` of the outline, each with its step, numbered as they are in a table that holds the rows `held`.
+    /// The rows of the outline, each with its step, or 0 where it is no attempt; numbered as they are in the table of just
+    /// these rows.
     #[must_use]
-    pub fn new(outline: &Outline, rows: &[(Row, Symbol)], held: &[Row]) -> Self {
+    pub fn new(outline: &Outline, rows: &[(Row, Symbol)]) -> Self {
         let mut numbers: BTreeMap<Symbol, u16> = BTreeMap::new();
-        let mut phases = Vec::new();
-        let attempts = rows.iter().filter_map(|(row, symbol)| {
-            let place = held.binary_search(row).ok().and_then(|n| Row::try_from(n).ok())?;
+        let (mut attempts, mut asides, mut phases) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (row, symbol)) in (0..).zip(rows) {
+            if *symbol == 0 {
+                asides.push(place);
+                continue;
+            }
             let phase = *numbers.entry(*symbol).or_insert_with(|| {
                 phases.push(outline.symbols.name(*symbol).unwrap_or_default().to_owned());
                 u16::try_from(phases.len() - 1).unwrap_or(u16::MAX)
             });
             let (failing, ok) = (outline.is(*row, flag::FAILING), outline.is(*row, flag::OK));
-            Some(Attempt { row: place, phase, failing, ok })
-        });
-        let attempts = attempts.collect();
-        Self { attempts, phases }
+            attempts.push(Attempt { row: place, phase, failing, ok, by: By::Itself });
+        }
+        Self { attempts, asides, phases }
     }
 
     /// The name of an attempt's step.

@@ -2,22 +2,25 @@
 
 use std::collections::HashMap;
 
-use crate::ingest::{Event, Outcome, Text, fold};
+use crate::ingest::{Event, MAPPED, Outcome, Text, fold};
 
-/// A call of an export as CloudTrail names it, from the rule pack.
+/// A call of an export as CloudTrail names it, or as method and path of the platform's API, from the rule pack.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {
-    /// The event name.
+    /// The event name, or `METHOD /path/{id}`.
     pub name: String,
     /// The step of the export it is part of.
     pub step: String,
-    /// The IAM action that it needs.
-    pub action: String,
+    /// The IAM action or the platform's permission that it needs, where one is known.
+    #[serde(default)]
+    pub action: Option<String>,
 }
 
 /// The name of the source whose steps are an export's own.
 pub const TRAIL: &str = "export_trail";
+/// The source that tells how the platform's jobs stand, and which recordings they failed for, but not why.
+pub const JOBS: &str = "genesys_job";
 /// The step under which a failed job without a failing attempt is reported.
 pub const WHOLE_JOB: &str = "job";
 /// Steps of the trail that are not attempts: the life of jobs, holds and credentials, and the probe made afterwards.
@@ -38,7 +41,10 @@ impl Steps {
     /// The step of the export that `event` is an attempt at; `None` where it is none.
     #[must_use]
     pub fn of<'a>(&'a self, source: &str, event: &'a Event<'_>) -> Option<&'a str> {
-        let own = event.get(Text::Step).filter(|_| source == TRAIL).and_then(|step| {
+        if source == JOBS {
+            return says_failed(event).then_some(WHOLE_JOB);
+        }
+        let own = event.get(Text::Step).filter(|_| is_of_trail(source, event)).and_then(|step| {
             if !NOT_ATTEMPTS.iter().any(|prefix| step.starts_with(prefix)) {
                 return Some(step);
             }
@@ -49,10 +55,36 @@ impl Steps {
     }
 }
 
+/// Whether the platform says that an export job failed, or failed for a recording. Other jobs have no step.
+fn says_failed(event: &Event<'_>) -> bool {
+    let of_export = event.get(Text::Step).is_some() || event.get(Text::RecordingId).is_some();
+    of_export && matches!(event.outcome, Outcome::Failure | Outcome::Timeout)
+}
+
+/// Whether a source logs what the platform was asked and answered, not AWS.
+#[must_use]
+pub fn is_of_platform(source: &str) -> bool {
+    matches!(source, "sdk_log" | "genesys_audit") || source == JOBS
+}
+
+/// Whether a record is one of the exporter's own, given the step and the call that it names. A mapped one is, unless it
+/// names a call and no step: then it is a record of whoever was called.
+#[must_use]
+pub fn is_own(source: &str, step: Option<&str>, operation: Option<&str>) -> bool {
+    source == TRAIL || (source == MAPPED && (step.is_some() || operation.is_none()))
+}
+
+/// Whether an event is a record of the exporter's own.
+#[must_use]
+pub fn is_of_trail(source: &str, event: &Event<'_>) -> bool {
+    is_own(source, event.get(Text::Step), event.get(Text::Operation))
+}
+
 /// Whether an attempt failed.
 #[must_use]
 pub fn failed(source: &str, event: &Event<'_>) -> bool {
-    let untold = || source == TRAIL && event.outcome == Outcome::Failure && event.http_status.is_none();
+    let tells = || source == JOBS || is_of_trail(source, event);
+    let untold = || event.outcome == Outcome::Failure && event.http_status.is_none() && tells();
     match event.outcome {
         Outcome::Timeout => true,
         Outcome::Success => false,

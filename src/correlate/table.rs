@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::steps::is_own;
 use super::texts::Texts;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Outcome, Text};
@@ -112,6 +113,12 @@ impl EventTable {
     #[must_use]
     pub fn time(&self, row: Row) -> Option<i64> {
         self.time[row as usize]
+    }
+
+    /// Whether the row is of the exporter's own trail.
+    #[must_use]
+    pub fn is_of_trail(&self, row: Row) -> bool {
+        is_own(self.source(row), self.text(Text::Step, row), self.text(Text::Operation, row))
     }
 
     /// The adapter that read the row.

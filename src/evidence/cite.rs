@@ -65,8 +65,8 @@ impl RecordReader {
     /// It cannot be opened.
     pub fn open(input: &Input) -> io::Result<Self> {
         let source = match Encoding::of(&input.place)? {
-            Encoding::Plain => Source::Plain(Bytes::open(&input.place)?),
-            Encoding::Gzip | Encoding::Zstd => Source::Packed(Box::new(Stream::open(&input.place)?)),
+            Encoding::Plain if Bytes::is_seekable(&input.place) => Source::Plain(Bytes::open(&input.place)?),
+            _ => Source::Packed(Box::new(Stream::open(&input.place)?)),
         };
         Ok(Self { source, window: Vec::new(), base: 0 })
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use walkdir::WalkDir;
 
+use super::containers::{Bounds, Container, Member, expand};
 use crate::error::{Error, Result};
 use crate::parts::{self, PartFile};
 
@@ -18,19 +19,25 @@ pub enum Place {
     Stream(Arc<Spool>),
     /// A file that a folder of parts holds: its events, not its bytes.
     Part(PartFile),
+    /// An archive whose members are inputs of their own.
+    Container(Arc<Container>),
+    /// A member of one.
+    Member(Arc<Member>),
     /// An object in a store.
     #[cfg(feature = "object-store")]
     Object(Arc<super::objects::Object>),
 }
 
 impl Place {
-    /// The file to open; of an object its URL, which is no file.
+    /// The file to open; of an object its URL and of a member the container's name, which are no files.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
             Self::Stream(spool) => &spool.0,
             Self::Part(part) => part.folder(),
+            Self::Container(container) => container.place.path(),
+            Self::Member(member) => Path::new(member.container()),
             #[cfg(feature = "object-store")]
             Self::Object(object) => Path::new(object.url()),
         }
@@ -45,6 +52,24 @@ impl Place {
         }
     }
 
+    /// The container, if it is one.
+    #[must_use]
+    pub fn container(&self) -> Option<&Container> {
+        match self {
+            Self::Container(container) => Some(container),
+            _ => None,
+        }
+    }
+
+    /// The member of a container, if it is one.
+    #[must_use]
+    pub fn member(&self) -> Option<&Member> {
+        match self {
+            Self::Member(member) => Some(member),
+            _ => None,
+        }
+    }
+
     /// What is another when the content is: the time of the last modification to the nanosecond, or an object's `ETag`.
     #[must_use]
     pub fn version(&self) -> Option<String> {
@@ -54,7 +79,8 @@ impl Place {
                 let nanos = time.duration_since(std::time::UNIX_EPOCH).ok()?;
                 Some(format!("{}.{:09}", nanos.as_secs(), nanos.subsec_nanos()))
             }
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Member(_) => None,
+            Self::Container(container) => container.version.clone(),
             Self::Part(part) => part.listed().modified.clone(),
             #[cfg(feature = "object-store")]
             Self::Object(object) => object.tag().map(str::to_owned),
@@ -81,7 +107,10 @@ fn spool(label: &str, open: impl FnOnce() -> io::Result<Box<dyn io::Read>>) -> R
         let bytes = io::copy(&mut open()?, &mut file)?;
         Ok((file.into_temp_path(), bytes))
     };
-    let (path, bytes) = copy().map_err(|e| Error::io(label, "copying it to a temporary file", e))?;
+    let (path, bytes) = copy().map_err(|e| {
+        let reason = format!("{e}; if the disk is full, set TMPDIR to a folder with more room");
+        Error::io(label, "copying it to a temporary file", io::Error::other(reason))
+    })?;
     Ok(Input { label: label.to_owned(), place: Place::Stream(Arc::new(Spool(path))), bytes })
 }
 
@@ -102,6 +131,24 @@ pub struct Discovery {
     pub skipped: Vec<String>,
     /// One sentence per file or folder that should have been read and could not be.
     pub unreadable: Vec<String>,
+}
+
+impl Discovery {
+    /// Puts the members of archives behind these, as inputs of their own. Which files are archives is told by their first
+    /// bytes; objects in a store are not looked at.
+    ///
+    /// # Errors
+    /// There is no room on the disk for what must be unpacked.
+    pub fn unpack(&mut self, bounds: Bounds) -> Result<()> {
+        let (inputs, skipped) = expand(std::mem::take(&mut self.inputs), bounds)?;
+        let (listed, plain): (Vec<Input>, Vec<Input>) =
+            inputs.into_iter().partition(|input| input.place.part().is_some());
+        self.inputs = parts::joined(plain, listed)?;
+        self.skipped.extend(skipped);
+        self.skipped.sort();
+        self.skipped.dedup();
+        Ok(())
+    }
 }
 
 /// Finds the files that `paths` name: files, folders (walked, links not followed), globs, `-` for standard input, and
@@ -256,7 +303,7 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
     by_length.sort_by_key(|input| (input.label.len(), input.label.clone()));
     let mut seen = std::collections::BTreeSet::new();
     by_length.retain(|input| match &input.place {
-        Place::Stream(_) | Place::Part(_) => true,
+        Place::Stream(_) | Place::Part(_) | Place::Container(_) | Place::Member(_) => true,
         #[cfg(feature = "object-store")]
         Place::Object(_) => true,
         Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),

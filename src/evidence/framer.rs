@@ -3,10 +3,12 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::blocks::Blocks;
 use super::csv_rows::CsvRows;
 use super::json_tree::JsonTree;
+use super::ledger::BREAKS_OFF;
 use super::lines::Lines;
-use super::{Reject, Shape, Stream};
+use super::{Encoding, Page, Reject, Sample, Shape, Stream, recognise, recognise_rows};
 
 /// Bounds on what is held in memory at once.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,8 @@ pub struct Chunk {
     pub spans: Vec<Span>,
     /// Records that could not even be cut out.
     pub rejects: Vec<Reject>,
+    /// What documents that ended here say of being one page of several.
+    pub pages: Vec<Page>,
 }
 
 /// What a splitter finds.
@@ -51,6 +55,8 @@ pub(super) enum Cut {
     Record(Range<usize>),
     /// Bytes at a stream offset that are no record, and why.
     Broken { offset: u64, reason: String },
+    /// The end of a document that wraps records, which is none itself.
+    Page(Page),
 }
 
 /// Finds record boundaries in data that arrives piece by piece.
@@ -111,6 +117,20 @@ impl Framer {
         (&self.buffer[..self.filled], self.eof)
     }
 
+    /// Tells by the head how the records of a stream that was packed as `encoding` are separated; `known` is for
+    /// [`recognise`].
+    #[must_use]
+    pub fn recognise(&self, encoding: Encoding, known: &dyn Fn(&Sample) -> bool) -> (Shape, Sample) {
+        let (head, whole) = self.head();
+        let (shape, sample) = match encoding {
+            Encoding::Parquet => recognise_rows(head, whole),
+            Encoding::Plain | Encoding::Gzip | Encoding::Zstd => recognise(head, whole, known),
+        };
+        // A stream that breaks off before its first byte is not one that is empty.
+        let broken = shape == Shape::Empty && self.failure.is_some();
+        (if broken { Shape::Lines } else { shape }, sample)
+    }
+
     /// Takes back the bytes of a chunk that is done with.
     pub fn give_back(&mut self, bytes: Vec<u8>) {
         if bytes.len() > self.spare.len() {
@@ -135,7 +155,9 @@ impl Framer {
         let limit = self.limits.max_record as u64;
         self.splitter = match shape {
             Shape::Lines => Some(Box::new(Lines::new(limit))),
+            Shape::Blocks => Some(Box::new(Blocks::new(limit))),
             Shape::Json => Some(Box::new(JsonTree::new(limit))),
+            Shape::JsonAt(path) => Some(Box::new(JsonTree::at(limit, path.clone()))),
             Shape::Csv { .. } => Some(Box::new(CsvRows::new(limit))),
             Shape::Empty | Shape::Unknown { .. } => None,
         };
@@ -143,7 +165,10 @@ impl Framer {
 
     /// The next run of records; `None` at the end.
     pub fn next_chunk(&mut self, stream: &mut Stream) -> Option<Chunk> {
-        let mut splitter = self.splitter.take()?;
+        let Some(mut splitter) = self.splitter.take() else {
+            // Of a file that breaks off before it begins to make sense, that is all there is to say.
+            return self.failure.is_some().then(|| self.failed_chunk());
+        };
         let mut cuts = Vec::new();
         while !self.done && cuts.is_empty() {
             if !self.eof {
@@ -170,14 +195,21 @@ impl Framer {
         next[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();
         let bytes = std::mem::replace(&mut self.buffer, next);
-        let mut chunk = Chunk { bytes, base: self.base, spans: Vec::with_capacity(cuts.len()), rejects: Vec::new() };
+        let mut chunk = Chunk {
+            bytes,
+            base: self.base,
+            spans: Vec::with_capacity(cuts.len()),
+            rejects: Vec::new(),
+            pages: Vec::new(),
+        };
         self.base += consumed as u64;
         for cut in cuts {
             let record = self.records;
-            self.records += 1;
+            self.records += u64::from(!matches!(cut, Cut::Page(_)));
             match cut {
                 Cut::Record(Range { start, end }) => chunk.spans.push(Span { start, end, record }),
-                Cut::Broken { offset, reason } => chunk.rejects.push(Reject { record, offset, reason }),
+                Cut::Broken { offset, reason } => chunk.rejects.push(Reject::new(record, offset, reason)),
+                Cut::Page(page) => chunk.pages.push(Page { last_record: record.checked_sub(1), ..page }),
             }
         }
         chunk
@@ -189,9 +221,15 @@ impl Framer {
         let record = self.records;
         self.records += 1;
         let offset = self.base + self.filled as u64;
-        let reason = format!("the file cannot be read further: {reason}; what came before is kept, get a whole copy");
+        let reason = format!("the file {BREAKS_OFF}: {reason}; what came before is kept, get a whole copy");
         self.splitter = None;
-        Chunk { bytes: Vec::new(), base: offset, spans: Vec::new(), rejects: vec![Reject { record, offset, reason }] }
+        Chunk {
+            bytes: Vec::new(),
+            base: offset,
+            spans: Vec::new(),
+            rejects: vec![Reject::new(record, offset, reason)],
+            pages: Vec::new(),
+        }
     }
 
     /// Reads `bytes` more, or up to the end.
@@ -221,9 +259,13 @@ impl Framer {
     }
 }
 
-fn describe(error: &io::Error) -> String {
+pub(super) fn describe(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed stream ends early (a truncated copy)".to_owned(),
+        _ if error.to_string().contains("too much memory") => {
+            "it is packed with a zstd window of more than 128 MiB, which is not read; unpack it with zstd -d --long=31"
+                .to_owned()
+        }
         _ => error.to_string(),
     }
 }

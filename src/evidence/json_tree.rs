@@ -5,10 +5,13 @@ use memchr::memchr3;
 
 use super::framer::{Cut, Split};
 use super::lines::{bom_length, too_long};
+use super::paging::Paging;
 
-/// The member of a top-level object that holds the records: CloudTrail deliveries, Genesys result pages, the output of
+/// The members of a top-level object that may hold the records: CloudTrail deliveries, Genesys result pages, the output of
 /// `aws cloudtrail lookup-events`.
 pub(super) const WRAPPERS: [&str; 3] = ["Records", "entities", "Events"];
+/// Longest of their names, and of those of members that speak of paging.
+const LONGEST: usize = 10;
 const MAX_DEPTH: u32 = 128;
 const NEXT_BEGINS: &str = "the next record begins before this one ends";
 
@@ -31,6 +34,14 @@ enum State {
 /// Splits JSON documents into records.
 pub(super) struct JsonTree {
     limit: u64,
+    /// Names of the members that lead to the list of records; empty where it is one of the wrappers.
+    path: Vec<String>,
+    /// How many of them the object at hand lies below.
+    level: u32,
+    /// Whether what comes next is the object that the path goes on in.
+    descends: bool,
+    /// Whether a list of records has been found in an object.
+    pub(super) has_list: bool,
     state: State,
     /// Whether the list of records is a member of a top-level object.
     in_object: bool,
@@ -43,9 +54,11 @@ pub(super) struct JsonTree {
     escaped: bool,
     /// Last byte outside strings that is not white space.
     previous: u8,
-    /// First bytes of the last string at the top level of an object, to know the wrapper's name.
+    /// First bytes of the last string in the object at hand, to know the wrapper's name; and how many are enough.
     key: Vec<u8>,
+    enough: usize,
     wrapper_next: bool,
+    paging: Paging,
     start: Option<u64>,
     overlong: bool,
     scanned: u64,
@@ -53,8 +66,18 @@ pub(super) struct JsonTree {
 
 impl JsonTree {
     pub(super) fn new(limit: u64) -> Self {
+        Self::at(limit, Vec::new())
+    }
+
+    /// Records lie in the list that `path` leads to, from a top-level object on.
+    pub(super) fn at(limit: u64, path: Vec<String>) -> Self {
         Self {
             limit,
+            enough: path.iter().map(String::len).max().unwrap_or(LONGEST),
+            path,
+            level: 0,
+            descends: false,
+            has_list: false,
             state: State::Between,
             in_object: false,
             in_list: false,
@@ -65,6 +88,7 @@ impl JsonTree {
             previous: b'\n',
             key: Vec::new(),
             wrapper_next: false,
+            paging: Paging::default(),
             start: None,
             overlong: false,
             scanned: 0,
@@ -88,6 +112,10 @@ impl JsonTree {
         self.start = Some(at);
         self.overlong = false;
         self.depth = 0;
+        if state == State::Object {
+            self.level = 0;
+            self.descends = false;
+        }
         if state != State::Stray {
             self.open(byte);
         }
@@ -121,6 +149,7 @@ impl JsonTree {
 
     fn enter_list(&mut self, in_object: bool) {
         self.in_object = in_object;
+        self.has_list |= in_object;
         self.in_list = true;
         self.state = State::List;
     }
@@ -156,7 +185,10 @@ impl JsonTree {
 
     fn between(&mut self, byte: u8, at: u64) {
         match byte {
-            b'{' => self.begin(State::Object, at, byte),
+            b'{' => {
+                self.begin(State::Object, at, byte);
+                self.paging.begin();
+            }
             b'[' => self.enter_list(false),
             b' ' | b'\t' | b'\r' | b'\n' | b',' | b']' | b'}' => {}
             _ => self.begin(State::Stray, at, byte),
@@ -169,8 +201,9 @@ impl JsonTree {
             b']' => {
                 self.in_list = false;
                 self.state = if self.in_object { State::Object } else { State::Between };
-                self.depth = 1;
-                self.kinds |= 2;
+                // Back in the object that the list is a member of, and those around it.
+                self.depth = 0;
+                (0..=self.level).for_each(|_| self.open(b'{'));
             }
             b' ' | b'\t' | b'\r' | b'\n' | b',' => {}
             _ => {
@@ -184,35 +217,63 @@ impl JsonTree {
         match byte {
             b'"' => {
                 self.in_string = true;
-                if self.depth == 1 {
+                if self.on_the_way() {
                     self.key.clear();
                 }
             }
-            b':' if self.depth == 1 => {
-                self.wrapper_next = WRAPPERS.iter().any(|w| w.as_bytes() == self.key);
+            b':' if self.on_the_way() => {
+                self.note_key();
                 return;
             }
             b'[' if self.wrapper_next => {
                 self.start = None;
                 self.overlong = false;
+                self.paging.list(&self.key);
                 self.enter_list(true);
             }
             b'{' if self.start.is_some() && self.brace_out_of_place() => {
                 self.give_up(at, NEXT_BEGINS, cuts);
                 self.begin_record(at, byte);
             }
-            b'{' | b'[' => self.open(byte),
+            b'{' | b'[' => {
+                self.level += u32::from(byte == b'{' && self.descends);
+                self.paging.nested();
+                self.open(byte);
+            }
             b'}' | b']' => {
                 self.depth -= 1;
+                self.level = self.level.min(self.depth.saturating_sub(1));
                 if self.depth == 0 {
                     self.emit(base, at + 1, cuts);
+                    self.paging.end_value();
+                    cuts.extend(self.paging.end().map(Cut::Page));
                     self.state = State::Between;
                 }
             }
             b' ' | b'\t' | b'\r' | b'\n' => return,
-            _ => {}
+            b',' if self.depth == 1 => self.paging.end_value(),
+            _ => self.paging.bytes(&[byte]),
         }
         self.wrapper_next = false;
+        self.descends = false;
+    }
+
+    /// Whether the members at hand are those of the object that the path has led to so far.
+    fn on_the_way(&self) -> bool {
+        self.depth == self.level + 1
+    }
+
+    /// A colon: the last string was the name of a member.
+    fn note_key(&mut self) {
+        if self.path.is_empty() {
+            self.wrapper_next = WRAPPERS.iter().any(|w| w.as_bytes() == self.key);
+            self.paging.name(&self.key);
+            return;
+        }
+        let level = self.level as usize;
+        let on_path = self.path.get(level).is_some_and(|name| name.as_bytes() == self.key);
+        let last = level + 1 == self.path.len();
+        (self.wrapper_next, self.descends) = (on_path && last, on_path && !last);
     }
 
     fn record(&mut self, byte: u8, at: u64, base: u64, cuts: &mut Vec<Cut>) {
@@ -249,8 +310,11 @@ impl JsonTree {
         }
         let found = memchr3(b'"', b'\\', b'\n', &data[from..]);
         let end = found.map_or(data.len(), |n| from + n);
-        if self.state == State::Object && self.depth == 1 && self.key.len() <= 16 {
-            self.key.extend_from_slice(&data[from..end.min(from + 17)]);
+        if self.state == State::Object && self.on_the_way() && self.key.len() <= self.enough {
+            self.key.extend_from_slice(&data[from..end.min(from + self.enough + 1)]);
+        }
+        if self.state == State::Object && self.depth == 1 {
+            self.paging.bytes(&data[from..end]);
         }
         match found.map(|_| data[end]) {
             None => return end,

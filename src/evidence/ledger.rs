@@ -2,27 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Discovery;
+use super::{Discovery, Page, Reject, Rejects};
 use crate::error::Error;
 
-/// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reject {
-    /// 0-based number of the record in its file.
-    pub record: u64,
-    /// Byte offset in the decompressed stream.
-    pub offset: u64,
-    /// What was expected and what was found.
-    pub reason: String,
-}
+/// What the reason says where a file breaks off.
+pub(super) const BREAKS_OFF: &str = "cannot be read further";
 
 /// Whether some of the files could not be read in full.
 #[must_use]
 pub fn is_partial(files: &[FileEntry]) -> bool {
-    files.iter().any(|file| file.rejected > 0 || file.sha256.is_none() || file.records == 0)
+    files.iter().any(FileEntry::is_partial)
 }
 
-/// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before.
+/// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before,
+/// `superseded` those that an amended one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     pub path: String,
@@ -31,10 +24,15 @@ pub struct FileEntry {
     /// Size as found.
     pub bytes: u64,
     pub format: String,
+    /// SHA-256 of the mapping file it was read by, hex; null where it needed none.
+    pub mapping: Option<String>,
     pub records: u64,
     pub parsed: u64,
     pub rejected: u64,
     pub duplicates: u64,
+    /// Parsed records that an amended one takes the place of.
+    #[serde(default)]
+    pub superseded: u64,
     /// Earliest time in the file, RFC 3339 UTC.
     pub first_time: Option<String>,
     pub last_time: Option<String>,
@@ -44,7 +42,14 @@ pub struct FileEntry {
     pub implausible_times: u64,
     /// Values taken for secrets and blanked at ingest.
     pub redacted: u64,
-    pub rejects: Vec<Reject>,
+    pub rejects: Rejects,
+    /// The container it is a member of.
+    pub container: Option<String>,
+    /// Of a container, how many members it holds that are inputs of their own; it has no records itself.
+    pub members: Option<u64>,
+    /// What documents in it say of being one page of several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Page>,
 }
 
 impl FileEntry {
@@ -56,24 +61,47 @@ impl FileEntry {
             sha256: None,
             bytes,
             format: "unreadable".to_owned(),
+            mapping: None,
             records: 0,
             parsed: 0,
             rejected: 0,
             duplicates: 0,
+            superseded: 0,
             first_time: None,
             last_time: None,
             zoneless_times: 0,
             implausible_times: 0,
             redacted: 0,
-            rejects: Vec::new(),
+            rejects: Rejects::default(),
+            container: None,
+            members: None,
+            pages: Vec::new(),
         }
+    }
+
+    /// Whether some of it could not be read, or there is nothing in it.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.rejected > 0 || self.sha256.is_none() || self.is_empty()
+    }
+
+    /// The reject that tells most: where the file breaks off, else the first.
+    #[must_use]
+    pub fn foremost(&self) -> Option<&Reject> {
+        self.rejects.foremost()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records == 0 && self.members.unwrap_or(0) == 0
     }
 }
 
 /// Says that nothing can be read, with the first reason.
 #[must_use]
 pub fn nothing_readable(discovery: &Discovery, files: &[FileEntry]) -> Error {
-    let first = files.iter().find_map(|file| Some((file, file.rejects.first()?)));
+    let first = files.iter().find_map(|file| Some((file, file.foremost()?)));
     let detail = match (first, files.first(), discovery.unreadable.first()) {
         (Some((file, reject)), ..) => {
             format!("{}, record {} at offset {}: {}", file.path, reject.record, reject.offset, reject.reason)

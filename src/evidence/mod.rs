@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows what a record means. Input folders are only ever read, links inside them are not followed.
 
+mod blocks;
 mod cite;
+mod containers;
 mod csv_rows;
 mod discover;
 mod find;
@@ -12,19 +14,28 @@ mod ledger;
 mod lines;
 #[cfg(feature = "object-store")]
 mod objects;
+mod paging;
+mod parquet;
 mod progress;
+mod rejects;
 mod shape;
 mod source;
 mod stream;
+mod text_lines;
 
 pub use cite::{Cited, RecordReader, cite};
+pub use containers::{Bounds, Container, Member, is_hostile};
 pub use discover::{Discovery, Input, Place, discover};
-pub use find::{Found, find_records};
+pub use find::{Found, ShapeOf, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
-pub use ledger::{FileEntry, Reject, is_partial, nothing_readable};
+pub use ledger::{FileEntry, is_partial, nothing_readable};
+pub use paging::Page;
+pub use parquet::quietly;
 pub use progress::Progress;
-pub use shape::{Sample, Shape, recognise};
-pub use stream::{Encoding, Stream};
+pub use rejects::{Reject, Rejects, Room};
+pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};
+pub(crate) use stream::is_bomb;
+pub use stream::{Encoding, Expansion, Stream};
 
 use std::fmt;
 

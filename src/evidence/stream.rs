@@ -1,19 +1,19 @@
 //! Reading a file once: hashed as found, decompressed, bounded.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::containers::{Bounds, FLOOR};
+use super::parquet::{self, Rows};
 use super::source::Source;
 use super::{Digest, Place};
 
 /// Bytes read at a time, at most and at least.
 const BUFFER: usize = 256 * 1024;
 const SMALLEST_BUFFER: usize = 8 * 1024;
-/// A stream is refused once it has grown past both: logs compress 10 to 50 times, bombs a thousand times and more.
-const MAX_EXPANSION: u64 = 250;
-const EXPANSION_FLOOR: u64 = 256 * 1024 * 1024;
 
 /// How a file is packed, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Encoding {
     Plain,
     Gzip,
     Zstd,
+    /// The stream is one JSON object a row.
+    Parquet,
 }
 
 impl Encoding {
@@ -31,7 +33,41 @@ impl Encoding {
     pub fn of(place: &Place) -> io::Result<Self> {
         let mut head = Vec::with_capacity(4);
         Source::open(place)?.take(4).read_to_end(&mut head)?;
-        Ok(encoding(&head))
+        Ok(encoding_at(place, &head))
+    }
+}
+
+/// How far a packed file is read: logs compress 10 to 50 times, bombs a thousand times and more.
+#[derive(Clone, Debug)]
+pub enum Expansion {
+    /// To its end; what was read before is read again.
+    Any,
+    /// Until it has grown both past this many times what was read of it and past 256 MiB.
+    Times(u64),
+    /// As many bytes, and why no more.
+    Bytes(u64, Arc<str>),
+}
+
+impl Expansion {
+    /// How far a file is read the first time, where one may grow `times` its size.
+    #[must_use]
+    pub fn of(place: &Place, times: u64) -> Self {
+        match place.member().and_then(|member| member.share.get()) {
+            Some((bytes, reason)) => Self::Bytes(*bytes, Arc::clone(reason)),
+            None => Self::Times(times),
+        }
+    }
+
+    /// Why a file that gave `produced` bytes for `consumed` is not read further.
+    fn refusal(&self, produced: u64, consumed: u64) -> Option<String> {
+        match self {
+            Self::Times(times) if produced > FLOOR && produced / (*times).max(1) > consumed => Some(format!(
+                "it expands more than {times} times, which no log does; refused as a decompression bomb, raise \
+                 --max-expansion if it is genuine"
+            )),
+            Self::Bytes(bytes, reason) if produced > *bytes => Some(reason.to_string()),
+            _ => None,
+        }
     }
 }
 
@@ -40,6 +76,9 @@ pub struct Stream {
     decoder: Decoder,
     /// Decompressed bytes handed out so far.
     produced: u64,
+    most: Expansion,
+    /// Whether it can be read from anywhere.
+    seekable: bool,
 }
 
 enum Decoder {
@@ -47,6 +86,8 @@ enum Decoder {
     /// All members of a gzip file, not just the first.
     Gzip(Box<MultiGzDecoder<BufReader<Hashing>>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<Hashing>>>),
+    /// Not read from its beginning to its end, and hashed when it has been read.
+    Parquet(Box<Rows>),
 }
 
 struct Hashing {
@@ -74,12 +115,26 @@ impl Stream {
         let size = inner.size().unwrap_or(BUFFER as u64);
         let capacity = usize::try_from(size).unwrap_or(BUFFER).clamp(SMALLEST_BUFFER, BUFFER);
         let mut reader = BufReader::with_capacity(capacity, Hashing { inner, hasher: Sha256::new(), bytes: 0 });
-        let decoder = match encoding(reader.fill_buf()?) {
+        let decoder = match encoding_at(place, reader.fill_buf()?) {
             Encoding::Plain => Decoder::Plain(reader),
             Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
             Encoding::Zstd => Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?)),
+            Encoding::Parquet => Decoder::Parquet(Box::new(Rows::new(reader.into_inner().inner))),
         };
-        Ok(Self { decoder, produced: 0 })
+        Ok(Self { decoder, produced: 0, most: Expansion::Any, seekable: Source::is_seekable(place) })
+    }
+
+    /// Refuses to go on when it has expanded to more than `most`.
+    #[must_use]
+    pub fn bounded(mut self, most: Expansion) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// Whether it can only be read from the start.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        !self.seekable || self.encoding() != Encoding::Plain
     }
 
     /// How the file is packed.
@@ -89,6 +144,7 @@ impl Stream {
             Decoder::Plain(_) => Encoding::Plain,
             Decoder::Gzip(_) => Encoding::Gzip,
             Decoder::Zstd(_) => Encoding::Zstd,
+            Decoder::Parquet(_) => Encoding::Parquet,
         }
     }
 
@@ -101,6 +157,11 @@ impl Stream {
             Decoder::Plain(reader) => reader.into_inner(),
             Decoder::Gzip(decoder) => decoder.into_inner().into_inner(),
             Decoder::Zstd(decoder) => decoder.finish().into_inner(),
+            Decoder::Parquet(rows) => {
+                let mut inner = rows.into_source();
+                inner.seek(SeekFrom::Start(0))?;
+                Hashing { inner, hasher: Sha256::new(), bytes: 0 }
+            }
         };
         io::copy(&mut hashing, &mut io::sink())?;
         Ok((Digest(hashing.hasher.finalize().into()), hashing.bytes))
@@ -111,6 +172,7 @@ impl Stream {
             Decoder::Plain(reader) => reader.get_ref().bytes,
             Decoder::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
             Decoder::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+            Decoder::Parquet(rows) => rows.consumed(),
         }
     }
 }
@@ -121,21 +183,36 @@ impl Read for Stream {
             Decoder::Plain(reader) => reader.read(buf),
             Decoder::Gzip(decoder) => decoder.read(buf),
             Decoder::Zstd(decoder) => decoder.read(buf),
+            Decoder::Parquet(rows) => rows.read(buf),
         }?;
         self.produced += n as u64;
-        if self.produced > EXPANSION_FLOOR && self.produced / MAX_EXPANSION > self.consumed() {
-            return Err(io::Error::other(format!(
-                "it expands more than {MAX_EXPANSION} times, which no log does; refused as a decompression bomb"
-            )));
+        let packed = !matches!(self.decoder, Decoder::Plain(_));
+        match self.most.refusal(self.produced, self.consumed()).filter(|_| packed) {
+            Some(reason) => Err(io::Error::other(reason)),
+            None => Ok(n),
         }
-        Ok(n)
     }
 }
 
-fn encoding(head: &[u8]) -> Encoding {
+/// Whether `packed` bytes that give `unpacked` bytes are no log but a decompression bomb.
+pub(crate) fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    Expansion::Times(Bounds::default().expansion).refusal(unpacked, packed).is_some()
+}
+
+/// Parquet is read from its end; where that cannot be, it is refused as what it is.
+fn encoding_at(place: &Place, head: &[u8]) -> Encoding {
+    match encoding(head) {
+        Encoding::Parquet if !Source::is_seekable(place) => Encoding::Plain,
+        encoding => encoding,
+    }
+}
+
+pub(super) fn encoding(head: &[u8]) -> Encoding {
     match head {
         [0x1f, 0x8b, ..] => Encoding::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Encoding::Zstd,
+        // A frame, or one that is to be skipped, with which what is packed in parallel begins.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Encoding::Zstd,
+        _ if head.starts_with(&parquet::MAGIC) => Encoding::Parquet,
         _ => Encoding::Plain,
     }
 }

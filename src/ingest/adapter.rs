@@ -1,6 +1,7 @@
 //! What an adapter is: the reader of one source's records.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -18,6 +19,19 @@ pub trait Adapter: Sync {
     /// Whether the first records (or the header of a table) look like this source.
     fn recognises(&self, sample: &Sample) -> bool;
 
+    /// Whether its records are plain text, which readers of JSON would call broken.
+    fn reads_text(&self) -> bool {
+        false
+    }
+
+    /// Whether records like these leave out what the page says that they stand on; then [`Self::note_page`] is told of it.
+    fn has_pages(&self, _sample: &Sample) -> bool {
+        false
+    }
+
+    /// Finds the ids that pages state for all their records, in a piece of the file.
+    fn note_page(&self, _piece: &[u8], _found: &mut BTreeSet<String>) {}
+
     /// Reads one record into `sink`.
     ///
     /// # Errors
@@ -32,6 +46,8 @@ pub struct Record<'a> {
     pub at: Locator,
     /// Folded column names where the record is a CSV row, else empty.
     pub table: Option<&'a Table>,
+    /// What the page says that the record stands on, where all pages of the file say the same.
+    pub page: Option<&'a str>,
 }
 
 /// The header of a CSV file.
@@ -54,7 +70,11 @@ impl Refusal {
     /// A refusal for bytes that are not JSON, with the place inside the record.
     #[must_use]
     pub fn not_json(error: &serde_json::Error) -> Self {
-        Self::Broken(format!("not JSON: {error}"))
+        let said = error.to_string();
+        Self::Broken(match said.strip_prefix("recursion limit exceeded") {
+            Some(place) => format!("nested more than 128 levels deep, which is not read{place}"),
+            None => format!("not JSON: {said}"),
+        })
     }
 }
 
@@ -119,7 +139,8 @@ impl Sink<'_> {
         epoch(number).map(|instant| self.count(instant)).ok_or_else(|| not_a_time(&number.to_string()))
     }
 
-    fn count(&mut self, instant: Instant) -> Option<i64> {
+    /// Takes in a time that the adapter read itself.
+    pub fn count(&mut self, instant: Instant) -> Option<i64> {
         self.tally.zoneless += u64::from(instant.zoneless);
         self.tally.implausible += u64::from(instant.micros.is_none());
         if let Some(time) = instant.micros {
@@ -168,7 +189,15 @@ impl Sink<'_> {
     /// Adds a document of state: a policy, a client, a role.
     pub fn document(&mut self, kind: DocumentKind, subjects: Vec<String>, time: Option<i64>, body: Value, at: Locator) {
         let sha256 = Some(self.digest());
-        self.facts.documents.push(Document { kind, subjects, time, body, source: self.source, at, sha256 });
+        self.facts.documents.push(Document {
+            kind,
+            subjects,
+            time,
+            body: body.into(),
+            source: self.source,
+            at,
+            sha256,
+        });
     }
 }
 

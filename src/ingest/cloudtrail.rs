@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::adapter::{Adapter, Record, Refusal, Sink, read_message_arns, read_object_key};
 use super::cloudtrail_changes as changes;
+use super::cloudtrail_secrets as secrets;
 use super::event::{Event, Outcome, Text};
 use super::loose::Loose;
 use super::status;
@@ -47,6 +48,31 @@ struct Raw<'a> {
     vpc_endpoint_id: Loose<'a>,
     #[serde(borrow, default)]
     tls_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_elements: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    addendum: Option<&'a RawValue>,
+}
+
+/// What a record says of the one that it amends.
+#[derive(Deserialize)]
+struct Addendum<'a> {
+    #[serde(borrow, default, rename = "originalEventID")]
+    original: Loose<'a>,
+}
+
+/// What STS answers: the key that later calls are made with. The secret and the token are passed over.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    credentials: Option<Credentials<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Credentials<'a> {
+    #[serde(borrow, default)]
+    access_key_id: Loose<'a>,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +156,7 @@ impl Adapter for CloudTrail {
     fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
         let raw: Raw<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
         if raw.event_name.0.is_some() {
-            return read_record(raw, record.at, sink);
+            return read_record(raw, record.text, record.at, sink);
         }
         let envelope: Envelope<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
         let inner = match (&envelope.lookup.0, envelope.detail.or(envelope.message)) {
@@ -142,11 +168,11 @@ impl Adapter for CloudTrail {
             (None, None) => return Err(Refusal::NotMine),
         };
         let raw: Raw<'_> = serde_json::from_str(&inner).map_err(|e| Refusal::not_json(&e))?;
-        read_record(raw, record.at, sink)
+        read_record(raw, &inner, record.at, sink)
     }
 }
 
-fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+fn read_record(raw: Raw<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
     let (Some(name), Some(service)) = (raw.event_name.0.clone(), raw.event_source.as_deref()) else {
         return Err(Refusal::NotMine);
     };
@@ -161,6 +187,13 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
     event.set(Text::Region, raw.aws_region.0);
     event.set(Text::RequestId, raw.request_id.0);
     event.set(Text::Uid, raw.event_id.0);
+    let addendum = raw.addendum.and_then(|a| serde_json::from_str::<Addendum<'_>>(a.get()).ok());
+    event.set(Text::Amends, addendum.and_then(|addendum| addendum.original.0));
+    if service == "sts.amazonaws.com" {
+        let answer = raw.response_elements.and_then(|a| serde_json::from_str::<Answer<'_>>(a.get()).ok());
+        let issued = answer.and_then(|answer| answer.credentials).and_then(|credentials| credentials.access_key_id.0);
+        event.set(Text::IssuedCredential, issued);
+    }
     event.set(Text::Bucket, parameters.bucket_name.0);
     event.set(Text::ObjectKey, parameters.key.0);
     event.set(Text::RoleArn, parameters.role_arn.0);
@@ -194,6 +227,9 @@ fn read_record(raw: Raw<'_>, at: Locator, sink: &mut Sink<'_>) -> Result<(), Ref
         && changes::concerns(&name)
     {
         changes::note(&event, &name, parameters.get(), at, sink);
+    }
+    if service == secrets::SERVICE {
+        secrets::note(&mut event, &name, text, at, sink);
     }
     sink.event(&event, at);
     Ok(())

@@ -52,6 +52,17 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
         && let Some(change) = sink.change(kind, event.time, subject.clone(), at)
     {
         describe(change, event, body.as_ref(), text("granteePrincipal"));
+        // The key by which calls made with it are known.
+        change.also.extend(text("accessKeyId").filter(|_| kind == ChangeKind::Credential));
+    }
+    if let Some(name) = text("policyName")
+        && matches!(operation, "PutRolePolicy" | "DeleteRolePolicy" | "PutUserPolicy" | "DeleteUserPolicy")
+        && event.time.is_some()
+    {
+        // As AWS shows one, which a user or role may have many of. One that is deleted has no document.
+        let body = serde_json::json!({ "PolicyName": name, "PolicyDocument": body });
+        sink.document(DocumentKind::IdentityPolicy, vec![subject], event.time, body, at);
+        return;
     }
     let kind = match operation {
         "PutBucketPolicy" | "DeleteBucketPolicy" => DocumentKind::BucketPolicy,

@@ -38,7 +38,7 @@ impl Outcome {
 
 macro_rules! text_columns {
     ($($variant:ident $name:literal $doc:literal,)*) => {
-        /// The text columns of the event frame (DESIGN section 3; the last seven are additions that correlation needs).
+        /// The text columns of the event frame (DESIGN section 3; the last nine are additions that correlation needs).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Text { $(#[doc = $doc] $variant,)* }
 
@@ -55,7 +55,7 @@ macro_rules! text_columns {
 }
 
 text_columns! {
-    Operation "operation" "The call: an AWS event name, a Genesys entity and action, a Vault operation and path.",
+    Operation "operation" "The call: an AWS event name, a Genesys entity and action or method and path, a Vault operation and path.",
     Step "step" "The step of the export, where the source names one.",
     ErrorCode "error_code" "The source's error code, as written.",
     ErrorMessage "error_message" "The source's error message, secrets blanked.",
@@ -80,6 +80,8 @@ text_columns! {
     SessionName "session_name" "The caller's session name.",
     RequestContext "request_context" "Condition keys of a refused AWS call that the record shows, as key=value.",
     Uid "uid" "The source's own unique id of the record, by which redelivered records are recognised.",
+    Amends "amends" "The source's own id of the record that this one supersedes.",
+    IssuedCredential "issued_credential" "The access key id that the call issued.",
 }
 
 /// Whether a text says nothing. Hardly any does, and its first byte tells.

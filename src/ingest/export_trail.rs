@@ -50,7 +50,12 @@ impl Adapter for ExportTrail {
             return Err(Refusal::NotMine);
         }
         let mut event = Event::default();
-        fill(&mut event, &mut fields, sink)?;
+        event.time = match fields.take(Field::Timestamp) {
+            Some(Raw::Number(number)) => sink.epoch(number)?,
+            Some(Raw::Text(text)) => sink.time(&text)?,
+            _ => None,
+        };
+        fill(&mut event, &mut fields, sink);
         note_changes(&event, record, sink);
         sink.event(&event, record.at);
         Ok(())
@@ -78,12 +83,8 @@ fn has_foreign_shape(has: &impl Fn(Field) -> bool) -> bool {
     .any(has)
 }
 
-fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
-    event.time = match fields.take(Field::Timestamp) {
-        Some(Raw::Number(number)) => sink.epoch(number)?,
-        Some(Raw::Text(text)) => sink.time(&text)?,
-        _ => None,
-    };
+/// Fills in all but the time.
+pub(super) fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) {
     let step = fields.text(Field::Step);
     event.set(Text::Step, step.map(|name| canonical_step(fold(&name).as_str()).to_owned()));
     for (field, column) in [
@@ -122,7 +123,6 @@ fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>)
     settle_outcome(event, fields, sink);
     read_message_arns(event);
     read_object_key(event);
-    Ok(())
 }
 
 fn settle_outcome<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) {
@@ -157,7 +157,7 @@ fn whole(number: Option<f64>) -> Option<i64> {
     number.filter(|n| n.is_finite() && n.abs() < 1e15).map(|n| n.round() as i64)
 }
 
-fn truth(text: &str) -> Option<bool> {
+pub(super) fn truth(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "y" => Some(true),
         "false" | "0" | "no" | "n" => Some(false),
@@ -165,7 +165,8 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Sink<'_>) {
+/// Notes what the event changed: a hold, a credential.
+pub(super) fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Sink<'_>) {
     if matches!(event.outcome, Outcome::Failure | Outcome::Timeout) {
         return;
     }

@@ -1,5 +1,8 @@
 //! What records say besides being calls: changes that took effect, and documents of state.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -134,9 +137,22 @@ pub struct Document {
     pub subjects: Vec<String>,
     /// Since when it is in force, for logged changes; null for snapshots, which say nothing of when they were taken.
     pub time: Option<i64>,
-    pub body: Value,
+    /// Shared by documents that say the same: policies are written again and again as they were.
+    pub body: Arc<Value>,
     pub source: &'static str,
     pub at: Locator,
     /// The record's SHA-256, where it was computed while reading.
     pub sha256: Option<Digest>,
+}
+
+/// The bodies of documents, each held once.
+#[derive(Default)]
+pub struct Bodies(HashMap<String, Arc<Value>, foldhash::fast::RandomState>);
+
+impl Bodies {
+    /// Makes a document share its body with those before it that say the same.
+    pub fn share(&mut self, document: &mut Document) {
+        let body = self.0.entry(document.body.to_string()).or_insert_with(|| Arc::clone(&document.body));
+        document.body = Arc::clone(body);
+    }
 }

@@ -5,14 +5,15 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
-use super::{ADAPTERS, LeftOut, Options, Prints, from_part, rfc3339};
+use super::recognise::{Recognised, recognise};
+use super::{ADAPTERS, LeftOut, Options, Prints, from_part, pages, rfc3339};
 use crate::evidence::{
-    Chunk, Digest, Encoding, FileEntry, Framer, Input, Locator, Reject, Sample, Shape, Stream, recognise,
+    Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Place, Reject, Rejects, Shape, Stream,
 };
 
 /// What all files of a run share.
 pub struct Context<'a, C> {
-    pub options: Options,
+    pub options: Options<'a>,
     pub prints: Prints<'a>,
     /// Records that are passed over.
     pub left_out: &'a LeftOut,
@@ -33,8 +34,17 @@ pub struct Manner {
     /// The adapter that recognised the file, asked first for each record.
     pub adapter: Option<&'static dyn Adapter>,
     pub table: Option<Table>,
-    /// Whether the file is compressed.
+    /// The mapping to read them by instead, as its number among the options'.
+    pub mapping: Option<usize>,
+    /// What its pages state for all records, where they agree.
+    pub page: Option<String>,
+    /// Whether the file can only be read from its start: it is compressed.
     pub packed: bool,
+}
+
+impl Manner {
+    /// That of a file of which no record is read.
+    pub const NONE: Self = Self { adapter: None, table: None, mapping: None, page: None, packed: false };
 }
 
 /// Files smaller than this are read by one thread each.
@@ -72,12 +82,14 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
     let mut work = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (n, input) in inputs.iter().enumerate() {
-        let large = input.bytes >= LARGE;
+        // Containers are hashed elsewhere; their members are inputs of their own.
+        let size = if input.place.container().is_some() { 0 } else { input.bytes };
+        let large = size >= LARGE;
         if large && start < n {
             work.push(Work::Small(start..n));
         }
-        let packed = [".gz", ".zst"].iter().any(|ending| input.label.ends_with(ending));
-        bytes += if packed { input.bytes * PACKED_GROWTH } else { input.bytes };
+        let packed = [".gz", ".zst", ".parquet"].iter().any(|ending| input.label.ends_with(ending));
+        bytes += if packed { size * PACKED_GROWTH } else { size };
         if large {
             work.push(Work::Large(n));
         } else if bytes >= RUN_BYTES {
@@ -150,17 +162,9 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     }
     let mut entry = FileEntry::unread(&input.label, input.bytes);
     let mut tally = Tally::default();
-    let manner = match Stream::open(&input.place) {
-        Ok(stream) => read_stream(file, stream, context, into, &mut entry, &mut tally),
-        Err(error) => {
-            let reason = format!("the file cannot be opened: {error}; check its permissions");
-            entry.rejects.push(Reject { record: 0, offset: 0, reason });
-            Manner { adapter: None, table: None, packed: false }
-        }
-    };
-    entry.rejects.sort_by_key(|reject| reject.record);
+    let manner = read_place(file, input, context, into, &mut entry, &mut tally);
     entry.parsed = tally.parsed;
-    entry.rejected = entry.rejects.len() as u64;
+    entry.rejected = entry.rejects.records();
     entry.records = entry.parsed + entry.rejected;
     entry.first_time = tally.first.map(rfc3339);
     entry.last_time = tally.last.map(rfc3339);
@@ -170,9 +174,38 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     into.parts.last_mut().expect("there is always a part").files.push((entry, manner));
 }
 
+fn read_place<C: Collect + Send>(
+    file: u32,
+    input: &Input,
+    context: &Context<'_, C>,
+    into: &mut Destination<'_, C>,
+    entry: &mut FileEntry,
+    tally: &mut Tally,
+) -> Manner {
+    let mut reason = None;
+    if let Some(container) = input.place.container() {
+        entry.format.clone_from(&container.format);
+        entry.members = Some(container.members);
+        entry.rejects.clone_from(&container.rejects);
+        entry.container = container.place.member().map(|member| member.container().to_owned());
+    } else if let Some(member) = input.place.member() {
+        entry.container = Some(member.container().to_owned());
+        reason = member.refusal().map(str::to_owned);
+    }
+    if input.place.container().is_none() && reason.is_none() {
+        let most = Expansion::of(&input.place, context.options.bounds.expansion);
+        match Stream::open(&input.place) {
+            Ok(stream) => return read_stream(file, (stream.bounded(most), &input.place), context, into, entry, tally),
+            Err(error) => reason = Some(format!("the file cannot be opened: {error}; check its permissions")),
+        }
+    }
+    entry.rejects.extend(reason.map(|reason| Reject::new(0, 0, reason)));
+    Manner::NONE
+}
+
 fn read_stream<C: Collect + Send>(
     file: u32,
-    mut stream: Stream,
+    (mut stream, place): (Stream, &Place),
     context: &Context<'_, C>,
     into: &mut Destination<'_, C>,
     entry: &mut FileEntry,
@@ -180,25 +213,32 @@ fn read_stream<C: Collect + Send>(
 ) -> Manner {
     let buffer = std::mem::take(into.buffer);
     let mut framer = Framer::with_buffer(&mut stream, context.options.limits, buffer);
-    let (head, whole) = framer.head();
-    let (shape, sample) = recognise(head, whole, &|sample| choose(sample).is_some());
-    let adapter = choose(&sample);
-    entry.format = adapter.map_or_else(|| format_name(&shape), |a| a.name().to_owned());
+    let mappings = context.options.mappings;
+    let Recognised { shape, adapter, mapping, paged } = recognise(&entry.path, &framer, stream.encoding(), mappings);
+    let format = if framer.failure().is_some() && shape == Shape::Empty { "unreadable" } else { format_name(&shape) };
+    adapter.map_or(format, Adapter::name).clone_into(&mut entry.format);
+    if let Some(mapping) = mapping.map(|n| &mappings[n]) {
+        entry.format = format!("mapped:{}", mapping.name);
+        entry.mapping = Some(mapping.sha256.clone());
+    }
     framer.set_shape(&shape);
     if let Shape::Unknown { reason } = &shape {
-        entry.rejects.push(Reject { record: 0, offset: 0, reason: reason.clone() });
+        entry.rejects.push(Reject::new(0, 0, reason.clone()));
     }
+    let pages = adapter.filter(|_| paged);
+    let page = pages.and_then(|adapter| pages::stated(adapter, place, context.options.bounds));
     let table = match shape {
         Shape::Csv { delimiter, header } => Some(Table { delimiter, header }),
         _ => None,
     };
-    let manner = Manner { adapter, table, packed: stream.encoding() != Encoding::Plain };
+    let manner = Manner { adapter, table, mapping, page, packed: stream.is_packed() };
     let Context { options, prints, left_out, .. } = *context;
     let reader = Reader { file, manner: &manner, options, prints, left_out, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
     };
     let mut chunks = next(&mut framer, &mut stream);
+    note_pages(&chunks, entry);
     while let Some(last) = into.parts.last_mut().filter(|_| !chunks.is_empty()) {
         if let [chunk] = &chunks[..] {
             reader.parse(chunk, last, &mut entry.rejects, tally);
@@ -206,6 +246,7 @@ fn read_stream<C: Collect + Send>(
                 framer.give_back(chunk.bytes);
             }
             chunks = next(&mut framer, &mut stream);
+            note_pages(&chunks, entry);
             continue;
         }
         // One core reads and hashes ahead while the others parse.
@@ -218,6 +259,7 @@ fn read_stream<C: Collect + Send>(
         }
         (into.drain)(into.parts);
         chunks = ahead;
+        note_pages(&chunks, entry);
     }
     *into.buffer = framer.into_buffer();
     match stream.finish() {
@@ -226,26 +268,30 @@ fn read_stream<C: Collect + Send>(
             entry.bytes = bytes;
         }
         Err(error) => {
-            let record = tally.parsed + entry.rejects.len() as u64;
+            let record = tally.parsed + entry.rejects.records();
             let reason = format!("the file cannot be read to its end, so it has no SHA-256: {error}");
-            entry.rejects.push(Reject { record, offset: 0, reason });
+            entry.rejects.push(Reject::new(record, 0, reason));
         }
     }
     manner
 }
 
-fn format_name(shape: &Shape) -> String {
-    match shape {
-        Shape::Empty => "empty",
-        Shape::Lines | Shape::Json => "unknown JSON",
-        Shape::Csv { .. } => "unknown table",
-        Shape::Unknown { .. } => "unknown",
-    }
-    .to_owned()
+/// Pages of one file that are noted at most: hostile ones may be many.
+const MAX_PAGES: usize = 4096;
+
+fn note_pages(chunks: &[Chunk], entry: &mut FileEntry) {
+    let room = MAX_PAGES - entry.pages.len().min(MAX_PAGES);
+    entry.pages.extend(chunks.iter().flat_map(|chunk| &chunk.pages).take(room).cloned());
 }
 
-fn choose(sample: &Sample) -> Option<&'static dyn Adapter> {
-    ADAPTERS.iter().copied().find(|adapter| adapter.recognises(sample))
+const fn format_name(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Empty => "empty",
+        Shape::Lines | Shape::Json | Shape::JsonAt(_) => "unknown JSON",
+        Shape::Csv { .. } => "unknown table",
+        Shape::Blocks => "unknown text",
+        Shape::Unknown { .. } => "unknown",
+    }
 }
 
 fn add(tally: &mut Tally, more: &Tally) {
@@ -261,7 +307,7 @@ fn add(tally: &mut Tally, more: &Tally) {
 pub struct Reader<'a> {
     pub file: u32,
     pub manner: &'a Manner,
-    pub options: Options,
+    pub options: Options<'a>,
     pub prints: Prints<'a>,
     pub left_out: &'a LeftOut,
     /// Whether events are hashed on the way.
@@ -269,15 +315,16 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read_apart<C: Collect>(&self, chunk: &Chunk, context: &Context<'_, C>) -> (Part<C>, Vec<Reject>, Tally) {
-        let (mut part, mut rejects, mut tally) = (part(context), Vec::new(), Tally::default());
+    fn read_apart<C: Collect>(&self, chunk: &Chunk, context: &Context<'_, C>) -> (Part<C>, Rejects, Tally) {
+        let (mut part, mut rejects, mut tally) = (part(context), Rejects::default(), Tally::default());
         self.parse(chunk, &mut part, &mut rejects, &mut tally);
         (part, rejects, tally)
     }
 
-    fn parse<C: Collect>(&self, chunk: &Chunk, part: &mut Part<C>, rejects: &mut Vec<Reject>, tally: &mut Tally) {
-        rejects.extend(chunk.rejects.iter().cloned());
+    fn parse<C: Collect>(&self, chunk: &Chunk, part: &mut Part<C>, rejects: &mut Rejects, tally: &mut Tally) {
+        let mut broken = chunk.rejects.iter().cloned().peekable();
         for span in &chunk.spans {
+            rejects.extend(std::iter::from_fn(|| broken.next_if(|broken| broken.record < span.record)));
             let bytes = &chunk.bytes[span.start..span.end];
             let at = Locator {
                 file: self.file,
@@ -290,9 +337,10 @@ impl Reader<'_> {
             }
             match self.read(bytes, at, &mut part.events, &mut part.facts, tally) {
                 Ok(()) => tally.parsed += 1,
-                Err(reason) => rejects.push(Reject { record: at.record, offset: at.offset, reason }),
+                Err(reason) => rejects.push(Reject::new(at.record, at.offset, reason)),
             }
         }
+        rejects.extend(broken);
     }
 
     /// Reads one record.
@@ -309,14 +357,16 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| format!("not UTF-8 text from byte {} of the record on", e.valid_up_to()))?;
-        let Manner { adapter: first, table, .. } = self.manner;
-        let first = *first;
-        if table.is_some() && first.is_none() {
+        let Manner { adapter: first, table, mapping, page, .. } = self.manner;
+        let (first, mapping) = (*first, mapping.map(|n| &self.options.mappings[n]));
+        if table.is_some() && first.is_none() && mapping.is_none() {
             return Err(
-                "a row of a table whose columns are of no source that is known; docs/formats.md lists them".to_owned()
+                "a row of a table whose columns are of no source that is known; docs/formats.md lists them, and a mapping \
+                 (--map) can say what they are"
+                    .to_owned(),
             );
         }
-        let record = Record { bytes, text, at, table: table.as_ref() };
+        let record = Record { bytes, text, at, table: table.as_ref(), page: page.as_deref() };
         let hash = self.hash_events || self.prints.need_digests();
         let sha256 = hash.then(|| Digest::of(bytes));
         let mut sink = Sink {
@@ -329,17 +379,31 @@ impl Reader<'_> {
             sha256,
             source: "",
         };
+        if let Some(mapping) = mapping {
+            return match mapping.record(&record, &mut sink) {
+                Ok(()) => Ok(()),
+                Err(Refusal::Broken(reason)) => Err(reason),
+                Err(Refusal::NotMine) => Err("not what its mapping is for".to_owned()),
+            };
+        }
+        let plain = !text.starts_with(['{', '[']) && record.table.is_none();
+        let texts = ADAPTERS.iter().copied().filter(|adapter| plain && adapter.reads_text());
         let others = ADAPTERS.iter().copied().filter(|a| first.is_none_or(|f| f.name() != a.name()));
-        for adapter in first.into_iter().chain(others) {
+        for adapter in texts.chain(first).chain(others) {
             sink.source = adapter.name();
             match adapter.read(&record, &mut sink) {
                 Ok(()) => return Ok(()),
+                Err(Refusal::Broken(_)) if plain && !adapter.reads_text() && first.is_some_and(Adapter::reads_text) => {
+                    let format = first.map_or("", |first| first.name());
+                    return Err(format!("text that is no record of this file's format, {format}, nor of another"));
+                }
                 Err(Refusal::Broken(reason)) => return Err(reason),
                 // A row of a table has no other reader than the one its header called for.
                 Err(Refusal::NotMine) if record.table.is_some() => break,
                 Err(Refusal::NotMine) => {}
             }
         }
-        Err("readable, but of no source that is known; docs/formats.md lists them".to_owned())
+        Err("readable, but of no source that is known; docs/formats.md lists them, and a mapping (--map) can say what it is"
+            .to_owned())
     }
 }

@@ -26,10 +26,9 @@ pub fn read<C: Collect + Send>(
         let reason = error.to_string();
         entry = FileEntry { format: entry.format, ..FileEntry::unread(&input.label, input.bytes) };
         (entry.records, entry.rejected) = (1, 1);
-        entry.rejects = vec![Reject { record: 0, offset: 0, reason }];
+        entry.rejects.push(Reject::new(0, 0, reason));
     }
-    let manner = Manner { adapter: None, table: None, packed: false };
-    into.parts.last_mut().expect("there is always a part").files.push((entry, manner));
+    into.parts.last_mut().expect("there is always a part").files.push((entry, Manner::NONE));
 }
 
 fn read_runs<C: Collect + Send>(

@@ -3,6 +3,7 @@
 mod adapter;
 mod cloudtrail;
 mod cloudtrail_changes;
+mod cloudtrail_secrets;
 mod event;
 mod export_trail;
 mod facts;
@@ -10,13 +11,21 @@ mod file;
 mod fold;
 mod from_part;
 mod genesys_audit;
+mod genesys_job;
 mod left_out;
 mod loose;
+mod mapping;
+mod pages;
 pub mod policy_json;
 mod prints;
+mod recognise;
 mod redact;
 mod reread;
+mod s3_access;
 pub mod scopes;
+mod sdk_log;
+mod sdk_paths;
+mod sdk_text;
 mod snapshot;
 mod status;
 mod time;
@@ -30,16 +39,19 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use adapter::{Adapter, Collect, Facts, Record, Refusal, Sink};
+pub use cloudtrail_changes::policy_value;
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
 pub use fold::fold;
 pub use left_out::LeftOut;
+pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
+pub use recognise::{Recognised, mapping_of, recognise};
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, is_believed, rfc3339};
+pub use time::{AssumedZone, epoch, is_believed, rfc3339};
 
-use crate::evidence::{FileEntry, Input, Limits};
+use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 
 /// The sources, in the order in which they are asked whether a file is theirs.
 pub const ADAPTERS: &[&dyn Adapter] = &[
@@ -47,14 +59,36 @@ pub const ADAPTERS: &[&dyn Adapter] = &[
     &genesys_audit::GenesysAudit,
     &vault_audit::VaultAudit,
     &snapshot::Snapshot,
+    &genesys_job::GenesysJob,
+    &sdk_log::SdkLog,
+    &s3_access::S3Access,
     &export_trail::ExportTrail,
 ];
 
 /// How to read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'m> {
     pub zone: AssumedZone,
     pub limits: Limits,
+    pub bounds: Bounds,
+    /// Mappings for files of other sources; where several fit a file, the first is taken.
+    pub mappings: &'m [Mapping],
+    /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
+    /// result depends on it.
+    pub attempts_at_a_time: usize,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        let (zone, limits, bounds) = (AssumedZone::default(), Limits::default(), Bounds::default());
+        Self { zone, limits, bounds, mappings: &[], attempts_at_a_time: 64 * 1024 }
+    }
+}
+
+/// The name of a source as it stands in the `source` column, in the program's own copy.
+#[must_use]
+pub fn source_named(name: &str) -> Option<&'static str> {
+    ADAPTERS.iter().map(|adapter| adapter.name()).chain([MAPPED]).find(|known| *known == name)
 }
 
 /// What was read of an archive besides its events.
@@ -76,7 +110,7 @@ const RUNS_AT_ONCE: usize = 8;
 #[must_use]
 pub fn ingest<C: Collect + Send>(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     prints: Prints<'_>,
     collector: &(dyn Fn() -> C + Sync),
     absorb: &mut dyn FnMut(C),
@@ -89,20 +123,44 @@ pub fn ingest<C: Collect + Send>(
 #[must_use]
 pub fn ingest_without<C: Collect + Send>(
     inputs: &[Input],
-    options: Options,
+    options: Options<'_>,
     prints: Prints<'_>,
     left_out: &LeftOut,
     collector: &(dyn Fn() -> C + Sync),
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
-    let context = file::Context { options, prints, left_out, collector };
-    let mut ingested = Ingested::default();
+    // Containers are hashed while others read what was in them.
+    let mut ingested = rayon::in_place_scope(|scope| {
+        for input in inputs {
+            if let Some(container) = input.place.container() {
+                scope.spawn(|_| drop(container.digest()));
+            }
+        }
+        read(inputs, &file::Context { options, prints, left_out, collector }, absorb, progress)
+    });
+    for (entry, input) in ingested.files.iter_mut().zip(inputs) {
+        seal(entry, input);
+    }
+    ingested
+}
+
+fn read<C: Collect + Send>(
+    inputs: &[Input],
+    context: &file::Context<'_, C>,
+    absorb: &mut dyn FnMut(C),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Ingested {
+    let (mut ingested, mut bodies, mut room) = (Ingested::default(), facts::Bodies::default(), Room::default());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
         ingested.changes.extend(part.facts.changes);
-        ingested.documents.extend(part.facts.documents);
-        for (entry, manner) in part.files {
+        ingested.documents.extend(part.facts.documents.into_iter().map(|mut document| {
+            bodies.share(&mut document);
+            document
+        }));
+        for (mut entry, manner) in part.files {
+            entry.rejects.fit(&mut room);
             ingested.files.push(entry);
             ingested.manners.push(manner);
         }
@@ -111,7 +169,7 @@ pub fn ingest_without<C: Collect + Send>(
     let mut work = &work[..];
     while let Some(first) = work.first() {
         if let file::Work::Large(n) = first {
-            file::read_large(inputs, *n, &context, &mut take);
+            file::read_large(inputs, *n, context, &mut take);
             progress(inputs[*n].bytes);
             work = &work[1..];
             continue;
@@ -119,7 +177,7 @@ pub fn ingest_without<C: Collect + Send>(
         let runs: Vec<Range<usize>> = work.iter().map_while(file::Work::small).take(RUNS_AT_ONCE).collect();
         work = &work[runs.len()..];
         let read = |run: Range<usize>| {
-            let parts = file::read_small(inputs, run.clone(), &context);
+            let parts = file::read_small(inputs, run.clone(), context);
             run.for_each(|n| progress(inputs[n].bytes));
             parts
         };
@@ -128,4 +186,18 @@ pub fn ingest_without<C: Collect + Send>(
     }
     ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
     ingested
+}
+
+/// Puts the hash of a container into its entry.
+fn seal(entry: &mut FileEntry, input: &Input) {
+    match input.place.container().map(Container::digest) {
+        None => {}
+        Some(Ok((digest, bytes))) => (entry.sha256, entry.bytes) = (Some(digest.to_string()), bytes),
+        Some(Err(error)) => {
+            let reason = format!("the archive cannot be read to its end, so it has no SHA-256: {error}");
+            entry.rejects.push(Reject::new(entry.rejected, 0, reason));
+            entry.rejected += 1;
+            entry.records += 1;
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub struct Wanted {
 pub struct Reread<'a> {
     pub inputs: &'a [Input],
     pub manners: &'a [Manner],
-    pub options: Options,
+    pub options: Options<'a>,
     pub prints: Prints<'a>,
 }
 

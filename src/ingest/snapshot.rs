@@ -1,6 +1,6 @@
 //! Snapshots: state as it was when somebody saved it. Bucket, trust, key and identity policies; OAuth clients; roles.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::adapter::{Adapter, Record, Refusal, Sink};
 use super::cloudtrail_changes::policy_value;
@@ -41,6 +41,9 @@ fn classify(value: &Value) -> Option<Classified> {
     if object.contains_key("AssumeRolePolicyDocument") {
         return aws_role(value);
     }
+    if object.contains_key("PolicyDocument") && object.contains_key("PolicyName") {
+        return identity_policy(value);
+    }
     if let Some(policy) = object.get("Policy").and_then(policy_value) {
         return Some(policy_document(policy));
     }
@@ -53,6 +56,13 @@ fn classify(value: &Value) -> Option<Classified> {
 fn aws_role(role: &Value) -> Option<Classified> {
     let policy = role.get("AssumeRolePolicyDocument").and_then(policy_value)?;
     Some((DocumentKind::TrustPolicy, texts(role, &["Arn", "RoleName"]), policy))
+}
+
+/// The output of `get-role-policy` and `get-user-policy`.
+fn identity_policy(value: &Value) -> Option<Classified> {
+    let body =
+        json!({ "PolicyName": value.get("PolicyName"), "PolicyDocument": policy_value(value.get("PolicyDocument")?)? });
+    Some((DocumentKind::IdentityPolicy, texts(value, &["RoleName", "UserName"]), body))
 }
 
 fn genesys(value: &Value) -> Option<Classified> {

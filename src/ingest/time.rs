@@ -75,7 +75,7 @@ impl AssumedZone {
         Some(self.local(naive))
     }
 
-    fn local(&self, naive: NaiveDateTime) -> Instant {
+    pub(super) fn local(&self, naive: NaiveDateTime) -> Instant {
         let utc = match self {
             Self::Named(zone) => earliest(zone.from_local_datetime(&naive)).map(|t| t.with_timezone(&Utc)),
             Self::Offset(offset) => earliest(offset.from_local_datetime(&naive)).map(|t| t.with_timezone(&Utc)),
@@ -111,7 +111,13 @@ pub fn is_believed(micros: i64) -> bool {
     BELIEVED.contains(&micros)
 }
 
-fn believed(micros: i64, zoneless: bool) -> Instant {
+/// A time whose zone is known.
+#[must_use]
+pub fn instant(micros: i64) -> Instant {
+    believed(micros, false)
+}
+
+pub(super) fn believed(micros: i64, zoneless: bool) -> Instant {
     Instant { micros: is_believed(micros).then_some(micros), zoneless }
 }
 

@@ -121,6 +121,24 @@ pub fn field_of(folded: &str) -> Option<(Field, u8)> {
     })
 }
 
+/// The steps that are known by their canonical names.
+pub const STEPS: [&str; 14] = [
+    "query",
+    "metadata_injection",
+    "hold_sync",
+    "export",
+    "upload",
+    "verify",
+    "probe",
+    "legal_hold.placed",
+    "legal_hold.synced",
+    "legal_hold.released",
+    "credential.rotated",
+    "job.started",
+    "job.failed",
+    "job.completed",
+];
+
 /// The canonical name of a step; unknown steps keep their own, folded name.
 #[must_use]
 pub fn canonical_step(folded: &str) -> &str {

@@ -45,6 +45,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Sets a field.
+    pub(super) fn put(&mut self, field: Field, value: Raw<'a>) {
+        self.offer(Some((field, 0)), value);
+    }
+
     pub(super) fn has(&self, field: Field) -> bool {
         self.slots[field as usize].is_some()
     }
@@ -78,7 +83,8 @@ pub(super) fn leading_number(text: &str) -> Option<f64> {
     text[..end].parse().ok()
 }
 
-pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Result<(), Refusal> {
+/// The cells of a row, as many as the header has.
+pub(super) fn csv_row(text: &str, table: &Table) -> Result<csv::StringRecord, Refusal> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(table.delimiter)
         .has_headers(false)
@@ -90,6 +96,11 @@ pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Re
         let columns = table.header.len();
         return Err(Refusal::Broken(format!("a row of {} fields, where the header has {columns}", row.len())));
     }
+    Ok(row)
+}
+
+pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Result<(), Refusal> {
+    let row = csv_row(text, table)?;
     for (name, cell) in table.header.iter().zip(&row) {
         let path = fold(name);
         let tail = name.rsplit_once('.').map_or(path, |(_, last)| fold(last));

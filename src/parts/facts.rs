@@ -4,9 +4,8 @@ use polars::prelude::*;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer as _, value::StrDeserializer};
 
-use super::rows::source;
 use crate::evidence::{Digest, Locator};
-use crate::ingest::{Change, ChangeKind, Document, DocumentKind, is_believed};
+use crate::ingest::{Change, ChangeKind, Document, DocumentKind, is_believed, source_named};
 
 /// The name of a kind in the tables.
 fn name<T: Serialize>(kind: T) -> String {
@@ -118,7 +117,7 @@ impl<'a> Row<'a> {
         at.offset.checked_add(at.length)?;
         let mut digest = [0; 32];
         const_hex::decode_to_slice(self.text("sha256")?, &mut digest).ok()?;
-        Some((source(self.text("source")?)?, at, Some(Digest(digest))))
+        Some((source_named(self.text("source")?)?, at, Some(Digest(digest))))
     }
 }
 

@@ -1,19 +1,17 @@
 //! A folder of parts being read: Parquet files are checked against the index before anything in them is used.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
-use std::panic;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use polars::prelude::*;
 use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, Part};
-use crate::evidence::Digest;
+use crate::evidence::{Digest, quietly};
 
 /// The tables of a folder of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -158,28 +156,6 @@ impl Folder {
         let file = self.path.join(table.file(number));
         format!("the part {} cannot be used: {what}; ingest the original files again with --recheck", file.display())
     }
-}
-
-thread_local! {
-    /// Whether this thread reads Parquet.
-    static DECODING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Catches a panic without the message and backtrace that it would print; panics elsewhere print theirs.
-fn quietly<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let others = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !DECODING.get() {
-                others(info);
-            }
-        }));
-    });
-    DECODING.set(true);
-    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
-    DECODING.set(false);
-    result
 }
 
 /// Parquet that claims to be larger than this when unpacked is refused.

@@ -10,12 +10,12 @@ use serde_json::value::RawValue;
 
 use super::INDEX;
 use super::folder::Table;
-use crate::evidence::{Digest, FileEntry};
+use crate::evidence::{Bounds, Digest, FileEntry};
 
 /// What the index says it is.
 const FORMAT: &str = "holdtrace parts";
 /// The version of the format. Raise it whenever older programs would read new folders wrongly.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// Bounds on what is believed of an index: its own bytes, the rows and bytes of a Parquet file, any count.
 const MAX_INDEX: u64 = 1 << 30;
@@ -54,6 +54,8 @@ pub struct Index {
     pub assume_tz: String,
     /// `--max-record-bytes`.
     pub max_record_bytes: u64,
+    /// `--max-expansion` and the like.
+    pub bounds: Bounds,
     pub walks: Vec<Walk>,
     pub parts: Vec<Part>,
     /// By label, then by SHA-256.
@@ -116,11 +118,12 @@ impl Listed {
 
 impl Index {
     /// An index of nothing.
-    pub fn new(assume_tz: String, max_record_bytes: u64) -> Self {
+    pub fn new(assume_tz: String, max_record_bytes: u64, bounds: Bounds) -> Self {
         Self {
             holdtrace_version: env!("CARGO_PKG_VERSION").to_owned(),
             assume_tz,
             max_record_bytes,
+            bounds,
             walks: Vec::new(),
             parts: Vec::new(),
             files: Vec::new(),
@@ -211,8 +214,9 @@ fn counts(file: &Listed) -> bool {
     let rows: usize = file.events.iter().map(|run| run.rows).fold(0, usize::saturating_add);
     all.iter().all(|count| *count <= MAX_COUNT)
         && entry.records == entry.parsed + entry.rejected
-        && entry.rejected == entry.rejects.len() as u64
+        && entry.rejected == entry.rejects.records()
         && entry.duplicates == 0
+        && entry.superseded == 0
         && rows as u64 <= entry.parsed
 }
 

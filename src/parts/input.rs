@@ -9,7 +9,7 @@ use super::folder::{Folder, Table};
 use super::index::{Listed, Run};
 use super::rows::EventRows;
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, Input, Locator, Place, Stream};
+use crate::evidence::{Digest, Input, Locator, Member, Place, Stream};
 use crate::ingest::{Facts, Options};
 
 /// One input file, as a folder of parts holds it.
@@ -208,16 +208,40 @@ pub fn joined(plain: Vec<Input>, listed: Vec<Input>) -> Result<Vec<Input>> {
             same.iter().map(|input| Ok((content(input)?, input))).collect::<Result<_>>()?;
         // A file as it is comes before a part: its bytes can be shown.
         hashed.sort_by(|a, b| (&a.0, a.1.place.part().is_some()).cmp(&(&b.0, b.1.place.part().is_some())));
+        for pair in hashed.windows(2).filter(|pair| pair[0].0.is_some() && pair[0].0 == pair[1].0) {
+            if let (Some(a), Some(b)) = (pair[0].1.place.part(), pair[1].1.place.part())
+                && a.listed().entry.mapping != b.listed().entry.mapping
+            {
+                let (file, a, b) = (&pair[0].1.label, a.folder().display(), b.folder().display());
+                let reason =
+                    format!("{file} was read by one mapping in {a} and by another in {b}; leave one of them out");
+                return Err(Error::Parts { reason });
+            }
+        }
         hashed.dedup_by(|b, a| a.0.is_some() && a.0 == b.0);
         joined.extend(hashed.into_iter().map(|(_, input)| input.clone()));
     }
     Ok(joined)
 }
 
+/// Stands for the content of a member that is not read: where the reason is the same, so is the member.
+fn not_read(reason: &str) -> String {
+    format!("not read: {reason}")
+}
+
 /// The SHA-256 of a file as found, hex.
 pub(super) fn content(input: &Input) -> Result<Option<String>> {
     if let Some(part) = input.place.part() {
-        return Ok(part.listed().entry.sha256.clone());
+        let entry = &part.listed().entry;
+        let refused = entry.container.as_ref().and(entry.rejects.first()).map(|reject| not_read(&reject.reason));
+        return Ok(entry.sha256.clone().or(refused));
+    }
+    if let Some(reason) = input.place.member().and_then(Member::refusal) {
+        return Ok(Some(not_read(reason)));
+    }
+    if let Some(container) = input.place.container() {
+        let digest = container.digest().map_err(|e| Error::io(&input.label, "hashing the file", e))?;
+        return Ok(Some(digest.0.to_string()));
     }
     let hashed = Stream::open(&input.place).and_then(Stream::finish);
     hashed.map(|(digest, _)| Some(digest.to_string())).map_err(|e| Error::io(&input.label, "hashing the file", e))
@@ -227,7 +251,7 @@ pub(super) fn content(input: &Input) -> Result<Option<String>> {
 ///
 /// # Errors
 /// One sentence that says what differs.
-pub fn check(inputs: &[Input], options: Options) -> Result<()> {
+pub fn check(inputs: &[Input], options: Options<'_>) -> Result<()> {
     for part in inputs.iter().filter_map(|input| input.place.part()) {
         let (index, folder, entry) = (&part.folder.index, part.folder().display(), &part.listed().entry);
         if entry.zoneless_times > 0 && index.assume_tz != options.zone.to_string() {
@@ -236,6 +260,15 @@ pub fn check(inputs: &[Input], options: Options) -> Result<()> {
                 entry.path, index.assume_tz
             );
             return Err(Error::Usage { what: format!("--assume-tz {}", options.zone), reason });
+        }
+        let given = |sha256: &String| options.mappings.iter().any(|mapping| mapping.sha256 == *sha256);
+        if !options.mappings.is_empty() && entry.mapping.as_ref().is_some_and(|sha256| !given(sha256)) {
+            let (file, format) = (&entry.path, &entry.format);
+            let reason = format!(
+                "{folder} holds {file} as read by another mapping ({format}) than those given; leave --map out to take it \
+                 as it was read, or ingest again"
+            );
+            return Err(Error::Usage { what: "--map".to_owned(), reason });
         }
         let limit = options.limits.max_record as u64;
         if index.max_record_bytes != limit {

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use crate::evidence::{Digest, Locator};
-use crate::ingest::{ADAPTERS, Collect, Event, Outcome, Prints, TEXT_COLUMNS, Text, is_believed};
+use crate::ingest::{Collect, Event, Outcome, Prints, TEXT_COLUMNS, Text, is_believed, source_named};
 
 /// The columns of an events part.
 pub struct EventRows {
@@ -81,12 +81,7 @@ impl EventRows {
         for (column, texts) in Text::ALL.iter().zip(&self.texts) {
             event.set(*column, texts.get(row));
         }
-        events.event(source(self.source.get(row)?)?, &event, at, prints.of_digest(&digest), Some(digest));
+        events.event(source_named(self.source.get(row)?)?, &event, at, prints.of_digest(&digest), Some(digest));
         Some(at)
     }
-}
-
-/// The adapter's own copy of its name.
-pub(super) fn source(name: &str) -> Option<&'static str> {
-    ADAPTERS.iter().map(|adapter| adapter.name()).find(|known| *known == name)
 }

@@ -13,8 +13,8 @@ use super::input::{check, content};
 use super::write::{Writer, put};
 use super::{ASIDE, INDEX, LOCK, is_part};
 use crate::error::{Error, Result};
-use crate::evidence::{Discovery, FileEntry, Input, Place, Progress, discover, nothing_readable};
-use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest};
+use crate::evidence::{Bounds, Discovery, FileEntry, Input, Place, Progress, discover, nothing_readable};
+use crate::ingest::{Change, Document, EventColumns, Options, Prints, ingest, mapping_of, unused};
 
 /// How a folder of parts is written.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +53,8 @@ pub struct Update {
 ///
 /// # Errors
 /// A path is wrong, nothing can be read, `out` holds something else, was read with other options, or cannot be written.
-pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress: &dyn Progress) -> Result<Update> {
-    let discovery = discover(paths)?;
+pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, progress: &dyn Progress) -> Result<Update> {
+    let mut discovery = discover(paths)?;
     check(&discovery.inputs, options)?;
     if let Some(input) = discovery.inputs.iter().find(|input| matches!(input.place, Place::Stream(_))) {
         let reason = "a stream cannot be recognised when it comes again; save it to a file".to_owned();
@@ -63,12 +63,18 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
     let _lock = open(out)?;
     let old = existing(out, options)?;
     let old = Folder::of(out, old);
-    let (new, known) = plan(&discovery.inputs, &old, how.recheck)?;
+    let all = std::mem::take(&mut discovery.inputs);
+    let (new, known) = plan(&all, &old, options, how.recheck)?;
     let old = old.index;
+    // An archive that is known is not unpacked again; what was passed over in it still was.
+    discovery.skipped.extend(known.iter().flat_map(|input| passed_over(&old, &input.label)));
+    discovery.inputs = new;
+    discovery.unpack(options.bounds)?;
+    let new = &discovery.inputs;
     progress.total(new.iter().map(|input| input.bytes).sum());
-    let (read, parts) = read(&new, out, &old, options, how, progress)?;
+    let (read, parts) = read(new, out, &old, options, how, progress)?;
     let mut update = Update {
-        taken_over: known,
+        taken_over: known.len(),
         read: read.iter().map(|listed| listed.entry.clone()).collect(),
         replaced: Vec::new(),
         kept: Vec::new(),
@@ -78,6 +84,7 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
     };
     let index = merged(old, read, parts, walk(paths, &discovery), &mut update);
     update.files = index.files.iter().map(|listed| listed.entry.clone()).collect();
+    update.skipped.extend(unused(options.mappings, &update.files));
     let text = index.text().map_err(|e| Error::Output(e.to_string()))?;
     put(&out.join(INDEX), &text)?;
     remove_unreferenced(out, &index);
@@ -86,6 +93,13 @@ pub fn update(paths: &[String], out: &Path, options: Options, how: How, progress
         return Err(nothing_readable(&discovery, &update.files));
     }
     Ok(update)
+}
+
+/// What was passed over in the archive `label` when it was read.
+fn passed_over(old: &Index, label: &str) -> Vec<String> {
+    let notes = old.walks.iter().flat_map(|walk| &walk.skipped);
+    let within = |note: &&String| note.strip_prefix(label).is_some_and(|rest| rest.starts_with([':', '!']));
+    notes.filter(within).cloned().collect()
 }
 
 fn walk(paths: &[String], discovery: &Discovery) -> Walk {
@@ -126,8 +140,8 @@ fn open(out: &Path) -> Result<File> {
 }
 
 /// The index that is there, which must have been made in the same way.
-fn existing(out: &Path, options: Options) -> Result<Index> {
-    let new = Index::new(options.zone.to_string(), options.limits.max_record as u64);
+fn existing(out: &Path, options: Options<'_>) -> Result<Index> {
+    let new = Index::new(options.zone.to_string(), options.limits.max_record as u64, options.bounds);
     if !out.join(INDEX).exists() {
         return Ok(new);
     }
@@ -145,28 +159,67 @@ fn existing(out: &Path, options: Options) -> Result<Index> {
         let (was, is) = (old.max_record_bytes.to_string(), new.max_record_bytes.to_string());
         return differs("--max-record-bytes", &was, &is);
     }
+    for (what, of) in BOUNDS {
+        if of(&old.bounds) != of(&new.bounds) {
+            return differs(what, &of(&old.bounds).to_string(), &of(&new.bounds).to_string());
+        }
+    }
     Ok(old)
 }
 
-/// The inputs to be read, and how many are known.
-fn plan(inputs: &[Input], old: &Folder, recheck: bool) -> Result<(Vec<Input>, usize)> {
+/// The bounds that what was read of an archive depends on.
+const BOUNDS: [(&str, fn(&Bounds) -> u64); 4] = [
+    ("--max-expansion", |bounds| bounds.expansion),
+    ("--max-unpacked-bytes", |bounds| bounds.unpacked),
+    ("--max-members", |bounds| bounds.members),
+    ("--max-depth", |bounds| u64::from(bounds.depth)),
+];
+
+/// The inputs to be read, and those that are known. An archive is known if all that was in it is; by which mapping its
+/// members would be read is not known before they are unpacked.
+fn plan<'a>(
+    inputs: &'a [Input],
+    old: &Folder,
+    options: Options<'_>,
+    recheck: bool,
+) -> Result<(Vec<Input>, Vec<&'a Input>)> {
     let broken = broken(old, recheck);
-    let is_whole = |listed: &Listed| {
+    let has_its_parts = |listed: &Listed| {
         Table::ALL.iter().all(|t| listed.runs(*t).iter().all(|run| !broken.contains(&(*t, run.part))))
     };
+    let torn = containers_of(&old.index, &|listed| !has_its_parts(listed));
+    let mapped = containers_of(&old.index, &|listed| listed.entry.mapping.is_some());
+    let is_whole = |listed: &Listed| has_its_parts(listed) && !torn.contains(listed.entry.path.as_str());
     let mut by_label: BTreeMap<&str, Vec<&Listed>> = BTreeMap::new();
     for listed in old.index.files.iter().filter(|listed| is_whole(listed)) {
         by_label.entry(&listed.entry.path).or_default().push(listed);
     }
-    let mut new = Vec::new();
+    let (mut new, mut known) = (Vec::new(), Vec::new());
     for input in inputs {
         let same = by_label.get(input.label.as_str()).map_or(&[][..], Vec::as_slice);
-        if !is_known(input, same, recheck)? {
+        let archive = same.iter().any(|listed| listed.entry.members.is_some());
+        let remapped = archive && (!options.mappings.is_empty() || mapped.contains(input.label.as_str()));
+        if !remapped && is_known(input, same, options, recheck)? {
+            known.push(input);
+        } else {
             new.push(input.clone());
         }
     }
-    let known = inputs.len() - new.len();
     Ok((new, known))
+}
+
+/// The names of all containers, at all levels, of the files that are `wanted`.
+fn containers_of<'a>(index: &'a Index, wanted: &dyn Fn(&Listed) -> bool) -> BTreeSet<&'a str> {
+    let entries = index.files.iter().map(|listed| &listed.entry);
+    let of: BTreeMap<&str, &str> = entries.filter_map(|e| Some((e.path.as_str(), e.container.as_deref()?))).collect();
+    let mut found = BTreeSet::new();
+    for listed in index.files.iter().filter(|listed| wanted(listed)) {
+        let mut next = listed.entry.container.as_deref();
+        while let Some(container) = next.filter(|container| found.insert(*container)) {
+            next = of.get(container).copied();
+        }
+    }
+    found
 }
 
 /// Parts that are not as the index lists them: the size tells, and with `recheck` the hash.
@@ -180,18 +233,21 @@ fn broken(old: &Folder, recheck: bool) -> BTreeSet<(Table, u32)> {
     parts.filter(is_broken).map(|part| (part.table, part.number)).collect()
 }
 
-/// Whether one of the files that are listed under the name of `input` is it.
-fn is_known(input: &Input, same: &[&Listed], recheck: bool) -> Result<bool> {
+/// Whether one of the files that are listed under the name of `input` is it, read as it would be now.
+fn is_known(input: &Input, same: &[&Listed], options: Options<'_>, recheck: bool) -> Result<bool> {
     let mut whole = same.iter().filter(|listed| listed.entry.sha256.is_some());
-    if input.place.part().is_some() {
+    if let Some(part) = input.place.part() {
+        let mapping = &part.listed().entry.mapping;
         let content = content(input)?;
-        return Ok(whole.any(|listed| listed.entry.sha256 == content));
+        return Ok(whole.any(|listed| listed.entry.sha256 == content && listed.entry.mapping == *mapping));
     }
     let modified = input.place.version();
     let found = whole.find(|listed| {
         !listed.from_parts && modified.is_some() && listed.modified == modified && listed.entry.bytes == input.bytes
     });
+    let now = || mapping_of(input, options).map(|mapping| mapping.map(|mapping| mapping.sha256.clone()));
     match found {
+        Some(listed) if now().map_or(true, |now| now != listed.entry.mapping) => Ok(false),
         // One that cannot be hashed is read, which says why.
         Some(listed) if recheck => Ok(content(input).is_ok_and(|now| now == listed.entry.sha256)),
         found => Ok(found.is_some()),
@@ -203,7 +259,7 @@ fn read(
     inputs: &[Input],
     out: &Path,
     old: &Index,
-    options: Options,
+    options: Options<'_>,
     how: How,
     progress: &dyn Progress,
 ) -> Result<(Vec<Listed>, Vec<Part>)> {
@@ -249,6 +305,7 @@ fn read(
 /// more does not.
 fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &mut Update) -> Index {
     let mut index = old;
+    let mut left = BTreeSet::new();
     for new in read {
         let path = &new.entry.path;
         let supersedes = |listed: &Listed| {
@@ -257,17 +314,26 @@ fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &
             let of_parts = new.from_parts && listed.from_parts && was.is_none();
             listed.entry.path == *path && (same_file || of_parts || (was.is_some() && was == is))
         };
+        // The members of an archive that stays as it was stay as well.
+        if new.entry.container.as_ref().is_some_and(|container| left.contains(container)) {
+            left.insert(path.clone());
+            continue;
+        }
         let before = index.files.iter().find(|listed| supersedes(listed)).map(|listed| listed.entry.sha256.clone());
         match before {
             Some(Some(_)) if new.entry.sha256.is_none() => {
                 let reason = new.entry.rejects.last().map_or("", |reject| &reject.reason);
                 update.kept.push(format!("{path}: {reason}; what was read of it before is kept"));
+                left.insert(path.clone());
                 continue;
             }
             Some(before) if before.is_some() && before != new.entry.sha256 => update.replaced.push(path.clone()),
             _ => {}
         }
         index.files.retain(|listed| !supersedes(listed));
+        if !new.from_parts {
+            remove_members(&mut index, path);
+        }
         index.files.push(new);
     }
     index.files.sort_by(|a, b| (&a.entry.path, &a.entry.sha256).cmp(&(&b.entry.path, &b.entry.sha256)));
@@ -280,6 +346,19 @@ fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &
     let used: BTreeSet<(Table, u32)> = Table::ALL.into_iter().flat_map(runs).collect();
     index.parts.retain(|part| used.contains(&(part.table, part.number)));
     index
+}
+
+/// Takes out what was read of the members of an archive, at all levels.
+fn remove_members(index: &mut Index, archive: &str) {
+    let mut gone = BTreeSet::from([archive.to_owned()]);
+    // A container stands before its members.
+    index.files.retain(|listed| {
+        let within = listed.entry.container.as_ref().is_some_and(|container| gone.contains(container));
+        if within && !listed.from_parts {
+            gone.insert(listed.entry.path.clone());
+        }
+        !within || listed.from_parts
+    });
 }
 
 /// Removes parts that the index does not list, and what an interrupted ingest left. What cannot be removed does no harm.

@@ -22,13 +22,16 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut aside = named(&mut tempfile::Builder::new()).prefix(ASIDE).tempfile_in(folder)?;
-        aside.write_all(bytes)?;
+        let aside = named(&mut tempfile::Builder::new()).prefix(ASIDE).tempfile_in(folder)?;
+        aside.as_file().write_all(bytes)?;
         aside.as_file().sync_all()?;
         aside.persist(path).map_err(|e| e.error)?;
         Ok(())
     };
-    write().map_err(|e| Error::io(path, "writing the file", e))
+    write().map_err(|e| {
+        let reason = format!("{e}; what was there before is left as it was, make room and run it again");
+        Error::io(path, "writing the file", std::io::Error::other(reason))
+    })
 }
 
 /// Temporary files are private; a part is as readable as any file its user makes.

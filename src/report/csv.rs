@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::{FailureReport, Failures};
+use crate::classify::Cause;
 use crate::error::{Error, Result};
 
 /// Names of the flat columns, for CSV and Parquet.
@@ -43,7 +44,10 @@ pub fn row(failure: &FailureReport) -> [Option<String>; COLUMNS.len()] {
     let evidence: Vec<String> = failure
         .evidence
         .iter()
-        .map(|e| format!("{} ({} {:+}): {}", e.rule, e.class.name(), e.weight, e.records.join(" ")))
+        .map(|e| {
+            let class = e.class.map_or("none", Cause::name);
+            format!("{} ({class} {:+}): {}", e.rule, e.weight, e.records.join(" "))
+        })
         .collect();
     let s = &failure.symptoms;
     [

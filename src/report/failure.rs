@@ -1,13 +1,16 @@
 //! One failure as it is reported (DESIGN section 7).
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::record_ids::Digests;
 use super::{Evidence, Failures, Summary};
-use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Support, Verdict};
-use crate::correlate::Failure;
+use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict};
+use crate::correlate::{Failure, Order, Wave};
 use crate::error::Result;
+use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
 
 /// Failing attempts by symptom.
@@ -25,7 +28,8 @@ pub struct SymptomCounts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub rule: String,
-    pub class: Cause,
+    /// Null where it only says how far the evidence is to be relied on.
+    pub class: Option<Cause>,
     pub weight: f64,
     pub statement: String,
     pub records: Vec<String>,
@@ -74,6 +78,10 @@ pub struct Selection {
 }
 
 impl Selection {
+    fn is_all(&self) -> bool {
+        self.job.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
     fn takes(&self, failure: &Failure) -> bool {
         let begun = failure.first_failed_at;
         self.job.as_ref().is_none_or(|job| failure.job_id.as_ref() == Some(job))
@@ -83,7 +91,7 @@ impl Selection {
 }
 
 /// Failures that are weighed at a time.
-const BLOCK: usize = 2048;
+pub const BLOCK: usize = 2048;
 
 /// The reports of the failures that are wanted, counted in `summary`.
 ///
@@ -92,21 +100,70 @@ const BLOCK: usize = 2048;
 pub fn reports(evidence: &Evidence, pack: &Pack, selection: &Selection, summary: &mut Summary) -> Result<Failures> {
     let Evidence { ingested, correlated, .. } = evidence;
     let judge = Judge::new(ingested, correlated, pack)?;
-    let mut digests = Digests::new(evidence, &correlated.table);
-    let selected: Vec<&Failure> = correlated.failures.iter().filter(|failure| selection.takes(failure)).collect();
-    let mut failures = Failures::default();
-    for block in selected.chunks(BLOCK) {
-        let verdicts = judge.verdicts(block)?;
-        let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-        digests.find(&cited)?;
-        let pairs = block.par_iter().zip(verdicts.into_par_iter());
-        let reports: Vec<FailureReport> = pairs.map(|(failure, verdict)| report(failure, verdict, &digests)).collect();
-        for report in &reports {
-            summary.add(report);
+    let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
+    let mut settling = Settling::default();
+    for wave in correlated.waves(&evidence.reread()) {
+        let Wave { table, failures: of_wave } = wave?;
+        let selected: Vec<&Failure> = of_wave.iter().filter(|failure| selection.takes(failure)).collect();
+        for block in selected.chunks(BLOCK) {
+            let verdicts = judge.verdicts(&table, block)?;
+            settling.add(&judge.follow(&table, block, &verdicts));
+            let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+            digests.find(&cited, &[&table, &correlated.probes])?;
+            let pairs = block.par_iter().zip(verdicts.into_par_iter());
+            let reports = pairs.map(|(failure, verdict)| (failure.order(&table), report(failure, verdict, &digests)));
+            let reports: Vec<(Order, FailureReport)> = reports.collect();
+            for (_, report) in &reports {
+                summary.add(report);
+            }
+            failures.add(reports)?;
         }
-        failures.add(&reports)?;
     }
-    Ok(failures)
+    failures.sort();
+    if settling.is_empty() {
+        return Ok(failures);
+    }
+    if !selection.is_all() {
+        follow_others(evidence, &judge, selection, &mut settling)?;
+    }
+    say_what_retries_are_enough(failures, &settling.sentences())
+}
+
+/// Takes in what became of the failures that are not wanted: how long a race takes is learned from all of them.
+fn follow_others(
+    evidence: &Evidence<'_>,
+    judge: &Judge<'_>,
+    selection: &Selection,
+    settling: &mut Settling,
+) -> Result<()> {
+    for wave in evidence.correlated.waves(&evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        let others: Vec<&Failure> = failures.iter().filter(|failure| !selection.takes(failure)).collect();
+        for block in others.chunks(BLOCK) {
+            settling.add(&judge.follow(&table, block, &judge.verdicts(&table, block)?));
+        }
+    }
+    Ok(())
+}
+
+/// Adds to the remedies of races what the archive says of retrying, by mechanism.
+fn say_what_retries_are_enough(failures: Failures, sentences: &BTreeMap<&str, String>) -> Result<Failures> {
+    if sentences.is_empty() {
+        return Ok(failures);
+    }
+    // So the class of the whole report is written, not that of one hypothesis.
+    let marked = format!(r#""class":"{}","mechanism":""#, Class::SyncRace.name());
+    failures.amended(&marked, |report| {
+        let sentence = report.mechanism.as_deref().and_then(|mechanism| sentences.get(mechanism));
+        report.remedy.extend(sentence.filter(|_| report.class == Class::SyncRace).cloned());
+    })
+}
+
+/// The ids of cited records, in an order that does not depend on how the evidence is divided into files.
+fn ids(records: &[Locator], digests: &Digests<'_>) -> Vec<String> {
+    let mut digests: Vec<Digest> = records.iter().filter_map(|at| digests.of(at)).collect();
+    digests.sort_unstable();
+    digests.iter().map(Digest::record_id).collect()
 }
 
 /// A failure as it is reported.
@@ -118,7 +175,7 @@ pub(super) fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>)
         .map(|finding| EvidenceReport {
             class: finding.class,
             weight: finding.weight,
-            records: finding.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect(),
+            records: ids(&finding.records, digests),
             rule: finding.rule,
             statement: finding.statement,
         })

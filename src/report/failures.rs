@@ -11,12 +11,22 @@ use serde::{Serialize, Serializer};
 use tempfile::SpooledTempFile;
 
 use super::FailureReport;
+use crate::correlate::Order;
 use crate::error::{Error, Result};
 
-/// Reports in the order in which they were added, as NDJSON; what is more than [`HELD`] lies in an unnamed temporary file.
+/// Reports as NDJSON; what is more than [`HELD`] lies in an unnamed temporary file.
 pub struct Failures {
     lines: Mutex<SpooledTempFile>,
-    count: usize,
+    /// In the order of the report, once they are sorted.
+    places: Vec<Place>,
+    end: u64,
+}
+
+/// Where a report lies.
+struct Place {
+    order: Order,
+    offset: u64,
+    length: u64,
 }
 
 /// Bytes that are held in memory.
@@ -28,54 +38,96 @@ const RUN: usize = 64;
 
 impl Default for Failures {
     fn default() -> Self {
-        Self { lines: Mutex::new(tempfile::spooled_tempfile(HELD)), count: 0 }
+        Self { lines: Mutex::new(tempfile::spooled_tempfile(HELD)), places: Vec::new(), end: 0 }
     }
 }
 
 impl fmt::Debug for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failures").field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("Failures").field("count", &self.places.len()).finish_non_exhaustive()
     }
 }
 
 impl Failures {
-    /// Adds reports at the end.
+    /// Adds reports.
     ///
     /// # Errors
     /// The temporary file cannot be written.
-    pub fn add(&mut self, reports: &[FailureReport]) -> Result<()> {
-        let text = |reports: &[FailureReport]| -> serde_json::Result<Vec<u8>> {
-            let mut text = Vec::new();
-            for report in reports {
-                serde_json::to_writer(&mut text, report)?;
-                text.push(b'\n');
-            }
+    pub fn add(&mut self, reports: Vec<(Order, FailureReport)>) -> Result<()> {
+        let line = |(_, report): &(Order, FailureReport)| -> serde_json::Result<Vec<u8>> {
+            let mut text = serde_json::to_vec(report)?;
+            text.push(b'\n');
             Ok(text)
         };
-        let texts: serde_json::Result<Vec<Vec<u8>>> = reports.par_chunks(RUN).map(text).collect();
-        let texts = texts.map_err(|e| Error::Output(e.to_string()))?;
-        let lines = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
-        texts.iter().try_for_each(|text| lines.write_all(text)).map_err(put_aside)?;
-        self.count += reports.len();
-        Ok(())
+        let lines: serde_json::Result<Vec<Vec<u8>>> = reports.par_iter().with_min_len(RUN).map(line).collect();
+        let lines = lines.map_err(|e| Error::Output(e.to_string()))?;
+        for ((order, _), line) in reports.into_iter().zip(&lines) {
+            let length = line.len() as u64;
+            self.places.push(Place { order, offset: self.end, length });
+            self.end += length;
+        }
+        let file = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::End(0)).map_err(put_aside)?;
+        lines.iter().try_for_each(|line| file.write_all(line)).map_err(put_aside)
+    }
+
+    /// Puts them in order.
+    pub fn sort(&mut self) {
+        self.places.sort_by(|a, b| a.order.cmp(&b.order));
+    }
+
+    /// The same, in their order, with `amend` applied to those whose text holds `marked`; the others are taken over as they
+    /// are.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read or written.
+    pub fn amended(self, marked: &str, amend: impl Fn(&mut FailureReport) + Sync) -> Result<Self> {
+        let marked = memchr::memmem::Finder::new(marked);
+        let amended = |line: &[u8]| -> serde_json::Result<Vec<u8>> {
+            if marked.find(line).is_none() {
+                return Ok(line.to_vec());
+            }
+            let mut report: FailureReport = serde_json::from_slice(line)?;
+            amend(&mut report);
+            let mut text = serde_json::to_vec(&report)?;
+            text.push(b'\n');
+            Ok(text)
+        };
+        let mut file = tempfile::spooled_tempfile(HELD);
+        let (mut next, mut bytes, mut lengths) = (0, Vec::new(), Vec::with_capacity(self.places.len()));
+        while next < self.places.len() {
+            next = self.read(next, &mut bytes)?;
+            let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
+            let lines: serde_json::Result<Vec<Vec<u8>>> =
+                lines.par_iter().with_min_len(RUN).map(|line| amended(line)).collect();
+            let lines = lines.map_err(|e| put_aside(e.into()))?;
+            lines.iter().try_for_each(|line| file.write_all(line)).map_err(put_aside)?;
+            lengths.extend(lines.iter().map(|line| line.len() as u64));
+        }
+        let mut all = Self { lines: Mutex::new(file), places: Vec::with_capacity(lengths.len()), end: 0 };
+        for (place, length) in self.places.into_iter().zip(lengths) {
+            all.places.push(Place { offset: all.end, length, ..place });
+            all.end += length;
+        }
+        Ok(all)
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.count
+        self.places.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.places.is_empty()
     }
 
     /// All of them, one after the other.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { failures: self, offset: 0, rest: Vec::new(), ready: VecDeque::new(), ended: false }
+        Iter { failures: self, next: 0, ready: VecDeque::new() }
     }
 
     /// Writes them as NDJSON.
@@ -83,23 +135,31 @@ impl Failures {
     /// # Errors
     /// The temporary file cannot be read, or the output not written.
     pub fn write_ndjson(&self, out: &mut dyn Write) -> Result<()> {
-        let (mut offset, mut bytes) = (0, Vec::new());
-        while self.read(offset, &mut bytes)? {
+        let (mut next, mut bytes) = (0, Vec::new());
+        while next < self.places.len() {
+            next = self.read(next, &mut bytes)?;
             out.write_all(&bytes).map_err(|e| Error::Output(e.to_string()))?;
-            offset += bytes.len() as u64;
         }
         Ok(())
     }
 
-    /// Reads what lies from `offset` on, as far as it is read at once; false where there is nothing.
-    fn read(&self, offset: u64, bytes: &mut Vec<u8>) -> Result<bool> {
+    /// Reads reports from the one at `from` on, as many as lie one behind the other and are read at once; the next is the
+    /// one at the number that it gives.
+    fn read(&self, from: usize, bytes: &mut Vec<u8>) -> Result<usize> {
+        let start = self.places[from].offset;
+        let (mut next, mut end) = (from, start);
+        while let Some(place) = self.places.get(next).filter(|place| place.offset == end && end - start < AT_ONCE) {
+            end += place.length;
+            next += 1;
+        }
         bytes.clear();
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut read = || -> io::Result<usize> {
-            lines.seek(SeekFrom::Start(offset))?;
-            (&mut *lines).take(AT_ONCE).read_to_end(bytes)
+            lines.seek(SeekFrom::Start(start))?;
+            (&mut *lines).take(end - start).read_to_end(bytes)
         };
-        read().map(|read| read > 0).map_err(put_aside)
+        read().map_err(put_aside)?;
+        Ok(next)
     }
 }
 
@@ -110,22 +170,14 @@ fn put_aside(error: io::Error) -> Error {
 /// Reports, read again bit by bit.
 pub struct Iter<'a> {
     failures: &'a Failures,
-    offset: u64,
-    /// The beginning of a report whose end has not been read.
-    rest: Vec<u8>,
+    next: usize,
     ready: VecDeque<FailureReport>,
-    ended: bool,
 }
 
 impl Iter<'_> {
     fn fill(&mut self) -> Result<()> {
-        let mut bytes = Vec::new();
-        self.ended = !self.failures.read(self.offset, &mut bytes)?;
-        self.offset += bytes.len() as u64;
-        let mut text = std::mem::take(&mut self.rest);
-        text.append(&mut bytes);
-        let end = memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1);
-        self.rest = text.split_off(end);
+        let mut text = Vec::new();
+        self.next = self.failures.read(self.next, &mut text)?;
         let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect();
         let reports: serde_json::Result<Vec<FailureReport>> =
             lines.par_iter().map(|line| serde_json::from_slice(line)).collect();
@@ -138,11 +190,12 @@ impl Iterator for Iter<'_> {
     type Item = Result<FailureReport>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() && !self.ended {
-            if let Err(error) = self.fill() {
-                self.ended = true;
-                return Some(Err(error));
-            }
+        if self.ready.is_empty()
+            && self.next < self.failures.len()
+            && let Err(error) = self.fill()
+        {
+            self.next = self.failures.len();
+            return Some(Err(error));
         }
         self.ready.pop_front().map(Ok)
     }
@@ -159,7 +212,7 @@ impl<'a> IntoIterator for &'a Failures {
 
 impl Serialize for Failures {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.count))?;
+        let mut list = serializer.serialize_seq(Some(self.len()))?;
         for report in self {
             list.serialize_element(&report.map_err(S::Error::custom)?)?;
         }

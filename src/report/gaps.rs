@@ -1,29 +1,55 @@
-//! What the evidence should hold and does not.
+//! What the evidence should hold and does not, as it is reported.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::correlate::{Job, Jobs};
+use super::Evidence;
+use super::record_ids::Digests;
+use crate::correlate;
+use crate::error::Result;
+use crate::evidence::Locator;
 use crate::ingest::rfc3339;
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// `job_without_end`: a job starts, and neither its completion nor its failure is on record.
+    /// `job_without_end`, `pages_missing`, `silence`, `unwitnessed`.
     pub kind: &'static str,
+    /// The source in which it is missing.
+    pub source: String,
     pub job_id: Option<String>,
-    /// Time of the record after which something is missing, RFC 3339 UTC.
-    pub after: Option<String>,
+    /// Between which times, RFC 3339 UTC; null where it may be anywhere, or to the end.
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// Whether it may have another reason than that records are missing.
+    pub possible: bool,
     pub detail: String,
+    /// Ids of the records that it rests on.
+    pub records: Vec<String>,
 }
 
-/// Finds the gaps, in order of time.
-#[must_use]
-pub fn find(jobs: &Jobs) -> Vec<Gap> {
-    let gap = |job: &Job| Gap {
-        kind: "job_without_end",
-        job_id: Some(job.id.to_string()),
-        after: job.last.map(rfc3339),
-        detail: "the job starts, and neither its completion nor its failure is on record".to_owned(),
+/// The gaps of the evidence, with the ids of their records.
+///
+/// # Errors
+/// A file cannot be read again.
+pub fn report(evidence: &Evidence) -> Result<Vec<Gap>> {
+    let gaps = &evidence.correlated.gaps;
+    let cited: BTreeSet<Locator> = gaps.iter().flat_map(|gap| gap.records.iter().copied()).collect();
+    let mut digests = Digests::new(evidence);
+    digests.find(&cited, &[])?;
+    let ids = |gap: &correlate::Gap| -> Vec<String> {
+        gap.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect()
     };
-    jobs.without_end().into_iter().map(gap).collect()
+    let reported = gaps.iter().map(|gap| Gap {
+        kind: gap.kind.name(),
+        source: gap.source.clone(),
+        job_id: gap.job.clone(),
+        from: gap.from.map(rfc3339),
+        to: gap.to.map(rfc3339),
+        possible: gap.possible,
+        detail: gap.detail.clone(),
+        records: ids(gap),
+    });
+    Ok(reported.collect())
 }

@@ -1,12 +1,18 @@
 //! Report: the result of an analysis as data, and its renderings.
 
+mod advice;
+mod advice_text;
 mod calibration;
+mod counted_once;
 mod csv;
 mod explain;
 mod failure;
 mod failures;
 mod gaps;
+mod joined;
 mod parquet;
+mod permissions_text;
+mod policy;
 mod record_ids;
 mod summary;
 mod table;
@@ -17,7 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use advice::{AdviceReport, ArchiveCounts, advise};
+pub use advice_text::render as render_advice;
 pub use calibration::{ByMargin, BySupport, Calibration, Label, Truth};
+pub use counted_once::Superseded;
 pub use csv::write_csv;
 pub use explain::{
     Alternative, Argument, Asked, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence, explain,
@@ -27,17 +36,18 @@ pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
 pub use parquet::write_parquet;
+pub use policy::{add_on_record, attached};
 pub use summary::Summary;
 pub use table::render as render_table;
 pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
 use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source, digest_of_layers};
-use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
+use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
 use crate::error::Result;
 pub use crate::evidence::Progress;
 use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, LeftOut, Options};
+use crate::ingest::{Ingested, LeftOut, MAPPED, Options, Reread, unused};
 use crate::parts;
 
 /// The whole result.
@@ -60,8 +70,9 @@ pub struct Tool {
     pub version: &'static str,
 }
 
-impl Default for Tool {
-    fn default() -> Self {
+impl Tool {
+    /// This one.
+    const fn own() -> Self {
         Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
     }
 }
@@ -76,12 +87,41 @@ pub struct Rules {
     pub sha256: String,
     /// From the bottom up.
     pub layers: Vec<Layer>,
+    /// The mappings that files were read by, in the order of their names.
+    pub mappings: Vec<MappingName>,
+}
+
+/// A mapping that files were read by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MappingName {
+    pub name: String,
+    pub sha256: String,
+}
+
+/// The mappings that `files` were read by, whether now or when they were ingested.
+fn mappings(files: &[FileEntry]) -> Vec<MappingName> {
+    let of = |file: &FileEntry| {
+        let name = file.format.strip_prefix(MAPPED).unwrap_or(&file.format).trim_start_matches(':').to_owned();
+        file.mapping.clone().map(|sha256| MappingName { name, sha256 })
+    };
+    files.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+impl Rules {
+    /// Those of a pack, by which `files` were weighed.
+    fn of(rules: &RuleText, files: &[FileEntry]) -> Self {
+        let Pack { name, version, .. } = &rules.pack;
+        let (name, version, sha256) = (name.clone(), version.clone(), digest_of_layers(&rules.layers));
+        Self { name, version, sha256, layers: rules.layers.clone(), mappings: mappings(files) }
+    }
 }
 
 /// What was read and what was not.
 #[derive(Debug, Serialize)]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
+    /// Records that an amended one takes the place of.
+    pub superseded: Vec<Superseded>,
     /// What the evidence should hold and does not.
     pub gaps: Vec<Gap>,
     /// Clocks of the sources against that of the trail, from requests that both record.
@@ -164,39 +204,34 @@ impl RuleText {
     }
 }
 
-impl RuleText {
-    /// What reports say of it.
-    #[must_use]
-    pub fn named(&self) -> Rules {
-        let Pack { name, version, .. } = &self.pack;
-        let (name, version, sha256) = (name.clone(), version.clone(), digest_of_layers(&self.layers));
-        Rules { name, version, sha256, layers: self.layers.clone() }
-    }
-}
-
 /// The evidence, read and correlated: what all subcommands start from.
-pub struct Evidence {
+pub struct Evidence<'m> {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
+    /// Records of state that say what one before them says.
+    saved_again: Vec<Locator>,
     /// How it was read.
-    pub options: Options,
+    pub options: Options<'m>,
 }
 
-impl Evidence {
+impl<'m> Evidence<'m> {
     /// Reads and correlates `paths`; `progress` is told the size of every file that is done with, `total` the sum.
     ///
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
-    pub fn read(paths: &[String], options: Options, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let discovery = discover(paths)?;
+    pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
+        let mut discovery = discover(paths)?;
         parts::check(&discovery.inputs, options)?;
+        discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
-        let evidence = Self::of(discovery, options, rules, &LeftOut::default(), &|bytes| progress.done(bytes))?;
-        if evidence.ingested.files.iter().all(|file| file.parsed == 0) {
-            return Err(nothing_readable(&evidence.discovery, &evidence.ingested.files));
+        let (outline, ingested) =
+            correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
+        if ingested.files.iter().all(|file| file.parsed == 0) {
+            return Err(nothing_readable(&discovery, &ingested.files));
         }
-        Ok(evidence)
+        discovery.skipped.extend(unused(options.mappings, &ingested.files));
+        Self::correlated(discovery, options, outline, ingested)
     }
 
     /// The same inputs, read and correlated as if the records in `left_out` were not in them.
@@ -204,39 +239,46 @@ impl Evidence {
     /// # Errors
     /// A file cannot be read again.
     pub fn without(&self, left_out: &LeftOut, rules: &RuleText) -> Result<Self> {
-        Self::of(self.discovery.clone(), self.options, rules, left_out, &|_| {})
+        let (discovery, operations) = (self.discovery.clone(), &rules.pack.operations);
+        let (outline, ingested) =
+            correlate::read_without(&discovery.inputs, self.options, left_out, operations, &|_| {})?;
+        Self::correlated(discovery, self.options, outline, ingested)
     }
 
-    fn of(
+    fn correlated(
         discovery: Discovery,
-        options: Options,
-        rules: &RuleText,
-        left_out: &LeftOut,
-        progress: &(dyn Fn(u64) + Sync),
+        options: Options<'m>,
+        outline: Outline,
+        mut ingested: Ingested,
     ) -> Result<Self> {
-        let (inputs, operations) = (&discovery.inputs, &rules.pack.operations);
-        let (outline, mut ingested) = correlate::read_without(inputs, options, left_out, operations, progress)?;
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        let repeated = correlated.outline.wanted(&correlated.duplicates)?;
-        let repeated: BTreeSet<Locator> = repeated.into_iter().map(|wanted| wanted.at).collect();
-        for at in &repeated {
-            ingested.files[at.file as usize].duplicates += 1;
-        }
-        ingested.changes.retain(|change| !repeated.contains(&change.at));
-        ingested.documents.retain(|document| !repeated.contains(&document.at));
-        Ok(Self { discovery, ingested, correlated, options })
+        let saved_again = counted_once::take_out(&mut ingested, &correlated)?;
+        Ok(Self { discovery, ingested, correlated, saved_again, options })
     }
 }
 
-impl Evidence {
+impl Evidence<'_> {
+    /// How records are read again.
+    #[must_use]
+    pub fn reread(&self) -> Reread<'_> {
+        correlate::reread(&self.correlated.outline, &self.ingested, &self.discovery.inputs, self.options)
+    }
+
+    /// Records that repeat an earlier one and do not count.
+    ///
+    /// # Errors
+    /// The outline cannot be read.
+    pub fn repeats(&self) -> Result<BTreeSet<Locator>> {
+        let rows = self.correlated.outline.wanted(&self.correlated.repeated.duplicates)?;
+        Ok(rows.into_iter().map(|wanted| wanted.at).chain(self.saved_again.iter().copied()).collect())
+    }
+
     /// All columns of the events at `rows` (ascending) of the outline.
     ///
     /// # Errors
     /// A file cannot be read again, or is not what it was.
     pub fn table(&self, rows: &[Row]) -> Result<EventTable> {
-        let Correlated { outline, clocks, .. } = &self.correlated;
-        let reread = correlate::reread(outline, &self.ingested, &self.discovery.inputs, self.options);
-        correlate::table(outline, rows, &reread, clocks)
+        correlate::table(&self.correlated.outline, rows, &self.reread(), &self.correlated.clocks)
     }
 }
 
@@ -246,7 +288,7 @@ impl Evidence {
 /// A path is wrong, nothing can be read, or a stage fails.
 pub fn analyze(
     paths: &[String],
-    options: Options,
+    options: Options<'_>,
     rules: &RuleText,
     selection: &Selection,
     progress: &dyn Progress,
@@ -254,7 +296,8 @@ pub fn analyze(
     let evidence = Evidence::read(paths, options, rules, progress)?;
     let mut summary = Summary::new(&evidence);
     let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
-    let gaps = gaps::find(&evidence.correlated.outline.jobs);
+    let superseded = counted_once::superseded(&evidence)?;
+    let gaps = gaps::report(&evidence)?;
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
     let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
     // Giving memory back takes a while; it happens while the report is written.
@@ -264,11 +307,18 @@ pub fn analyze(
         .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
         .collect();
     Ok(Analysis {
-        tool: Tool::default(),
-        rules: rules.named(),
+        tool: Tool::own(),
+        rules: Rules::of(rules, &files),
         summary,
         failures,
-        coverage: Coverage { files, gaps, clocks, skipped: discovery.skipped, unreadable: discovery.unreadable },
+        coverage: Coverage {
+            files,
+            superseded,
+            gaps,
+            clocks,
+            skipped: discovery.skipped,
+            unreadable: discovery.unreadable,
+        },
         manifest,
     })
 }

@@ -16,6 +16,7 @@ pub struct Summary {
     pub parsed: u64,
     pub rejected: u64,
     pub duplicates: u64,
+    pub superseded: u64,
     /// Times without a zone, read with `--assume-tz`.
     pub zoneless_times: u64,
     /// Times before 2000 or after 2099, not used.
@@ -43,6 +44,7 @@ impl Summary {
             parsed: files.iter().map(|f| f.parsed).sum(),
             rejected: files.iter().map(|f| f.rejected).sum(),
             duplicates: files.iter().map(|f| f.duplicates).sum(),
+            superseded: files.iter().map(|f| f.superseded).sum(),
             zoneless_times: files.iter().map(|f| f.zoneless_times).sum(),
             implausible_times: files.iter().map(|f| f.implausible_times).sum(),
             redacted: files.iter().map(|f| f.redacted).sum(),

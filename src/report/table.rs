@@ -7,6 +7,7 @@ use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, pres
 use super::terminal::plain;
 use super::{Analysis, FailureReport};
 use crate::classify::Class;
+use crate::correlate::GapKind;
 use crate::error::Result;
 
 /// Records shown per failure; the others are in the machine-readable formats.
@@ -99,13 +100,13 @@ fn coverage(analysis: &Analysis) -> String {
         s.parsed, s.records, s.rejected, s.duplicates
     );
     let mut listed = 0;
-    for file in analysis.coverage.files.iter().filter(|f| f.rejected > 0 || f.records == 0) {
+    for file in analysis.coverage.files.iter().filter(|f| f.is_partial()) {
         listed += 1;
         if listed > SHOWN_FILES {
             continue;
         }
         let path = plain(&file.path);
-        match file.rejects.first() {
+        match file.foremost() {
             Some(r) => {
                 let more = if file.rejected > 1 { format!(" (and {} more)", file.rejected - 1) } else { String::new() };
                 let _ = writeln!(
@@ -127,6 +128,13 @@ fn coverage(analysis: &Analysis) -> String {
     for note in analysis.coverage.unreadable.iter().take(SHOWN_FILES) {
         let _ = writeln!(text, "  NOT READ {}", plain(note));
     }
+    let skipped = &analysis.coverage.skipped;
+    for note in skipped.iter().take(SHOWN_FILES) {
+        let _ = writeln!(text, "  SKIPPED  {}", plain(note));
+    }
+    if skipped.len() > SHOWN_FILES {
+        let _ = writeln!(text, "  and {} more; --format json lists them all", skipped.len() - SHOWN_FILES);
+    }
     if s.zoneless_times > 0 {
         let _ = writeln!(text, "  {} times carry no zone and were read with --assume-tz", s.zoneless_times);
     }
@@ -136,15 +144,25 @@ fn coverage(analysis: &Analysis) -> String {
     if s.redacted > 0 {
         let _ = writeln!(text, "  {} values looked like secrets and were blanked", s.redacted);
     }
-    for clock in analysis.coverage.clocks.iter().filter(|c| c.applied) {
-        let _ = writeln!(
-            text,
-            "  The clock of {} is {} s off the trail's ({} shared requests); its times are put right",
-            clock.source, clock.offset_seconds, clock.pairs
-        );
+    let (known, unknown): (Vec<_>, Vec<_>) = analysis.coverage.clocks.iter().partition(|c| c.offset_seconds.is_some());
+    for clock in known {
+        let _ = writeln!(text, "  {}", capital(&clock.sentence()));
     }
-    if !analysis.coverage.gaps.is_empty() {
-        let _ = writeln!(text, "  {} jobs start and never end in this evidence", analysis.coverage.gaps.len());
+    if !unknown.is_empty() {
+        let names: Vec<&str> = unknown.iter().map(|clock| clock.source.as_str()).collect();
+        let _ = writeln!(text, "  Clock offset unknown: {}", names.join(", "));
+    }
+    let (open, others): (Vec<_>, Vec<_>) =
+        analysis.coverage.gaps.iter().partition(|gap| gap.kind == GapKind::JobWithoutEnd.name());
+    if !open.is_empty() {
+        let _ = writeln!(text, "  {} jobs start and never end in this evidence", open.len());
+    }
+    for gap in others.iter().take(SHOWN_FILES) {
+        let word = if gap.possible { "PERHAPS MISSING" } else { "MISSING" };
+        let _ = writeln!(text, "  {word} {}", plain(&gap.detail));
+    }
+    if others.len() > SHOWN_FILES {
+        let _ = writeln!(text, "  and {} more gaps; --format json lists them all", others.len() - SHOWN_FILES);
     }
     text
 }
@@ -199,9 +217,10 @@ fn why(failure: &FailureReport, width: usize) -> String {
         lines.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
         return lines.join("\n");
     }
-    let own = failure.evidence.iter().filter(|e| Class::from(e.class) == failure.class && e.weight > 0.0);
+    let own = failure.evidence.iter().filter(|e| e.class.map(Class::from) == Some(failure.class) && e.weight > 0.0);
     let Some(best) = own.reduce(|a, b| if b.weight > a.weight { b } else { a }) else { return String::new() };
     let mut lines = vec![best.statement.clone()];
+    lines.extend(failure.evidence.iter().filter(|e| e.class.is_none()).map(|e| format!("But: {}", e.statement)));
     if !failure.missing_permissions.is_empty() {
         lines.push(format!("Missing: {}", failure.missing_permissions.join(", ")));
     }
@@ -228,6 +247,10 @@ fn in_lines(words: &[String], width: usize) -> Vec<String> {
 }
 
 fn capitalised(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{}.", capital(text)) }
+}
+
+fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+    chars.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), chars.as_str()))
 }

@@ -44,7 +44,7 @@ fn an_empty_file_is_named_and_ends_with_status_2() {
 fn files_that_are_no_logs_are_told_apart() {
     for (bytes, words) in [
         (&b"\x7fELF\x02\x01\x01\0\0\0\0"[..], "binary data"),
-        (b"PK\x03\x04\0\0rest", "a zip archive"),
+        (b"PK\x03\x04\0\0rest", "no directory at its end"),
         (b"PAR1\0\0\0\0", "a Parquet file"),
         (b"\xff\xfea\0,\0b\0", "UTF-16"),
         (b"just some words\nand more\n", "neither JSON nor a table"),
@@ -162,6 +162,22 @@ fn deep_nesting_is_refused_not_followed() {
 }
 
 #[test]
+fn a_record_that_is_nested_too_deeply_is_rejected_by_that_reason_and_the_others_are_read() {
+    let deep = |levels: usize| format!("{{\"Statement\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+    for levels in [200, 100_000] {
+        let text = format!("{}\n{}\n{}\n", line("a", 1), deep(levels), line("b", 2));
+        let (run, entry) = analyze("deep.ndjson", text.as_bytes());
+        let entry = entry.expect("a ledger");
+        assert_eq!((run.status, &entry["parsed"], &entry["rejected"]), (1, &json!(2), &json!(1)));
+        assert!(run.stderr.contains("nested more than 128 levels deep"), "{}", run.stderr);
+    }
+    // What is not used of a record may be as deep as it likes.
+    let deep = line("a", 1).replace("\"bucket\"", &format!("\"x\":{},\"bucket\"", deep(100_000)));
+    let (run, entry) = analyze("deep.ndjson", format!("{}\n{deep}\n", line("b", 2)).as_bytes());
+    assert_eq!((run.status, &entry.expect("a ledger")["parsed"]), (0, &json!(2)), "{}", run.stderr);
+}
+
+#[test]
 fn a_decompression_bomb_is_refused() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..600 {
@@ -220,8 +236,49 @@ fn a_file_that_changes_between_the_two_readings_is_named() {
         let read = correlate::read(&inputs, Options::default(), &rules.pack.operations, &|_| {});
         let (outline, mut ingested) = read.expect("read");
         case.write("trail.ndjson", changed);
-        let error = correlate::correlate(outline, &mut ingested, &inputs, Options::default()).err().expect("noticed");
+        let options = Options::default();
+        let correlated = correlate::correlate(outline, &mut ingested, &inputs, options).expect("correlated");
+        let reread = correlate::reread(&correlated.outline, &ingested, &inputs, options);
+        let error = correlated.waves(&reread).find_map(std::result::Result::err).expect("noticed");
         let said = error.to_string();
         assert!(said.contains("trail.ndjson") && said.contains(words), "{said}");
     }
+}
+
+/// 430 KB of Parquet once became millions of rejected rows, each with a sentence of its own in memory: 3.8 GB.
+#[test]
+fn of_very_many_rejected_records_the_first_and_the_last_are_listed_and_all_are_counted() {
+    let bad: String = (0..3_000).map(|n| if n % 3 == 0 { "{\"n\":1\n" } else { "{\"n\":1}\n" }).collect();
+    let text = format!("{}\n{bad}{}\n{{\"cut", line("one", 0), line("two", 9));
+    let reports: Vec<Value> = ["1", "2"].map(|threads| many_rejects(&text, threads)).into();
+    assert_eq!(reports[0], reports[1]);
+    let file = &reports[0];
+    let rejects = file["rejects"].as_array().expect("a list");
+    assert_eq!((&file["rejected"], &file["parsed"]), (&json!(3_001), &json!(2)));
+    assert_eq!(rejects.len(), 1_002);
+    for (n, reject) in rejects[..1_001].iter().enumerate() {
+        assert_eq!(reject["record"], n + 1, "in the order of the file, whatever the reason");
+    }
+    assert_eq!((&rejects[999]["records"], &rejects[1_000]["records"]), (&Value::Null, &json!(2_000)));
+    assert_eq!((&rejects[1_001]["record"], &rejects[1_001]["offset"]), (&json!(3_002), &json!(text.len() - 5)));
+}
+
+fn many_rejects(text: &str, threads: &str) -> Value {
+    let case = Case::new();
+    case.write("many.ndjson", text);
+    // Where the budget of a run is used up, each further file keeps two entries.
+    let small = format!("{}\n{}", line("three", 0), "{}\n".repeat(1_200));
+    (0..101).for_each(|n| drop(case.write(&format!("more/{n:03}.ndjson"), &small)));
+    let run = run(case.path(), &["analyze", ".", "--format", "json", "--threads", threads]);
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let files = json["coverage"]["files"].as_array().expect("a list");
+    let listed = |n: usize| files[n]["rejects"].as_array().map_or(0, Vec::len);
+    assert_eq!((files.len(), listed(1), listed(99), listed(101)), (102, 1_002, 804, 2));
+    for file in files {
+        let records = |reject: &Value| reject["records"].as_u64().unwrap_or(1);
+        let sum: u64 = file["rejects"].as_array().expect("a list").iter().map(records).sum();
+        assert_eq!(Some(sum), file["rejected"].as_u64(), "{}", file["path"]);
+    }
+    files[0].clone()
 }

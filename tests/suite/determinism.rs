@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use holdtrace::ingest::Options;
+use holdtrace::report::{self, RuleText, Selection};
 use serde_json::json;
 
 use crate::support::{Case, command, root, run};
@@ -111,5 +113,25 @@ fn a_large_file_tells_what_its_records_tell_in_small_ones_plain_or_packed() {
         for threads in ["1", "3"] {
             assert!(found(case, threads) == expected, "{name} with {threads} threads");
         }
+    }
+}
+
+/// Failures are worked on wave by wave, so that many take no more memory than some; a wave must not miss what another has.
+#[test]
+fn however_few_attempts_are_worked_on_at_a_time_the_failures_are_the_same() {
+    let rules = RuleText::built_in().expect("a pack");
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples").to_owned();
+    let failures = |attempts_at_a_time: usize| {
+        let options = Options { attempts_at_a_time, ..Options::default() };
+        let paths = [samples.clone()];
+        let analysis = report::analyze(&paths, options, &rules, &Selection::default(), &()).expect("analysed");
+        let mut text = Vec::new();
+        analysis.failures.write_ndjson(&mut text).expect("written");
+        String::from_utf8(text).expect("text")
+    };
+    let whole = failures(usize::MAX);
+    assert!(whole.lines().count() >= 10, "{} failures", whole.lines().count());
+    for few in [1, 2, 5, 20, 100] {
+        assert_eq!(failures(few), whole, "{few} attempts at a time");
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::formats::{SDKS, s3, s3_request, sdk};
 use crate::support::{Case, Run, bucket_policy, put_object, root, run, time};
 
 /// A repeatable series of numbers.
@@ -25,7 +26,9 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 /// A copy of the samples, and files that are harder: records that come again in other files, broken lines, a table, packed
-/// files, changes and documents that are logged twice, times without a zone, an empty file, one that is no log.
+/// files, changes and documents that are logged twice, times without a zone, an empty file, one that is no log; and in a
+/// folder of their own a record that is amended, some exported again with other white space, requests that two sources
+/// record, a page that says another follows.
 fn archive() -> Case {
     let mut case = Case::new();
     for entry in walk(&root().join("samples")) {
@@ -79,10 +82,51 @@ fn archive() -> Case {
     let records = json!({ "Records": [put_object("job-1", 3, Some("Access Denied")), put_policy, put_object("job-1", 45, None)] });
     case.write("made/cloud.json.gz", gzip(&records.to_string()));
     case.write("made/deep/cloud-again.json", records.to_string());
+    let mut addendum = put_object("job-1", 3, Some("Access Denied, and why"));
+    addendum["addendum"] = json!({ "reason": "UPDATED_DATA", "originalEventID": addendum["eventID"] });
+    addendum["eventID"] = json!("addendum");
+    case.write("late/addendum.json", json!({ "Records": [addendum] }).to_string());
+    let page = json!({ "id": "query-1", "pageSize": 1, "entities": [{ "id": "view-1", "eventDate": time(5), "action": "View",
+        "serviceName": "Quality", "entityType": "Recording", "entity": { "id": "r" }, "status": "SUCCESS" }], "cursor": "more" });
+    case.write("late/page.json", page.to_string());
+    let requests: Vec<Value> = (0..5)
+        .map(|n| {
+            let mut put = put_object(&format!("job-{n}"), n * 100 + 3 + n % 3, None);
+            put["requestID"] = json!(format!("c{n}"));
+            put
+        })
+        .collect();
+    case.write("late/requests.json.gz", gzip(&json!({ "Records": requests }).to_string()));
+    let otherwise: Vec<String> = lines[25..45].iter().map(|line| line.replacen('{', "{  ", 1)).collect();
+    case.write("late/other-white-space.ndjson", otherwise.join("\n"));
     case.write("made/policy.json", json!({ "Policy": policy.to_string() }).to_string());
+    other_sources(&case);
     case.write("made/empty.log", "");
     case.write("made/notes.txt", "nothing but words\n");
     case
+}
+
+/// Logs of clients (local times among them) and of storage, recording jobs with the page that says whose they are, a rotated
+/// secret; each with records that are cut off.
+fn other_sources(case: &Case) {
+    let failing: Vec<&Value> =
+        case.trail.iter().filter(|r| r["step"] == "metadata_injection" && r["outcome"] != "success").collect();
+    for (n, form) in SDKS.into_iter().enumerate() {
+        let text: String = failing.iter().skip(n).map(|record| sdk(record, form)).collect();
+        case.write(&format!("made/client-{n}.log"), &text[..text.len() - 60]);
+    }
+    let lines: Vec<String> = case.trail.iter().filter(|r| r["objectKey"].is_string()).map(s3).collect();
+    case.write("made/access.gz", gzip(&format!("{}\n{}\nwords\n", lines.join("\n"), &lines[0][..200])));
+    let ids = |record: &Value| json!({ "conversation": { "id": record["conversationId"] }, "recording": { "id": record["recordingId"] } });
+    let entities: Vec<Value> = failing.iter().map(|record| ids(record)).collect();
+    let uri = "/api/v2/recording/jobs/job-1/failedrecordings";
+    case.write("made/failed.json", json!({ "entities": entities, "selfUri": uri }).to_string());
+    let job = |id: &str, state: &str| json!({ "id": id, "state": state, "dateCreated": time(1), "totalFailedRecordings": 2, "errorMessage": "x" });
+    case.write("made/jobs.json", json!([job("job-1", "FAILED"), job("lone-job", "FULFILLED")]).to_string());
+    let rotated = json!({ "eventVersion": "1.08", "eventTime": time(130), "eventSource": "secretsmanager.amazonaws.com",
+        "eventName": "RotationSucceeded", "eventID": "rotation", "userIdentity": { "invokedBy": "secretsmanager.amazonaws.com" },
+        "additionalEventData": { "SecretId": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:caller/x-AbC123" } });
+    case.write("made/rotation.json", json!({ "Records": [rotated] }).to_string());
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -116,10 +160,17 @@ fn sums_up(run: &Run, words: &str) {
 #[test]
 fn any_split_of_an_archive_into_parts_gives_the_bytes_of_the_whole() {
     let case = archive();
-    let files = [names(&case, "samples"), names(&case, "made")].concat();
-    let expected: Vec<Vec<u8>> =
-        ["json", "ndjson", "csv"].iter().map(|format| analyze(&case, &["samples", "made"], format).bytes).collect();
+    let files = ["samples", "made", "late"].map(|folder| names(&case, folder)).concat();
+    let whole = |format: &&str| analyze(&case, &["samples", "made", "late"], format).bytes;
+    let expected: Vec<Vec<u8>> = ["json", "ndjson", "csv"].iter().map(whole).collect();
     assert!(expected[1].len() > 1000, "there are failures");
+    let json: Value = serde_json::from_slice(&expected[0]).expect("JSON");
+    let coverage = &json["coverage"];
+    assert_eq!(coverage["superseded"].as_array().map(Vec::len), Some(1));
+    assert!(coverage["clocks"].as_array().expect("a list").iter().any(|clock| clock["pairs"] == 5));
+    for kind in ["job_without_end", "pages_missing"] {
+        assert!(coverage["gaps"].as_array().expect("a list").iter().any(|gap| gap["kind"] == kind), "{coverage:#}");
+    }
     let mut dice = Dice(20_260_302);
     for round in 0..5 {
         let count = 1 + dice.below(4);
@@ -248,7 +299,7 @@ fn the_same_parts_are_written_by_any_number_of_threads() {
 #[test]
 fn a_second_run_reads_only_what_is_new() {
     let case = archive();
-    sums_up(&ingest(&case, &["made"], "parts"), "0 files taken over, 10 read");
+    sums_up(&ingest(&case, &["made"], "parts"), "0 files taken over, 18 read");
     let before = analyze(&case, &["parts"], "json");
     // The same size and time of modification, other bytes: whoever read it would see another archive.
     let known = case.path().join("made/again.ndjson");
@@ -260,7 +311,7 @@ fn a_second_run_reads_only_what_is_new() {
         "made/new.ndjson",
         json!({ "timestamp": time(9), "jobId": "new", "step": "upload", "outcome": "failure" }).to_string(),
     );
-    sums_up(&ingest(&case, &["made"], "parts"), "10 files taken over, 1 read (1 records, 0 rejected); 11 files");
+    sums_up(&ingest(&case, &["made"], "parts"), "18 files taken over, 1 read (1 records, 0 rejected); 19 files");
     fs::write(&known, &bytes).expect("written");
     let expected = analyze(&case, &["made"], "json");
     assert!(expected.bytes != before.bytes);
@@ -269,7 +320,7 @@ fn a_second_run_reads_only_what_is_new() {
     fs::write(&known, vec![b'x'; bytes.len()]).expect("written");
     fs::File::options().write(true).open(&known).expect("opened").set_modified(stamp).expect("set");
     let rechecked = run(case.path(), &["ingest", "made", "--out", "parts", "--recheck"]);
-    sums_up(&rechecked, "10 files taken over, 1 read");
+    sums_up(&rechecked, "18 files taken over, 1 read");
     assert!(rechecked.stderr.contains("made/again.ndjson: changed since"), "{}", rechecked.stderr);
     assert!(analyze(&case, &["parts"], "json").bytes == analyze(&case, &["made"], "json").bytes);
 }
@@ -401,11 +452,11 @@ fn an_index_that_is_not_as_it_was_written_is_refused() {
     let path = case.path().join("parts/holdtrace-parts.json");
     let text = fs::read_to_string(&path).expect("read");
     for (changed, words) in [
-        (text.replacen("\"format_version\":1", "\"format_version\":2", 1), "version 2 of their format"),
+        (text.replacen("\"format_version\":2", "\"format_version\":3", 1), "version 3 of their format"),
         (text.replacen("\"parsed\":", "\"parsed\": ", 1), "its SHA-256 is another"),
         (text.replacen("samples/trail", "samples/tails", 1), "its SHA-256 is another"),
         (text[..text.len() / 2].to_owned(), "no whole index"),
-        ("{\"format\":\"x\",\"format_version\":1}".to_owned(), "it says `x`"),
+        ("{\"format\":\"x\",\"format_version\":2}".to_owned(), "it says `x`"),
     ] {
         fs::write(&path, changed).expect("written");
         refused(&analyze(&case, &["parts"], "json"), 2, words);
@@ -508,7 +559,7 @@ impl Run {
 }
 
 /// Everything that is read of `path`: events with all columns, changes, documents, ledger.
-fn all_of(path: &Path) -> (polars::prelude::DataFrame, String) {
+pub fn all_of(path: &Path) -> (polars::prelude::DataFrame, String) {
     use holdtrace::evidence::discover;
     use holdtrace::ingest::{EventColumns, Options, Prints, ingest};
     let inputs = discover(&[path.display().to_string()]).expect("found").inputs;
@@ -554,6 +605,16 @@ proptest::proptest! {
         put["eventName"] = json!("PutBucketPolicy");
         put["requestParameters"] = json!({ "bucketName": text(4), "bucketPolicy": policy });
         case.write("logs/cloud.json", json!({ "Records": [put, put_object("k", 2, Some(&text(1)))] }).to_string());
+        let mut attempt = case.trail[0].clone();
+        attempt["status"] = json!(403);
+        attempt["error"] = json!({ "code": text(1), "message": text(2) });
+        let access = s3_request(&attempt, &text(3).replace(|c: char| !c.is_ascii_graphic(), "x"));
+        case.write("logs/access.log", format!("{access}\n{access} {}", text(4)));
+        case.write("logs/client.log", SDKS.map(|form| sdk(&attempt, form)).concat());
+        case.write("logs/client.ndjson", SDKS.map(|form| sdk(&attempt, form)).iter().filter(|line| line.starts_with('{')).cloned().collect::<String>());
+        case.write("logs/job.json", json!({ "id": text(0), "state": "FAILED", "errorMessage": text(1), "totalFailedRecordings": small,
+            "user": { "id": text(2) } }).to_string());
+        case.write("logs/failed.json", json!({ "entities": [{ "recording": { "id": text(3) } }], "x": "/recording/jobs/j-1/failedrecordings" }).to_string());
         let rows = rows.to_string();
         let done = run(case.path(), &["ingest", &case.path().join("logs").display().to_string(), "--out", "parts", "--rows-per-part", &rows]);
         proptest::prop_assert!(done.status < 2, "{}", done.stderr);

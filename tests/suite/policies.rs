@@ -3,6 +3,8 @@
 use holdtrace::classify::{Decision, Gap, Request, replay};
 use serde_json::{Value, json};
 
+use crate::support::{Case, TENANT, bucket_policy, put_object, verdict};
+
 const ROLE: &str = "arn:aws:iam::111122223333:role/Export";
 const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/Export/session";
 const OBJECT: &str = "arn:aws:s3:::exports/tenant-0001/file";
@@ -155,4 +157,54 @@ fn a_caller_of_another_account_is_known_by_its_account_alone() {
         let allow = statement("Allow", json!({ "Principal": { "AWS": principal } }));
         assert_eq!(decide(&[allow], &foreign).0, expected, "{principal}");
     }
+}
+
+/// The misleading 403: it names a permission that the caller holds. What the policy in force says tells its two causes
+/// apart.
+#[test]
+fn a_refusal_that_names_a_permission_the_caller_holds_is_judged_by_the_policy() {
+    let names = json!({ "status": 403, "errorCode": "missing.any.permissions",
+        "errorMessage": "You must have at least one of the following permissions assigned: [recording:metadata:write]" });
+    let failure_under = |actions: &[&str]| {
+        let mut case = Case::new();
+        case.contrast();
+        case.write("policy.json", bucket_policy(actions, TENANT).to_string());
+        case.start("j", 0, &["recording:export", "recording:metadata:write"], json!({}));
+        case.step("j", 10, "upload", "failure", names.clone());
+        let mut records = vec![put_object("j", 10, Some("Access Denied"))];
+        if actions.contains(&"s3:PutObject") {
+            // It clears by itself: the log of changes shows none in between.
+            case.step("j", 40, "upload", "success", json!({ "status": 200 }));
+            records.push(put_object("j", 40, None));
+        }
+        case.write("cloudtrail.json", json!({ "Records": records }).to_string());
+        case.failure()
+    };
+    let refused = failure_under(&["s3:GetObject"]);
+    assert_eq!(verdict(&refused), "policy_mismatch/action_not_allowed");
+    assert_eq!(refused["missing_permissions"], json!([]), "the caller holds what the refusal names");
+    let allowed = failure_under(&["s3:PutObject"]);
+    assert_eq!(allowed["class"], "sync_race", "{allowed:#}");
+    assert!(allowed["hypotheses"][2]["against"].to_string().contains("policy-replay-allows"));
+}
+
+#[test]
+fn a_statement_of_no_known_form_leaves_the_answer_open_where_it_is_about_the_request() {
+    let odd = statement("allow", json!({}));
+    assert_eq!(decide(&[statement("Allow", json!({})), odd], &request()).0, Decision::Undetermined);
+    let elsewhere = statement("allow", json!({ "Action": "s3:GetObject" }));
+    assert_eq!(decide(&[statement("Allow", json!({})), elsewhere], &request()).0, Decision::Allow);
+    let unknown = statement("Deny", json!({ "Condition": { "StringResembles": { "s3:prefix": "x" } } }));
+    assert_eq!(decide(&[statement("Allow", json!({})), unknown], &request()).0, Decision::Undetermined);
+}
+
+#[test]
+fn a_session_without_its_roles_path_may_be_of_a_role_with_one() {
+    let with_path = json!({ "Principal": "*", "Condition": { "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::111122223333:role/teams/Export" } } });
+    assert_eq!(decide(&[statement("Allow", with_path)], &request()).0, Decision::Undetermined);
+    let users = json!({ "Resource": "arn:aws:s3:::exports/${aws:username}/*" });
+    assert_eq!(
+        replay(&json!({ "Version": "2012-10-17", "Statement": [statement("Allow", users)] }), &request()).decision,
+        Decision::Undetermined
+    );
 }

@@ -78,6 +78,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chunk_size_never_changes_which_blocks_are_cut(
+        parts in proptest::collection::vec(prop_oneof![
+            3 => Just("2026-03-02 01:00:10,586 ERROR ".to_owned()), 2 => Just("ERROR: 2026-03-02T01:00:10.586Z".to_owned()),
+            4 => Just("=== REQUEST ===".to_owned()), 1 => Just("=== RESPONSE ===".to_owned()), 8 => Just("\n".to_owned()),
+            2 => Just(" ".to_owned()), 1 => Just("\r".to_owned()), 1 => (50usize..90).prop_map(|n| " ".repeat(n)),
+            1 => "[ -~]{0,70}",
+        ], 0..60),
+        chunk in 1usize..200,
+    ) {
+        // The first block is longer than what is read to recognise the file; what follows arrives chunk by chunk.
+        let first = format!("2026-03-02 01:00:10,586 ERROR \n=== REQUEST ===\nBody: {}\n", "x".repeat(66_000));
+        let text = first + &parts.concat();
+        let (records, rejects) = cut(text.as_bytes(), chunk);
+        prop_assert_eq!((&records, rejects), (&cut(text.as_bytes(), 1 << 20).0, 0));
+        // Together the blocks are the file.
+        let found: String = records.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect::<Vec<_>>().concat();
+        let plain = |text: &str| text.split_whitespace().collect::<String>();
+        prop_assert_eq!(plain(&found), plain(&text));
+    }
+}
+
 /// An attempt of the oracle: item, step, whether it failed.
 type Attempt = (u8, u8, bool);
 
@@ -189,6 +214,22 @@ proptest! {
                 prop_assert_eq!(table.text(*column, n), expected.as_deref());
             }
         }
+    }
+
+    #[test]
+    fn any_bytes_between_lines_of_an_access_log_lose_none_of_them(
+        garbage in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(b'"'), Just(b'['), Just(b' '), Just(b'-')], 0..300),
+        place in 0usize..6,
+    ) {
+        let mut lines: Vec<Vec<u8>> = (0..5)
+            .map(|n| crate::formats::line("02/Mar/2026:01:00:10 +0000", "exports", &format!("k{n}"), 403, "AccessDenied").into_bytes())
+            .collect();
+        lines.insert(place.min(5), garbage);
+        let case = Case::new();
+        case.write("access", lines.join(&b'\n'));
+        let (run, entry) = crate::formats::ledger(&case, &[]);
+        prop_assert!((0..=1).contains(&run.status), "{}", run.stderr);
+        prop_assert_eq!(&entry["parsed"], &json!(5));
     }
 
     #[test]

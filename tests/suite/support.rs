@@ -127,6 +127,15 @@ impl Case {
         run.objects()
     }
 
+    /// Writes the trail as NDJSON and analyses what `arguments` name.
+    pub fn analyze_with(&self, arguments: &[&str]) -> Vec<Value> {
+        let lines: Vec<String> = self.trail.iter().map(Value::to_string).collect();
+        self.write("trail.ndjson", lines.join("\n") + "\n");
+        let run = run(self.path(), &[&["analyze", "--format", "ndjson"], arguments].concat());
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        run.objects()
+    }
+
     /// The only failure.
     pub fn failure(&self) -> Value {
         let failures = self.analyze();

@@ -1,85 +1,119 @@
 //! Conditions of a statement.
+//!
+//! Source: IAM user guide, "Condition operators", "Conditions with multiple context keys or values" and "Single-valued
+//! vs. multivalued context keys".
 
-use serde_json::Value;
+use super::context::{Found, Keys};
+use super::document::{Condition, Policy};
+use super::operators::{Base, Operator, Set, meets, truth};
+use super::pattern::{Pattern, Resolved};
+use super::tri::Tri;
 
-use super::elements::{account_of, role_of_session};
-use super::{Request, Tri, wildcard};
-use crate::ingest::fold;
-use crate::ingest::policy_json::texts;
-
-/// The value of a condition key.
-enum Actual<'a> {
-    Known(&'a str),
-    /// The request did not have it.
-    Absent,
-    Unknown,
+/// Whether a condition is met, and the keys that would tell if that is not known.
+#[derive(Clone, Debug)]
+pub(super) struct Tested {
+    pub met: Tri,
+    pub missing: Vec<String>,
 }
 
-pub(super) fn conditions(condition: Option<&Value>, request: &Request<'_>, other_tenant: &mut Option<String>) -> Tri {
-    let Some(Value::Object(operators)) = condition else { return Tri::Yes };
-    let mut results = Vec::new();
-    for (operator, keys) in operators {
-        let Value::Object(keys) = keys else { continue };
-        for (key, values) in keys {
-            let values = texts(values);
-            let (result, tenant) = condition_met(operator, key, &values, request);
-            if tenant && result == Tri::No {
-                *other_tenant = other_tenant.take().or_else(|| values.first().map(|v| (*v).to_owned()));
+impl Tested {
+    fn known(met: Tri) -> Self {
+        Self { met, missing: Vec::new() }
+    }
+
+    fn missing(key: &str) -> Self {
+        Self { met: Tri::Unknown, missing: vec![key.to_owned()] }
+    }
+
+    fn not(mut self) -> Self {
+        self.met = self.met.not();
+        self
+    }
+
+    /// Folds what is known of several; keys that no longer matter are left out.
+    fn gather(tests: impl IntoIterator<Item = Self>, fold: fn(Tri, Tri) -> Tri, start: Tri) -> Self {
+        let mut whole = Self::known(start);
+        for test in tests {
+            whole.met = fold(whole.met, test.met);
+            whole.missing.extend(test.missing);
+        }
+        if whole.met != Tri::Unknown {
+            whole.missing.clear();
+        }
+        whole
+    }
+
+    /// Whether one is met.
+    pub fn any(tests: impl IntoIterator<Item = Self>) -> Self {
+        Self::gather(tests, Tri::or, Tri::No)
+    }
+
+    /// Whether all are met.
+    pub fn all(tests: impl IntoIterator<Item = Self>) -> Self {
+        Self::gather(tests, Tri::and, Tri::Yes)
+    }
+}
+
+/// Tests one condition.
+pub(super) fn test(policy: &Policy<'_>, condition: &Condition<'_>, keys: &dyn Keys) -> Tested {
+    let Some(operator) = condition.operator else { return Tested::known(Tri::Unknown) };
+    let found = keys.find(condition.key);
+    let present = !matches!(found, Found::Absent);
+    let variables = (policy.variables && operator.has_variables()).then_some(keys);
+    let meets = |actual: &str, pathless: bool| meets_one(operator, condition, actual, variables, pathless);
+    match found {
+        Found::Unknown => Tested::missing(condition.key),
+        _ if operator.base == Base::Null => {
+            Tested::known(Tri::of(condition.values.iter().any(|value| truth(value) == Some(!present))))
+        }
+        Found::Absent => Tested::known(absent(operator)),
+        Found::Pathless(role) => meets(&role, true),
+        Found::Values(values) => {
+            let nothing = values.iter().all(String::is_empty);
+            let each = || values.iter().map(|value| meets(value, false));
+            match operator.set {
+                Set::ForAllValues if nothing => Tested::known(Tri::Yes),
+                Set::ForAnyValue if nothing => Tested::known(Tri::No),
+                // A key with several values needs one of the two.
+                Set::One if values.len() > 1 => Tested::known(Tri::No),
+                Set::ForAnyValue => Tested::any(each()),
+                Set::One | Set::ForAllValues => Tested::all(each()),
             }
-            results.push(result);
         }
     }
-    Tri::all(results)
 }
 
-/// Whether a condition is met, and whether it is one on the tenant.
-fn condition_met(operator: &str, key: &str, values: &[&str], request: &Request<'_>) -> (Tri, bool) {
-    let folded = fold(key).as_str().to_owned();
-    let external = folded.ends_with("externalid");
-    let tenant = external || ["tenantid", "organizationid"].iter().any(|end| folded.ends_with(end));
-    let role = request.principal.and_then(role_of_session);
-    let known = match folded.as_str() {
-        _ if external => request.external_id.or(request.tenant),
-        _ if tenant => request.tenant,
-        "awsprincipalarn" => role.as_deref().or(request.principal),
-        "awsprincipalaccount" => request.principal.and_then(account_of),
-        _ => None,
-    };
-    let actual = match (known, &request.context) {
-        (Some(value), _) => Actual::Known(value),
-        (None, Some(context)) => match context.get(&folded) {
-            Some(value) => Actual::Known(value),
-            None if LOGGED_IF_SENT.iter().any(|start| folded.starts_with(start)) => Actual::Absent,
-            None => Actual::Unknown,
-        },
-        (None, None) => Actual::Unknown,
-    };
-    // `ForAnyValue:` and `ForAllValues:` make no difference to a key with one value.
-    let operator = operator.rsplit(':').next().unwrap_or(operator);
-    (operator_met(operator, &actual, values), tenant)
-}
-
-/// Condition keys that CloudTrail logs whenever the request has them, so that their absence is known.
-const LOGGED_IF_SENT: [&str; 2] = ["s3xamz", "awssourcevpce"];
-
-fn operator_met(operator: &str, actual: &Actual<'_>, values: &[&str]) -> Tri {
-    let (base, if_exists) = operator.strip_suffix("IfExists").map_or((operator, false), |base| (base, true));
-    let negated = base.contains("Not");
-    let actual = match actual {
-        Actual::Unknown => return Tri::Unknown,
-        Actual::Absent if base == "Null" => return Tri::of(values.contains(&"true")),
-        Actual::Absent => return Tri::of(negated || if_exists),
-        Actual::Known(_) if base == "Null" => return Tri::of(values.contains(&"false")),
-        Actual::Known(value) => *value,
-    };
-    let lower = |s: &str| s.to_ascii_lowercase();
-    let any = |test: &dyn Fn(&str) -> bool| Tri::of(values.iter().any(|v| test(v)) != negated);
-    match base {
-        "StringEquals" | "StringNotEquals" => any(&|v| v == actual),
-        "StringEqualsIgnoreCase" | "StringNotEqualsIgnoreCase" | "Bool" => any(&|v| lower(v) == lower(actual)),
-        "StringLike" | "StringNotLike" | "ArnLike" | "ArnEquals" | "ArnNotLike" | "ArnNotEquals" => {
-            any(&|v| wildcard(v, actual))
-        }
-        _ => Tri::Unknown,
+/// What an operator makes of a key that the request does not have.
+fn absent(operator: Operator) -> Tri {
+    match operator.set {
+        _ if operator.if_exists => Tri::Yes,
+        Set::ForAllValues => Tri::Yes,
+        Set::ForAnyValue => Tri::No,
+        Set::One => Tri::of(operator.negated),
     }
+}
+
+/// Whether a value of the request meets one of the policy's; for a negated operator, whether it meets none.
+fn meets_one(
+    operator: Operator,
+    condition: &Condition<'_>,
+    actual: &str,
+    variables: Option<&dyn Keys>,
+    pathless: bool,
+) -> Tested {
+    let each = condition.values.iter().map(|text| match Pattern::resolve(text, operator.has_wildcards(), variables) {
+        Resolved::Unknown(key) => Tested::missing(&key),
+        Resolved::To(pattern) if meets(operator.base, actual, text, &pattern) => Tested::known(Tri::Yes),
+        Resolved::To(_) if pathless && may_have_path(text, actual) => Tested::missing(condition.key),
+        Resolved::To(_) | Resolved::NoValue => Tested::known(Tri::No),
+    });
+    let met = Tested::any(each);
+    if operator.negated { met.not() } else { met }
+}
+
+/// Whether `pattern` is for a role with a path that otherwise goes by the same ARN.
+fn may_have_path(pattern: &str, role: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once(":role/") else { return false };
+    let Some((_, name)) = rest.rsplit_once('/') else { return rest.contains('*') };
+    Pattern::wild(&format!("{head}:role/{name}")).matches_arn(role)
 }

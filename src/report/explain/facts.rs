@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Said, words};
+use super::{Said, Subject, words};
 use crate::classify::{Dossier, Verdict};
-use crate::correlate::{Failure, Row};
+use crate::correlate::{EventTable, Row};
 use crate::evidence::Locator;
 use crate::ingest::{Text, rfc3339};
-use crate::report::Evidence;
 
 /// Records of one kind that get a sentence of their own; of more, it is said how many there are.
 const SHOWN: usize = 12;
@@ -16,8 +15,9 @@ const MESSAGE: usize = 200;
 
 /// What is on record of a failure, in order of time, the whole of it first.
 #[must_use]
-pub fn facts(evidence: &Evidence, failure: &Failure, dossier: &Dossier, verdict: &Verdict) -> Vec<Said> {
-    let facts = Facts { evidence, failure };
+pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) -> Vec<Said> {
+    let Subject { evidence, table, failure, .. } = subject;
+    let facts = Facts(subject);
     let mut found: BTreeMap<(bool, Option<i64>, Locator), String> = BTreeMap::new();
     let mut note = |time: Option<i64>, at: Locator, text: String| {
         found.entry((time.is_none(), time, at)).or_insert(text);
@@ -25,12 +25,12 @@ pub fn facts(evidence: &Evidence, failure: &Failure, dossier: &Dossier, verdict:
     let cited: BTreeSet<Locator> = verdict.findings.iter().flat_map(|f| f.records.iter().copied()).collect();
     let attempts = failure.failing.iter().take(SHOWN).chain(failure.witnesses.iter().take(SHOWN));
     for row in attempts.chain(&failure.recovery) {
-        note(evidence.correlated.table.time(*row), evidence.correlated.table.locator(*row), facts.attempt(*row));
+        note(table.time(*row), table.locator(*row), facts.attempt(table, *row));
     }
-    let table = &evidence.correlated.table;
-    let probes = dossier.groups.get("probes").into_iter().flatten().filter_map(|at| table.row_at(at));
-    for row in probes {
-        note(table.time(row), table.locator(row), facts.attempt(row));
+    let probes = &evidence.correlated.probes;
+    let cited_probes = dossier.groups.get("probes").into_iter().flatten().filter_map(|at| probes.row_at(at));
+    for row in cited_probes {
+        note(probes.time(row), probes.locator(row), facts.attempt(probes, row));
     }
     for change in evidence.ingested.changes.iter().filter(|change| cited.contains(&change.at)) {
         let by = change.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
@@ -49,15 +49,12 @@ pub fn facts(evidence: &Evidence, failure: &Failure, dossier: &Dossier, verdict:
     facts.whole().into_iter().chain(each).chain(Facts::set_aside(dossier)).collect()
 }
 
-struct Facts<'a> {
-    evidence: &'a Evidence,
-    failure: &'a Failure,
-}
+struct Facts<'a>(Subject<'a>);
 
 impl Facts<'_> {
     /// What failed, how often, from when to when, and how it ended.
     fn whole(&self) -> Vec<Said> {
-        let (failure, table) = (self.failure, &self.evidence.correlated.table);
+        let Subject { failure, table, .. } = self.0;
         let item = match (&failure.recording_id, &failure.object_key, &failure.bucket) {
             (Some(id), ..) => format!(" for recording {id}"),
             (None, Some(key), _) => format!(" for object {key}"),
@@ -93,8 +90,7 @@ impl Facts<'_> {
     }
 
     /// One attempt, as its record tells it.
-    fn attempt(&self, row: Row) -> String {
-        let table = &self.evidence.correlated.table;
+    fn attempt(&self, table: &EventTable, row: Row) -> String {
         let text = |column| table.text(column, row);
         let when =
             table.time(row).map_or_else(|| "At an unknown time".to_owned(), |time| format!("At {}", rfc3339(time)));
@@ -111,7 +107,7 @@ impl Facts<'_> {
             _ => with("failed"),
         };
         let number = table.attempt(row).map(|n| format!(", attempt {n},")).unwrap_or_default();
-        let caller = text(Text::Principal).filter(|caller| Some(*caller) != self.failure.principal.as_deref());
+        let caller = text(Text::Principal).filter(|caller| Some(*caller) != self.0.failure.principal.as_deref());
         let caller = caller.map(|caller| format!(" by {caller}")).unwrap_or_default();
         let said: Vec<String> =
             [text(Text::ErrorCode), text(Text::ErrorMessage)].into_iter().flatten().map(shortened).collect();

@@ -5,7 +5,6 @@ mod facts;
 mod page;
 mod pivotal;
 mod reading;
-mod repeats;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +14,7 @@ use serde::Serialize;
 use super::record_ids::Digests;
 use super::{Evidence, FailureReport, RuleText, Rules, Tool, failure};
 use crate::classify::{Class, Examined, Judge, Question};
-use crate::correlate::Failure;
+use crate::correlate::{EventTable, Failure, Order, Wave};
 use crate::error::{Error, Result};
 use crate::evidence::Locator;
 pub use page::render;
@@ -36,6 +35,9 @@ pub struct Asked {
 
 /// Failures for which it is looked what the verdict hangs on; each may cost many readings of the archive.
 pub const MAX_SEARCHED: usize = 20;
+
+/// Failures of which each gets a page.
+pub const MAX_EXPLAINED: usize = 200;
 
 /// A sentence with the records it rests on.
 #[derive(Clone, Debug, Serialize)]
@@ -112,36 +114,59 @@ pub struct Explanations {
     pub tool: Tool,
     pub rules: Rules,
     pub job_id: Option<String>,
+    /// In the order of the reports.
     pub explanations: Vec<Explanation>,
+    /// Failures that were asked for and are not among them, because there are so many.
+    pub left_out: usize,
+}
+
+impl Asked {
+    fn takes(&self, failure: &Failure) -> bool {
+        let fits = |wanted: &Option<String>, own: Option<&String>| wanted.is_none() || wanted.as_ref() == own;
+        fits(&self.job, failure.job_id.as_ref())
+            && fits(&self.recording, failure.recording_id.as_ref())
+            && fits(&self.failure, Some(&failure.id))
+    }
 }
 
 /// Explains the verdicts on the failures asked for.
 ///
 /// # Errors
 /// No record names the job, nothing of it failed that was asked for, or a file cannot be read again.
-pub fn explain(evidence: &Evidence, rules: &RuleText, asked: &Asked) -> Result<Explanations> {
-    let failures = chosen(evidence, asked)?;
+pub fn explain(evidence: &Evidence<'_>, rules: &RuleText, asked: &Asked) -> Result<Explanations> {
+    let mut chosen = chosen(evidence, asked)?;
+    let left_out = chosen.len().saturating_sub(MAX_EXPLAINED);
+    chosen.truncate(MAX_EXPLAINED);
     let judge = Judge::new(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-    let mut explanations = Vec::with_capacity(failures.len());
-    for (n, failure) in failures.into_iter().enumerate() {
-        let examined = judge.examine(failure)?;
-        let tries = if n < MAX_SEARCHED { asked.tries } else { 0 };
-        let search = Search { evidence, rules, failure, verdict: &examined.verdict, tries };
-        let pivot = if tries == 0 { None } else { Some(search.run()?) };
-        explanations.push(explanation(evidence, rules, failure, examined, pivot)?);
+    let repeats = evidence.repeats()?;
+    let mut explained: Vec<(usize, Explanation)> = Vec::with_capacity(chosen.len());
+    for wave in evidence.correlated.waves(&evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        for failure in failures.iter().filter(|failure| asked.takes(failure)) {
+            let Ok(n) = chosen.binary_search(&failure.order(&table)) else { continue };
+            let examined = judge.examine(&table, failure)?;
+            let tries = if n < MAX_SEARCHED { asked.tries } else { 0 };
+            let (verdict, repeats, table) = (&examined.verdict, &repeats, &table);
+            let search = Search { evidence, rules, table, failure, verdict, repeats, tries };
+            let pivot = if tries == 0 { None } else { Some(search.run()?) };
+            explained.push((n, Subject { evidence, rules, table, failure }.explanation(examined, pivot)?));
+        }
     }
-    Ok(Explanations { tool: Tool::default(), rules: rules.named(), job_id: asked.job.clone(), explanations })
+    explained.sort_by_key(|(n, _)| *n);
+    let explanations = explained.into_iter().map(|(_, explanation)| explanation).collect();
+    let named = Rules::of(rules, &evidence.ingested.files);
+    Ok(Explanations { tool: Tool::own(), rules: named, job_id: asked.job.clone(), explanations, left_out })
 }
 
-fn chosen<'a>(evidence: &'a Evidence, asked: &Asked) -> Result<Vec<&'a Failure>> {
-    let fits = |wanted: &Option<String>, own: Option<&String>| wanted.is_none() || wanted.as_ref() == own;
-    let wanted = |failure: &&Failure| {
-        fits(&asked.job, failure.job_id.as_ref())
-            && fits(&asked.recording, failure.recording_id.as_ref())
-            && fits(&asked.failure, Some(&failure.id))
-    };
-    let found: Vec<&Failure> = evidence.correlated.failures.iter().filter(wanted).collect();
+/// The places of the failures asked for among all, ascending.
+fn chosen(evidence: &Evidence<'_>, asked: &Asked) -> Result<Vec<Order>> {
+    let mut found: Vec<Order> = Vec::new();
+    for wave in evidence.correlated.waves(&evidence.reread()) {
+        let Wave { table, failures } = wave?;
+        found.extend(failures.iter().filter(|failure| asked.takes(failure)).map(|failure| failure.order(&table)));
+    }
     if !found.is_empty() {
+        found.sort_unstable();
         return Ok(found);
     }
     let named = [("--job", &asked.job), ("--recording", &asked.recording), ("--failure", &asked.failure)];
@@ -151,7 +176,7 @@ fn chosen<'a>(evidence: &'a Evidence, asked: &Asked) -> Result<Vec<&'a Failure>>
     let reason = match &asked.job {
         Some(job) if !known(job) => "no record names this job",
         // A job of which nothing failed has nothing to be explained.
-        Some(_) if asked.recording.is_none() && asked.failure.is_none() => return Ok(Vec::new()),
+        Some(_) if asked.recording.is_none() && asked.failure.is_none() => return Ok(found),
         Some(_) => "nothing of the job failed that is so named",
         None => "nothing that failed is so named",
     };
@@ -159,39 +184,48 @@ fn chosen<'a>(evidence: &'a Evidence, asked: &Asked) -> Result<Vec<&'a Failure>>
     Err(Error::Usage { what: named.collect::<Vec<_>>().join(" "), reason })
 }
 
-fn explanation(
-    evidence: &Evidence,
-    rules: &RuleText,
-    failure: &Failure,
-    Examined { dossier, verdict, questions }: Examined,
-    pivot: Option<Pivot>,
-) -> Result<Explanation> {
-    let reading = Reading { evidence, rules, failure, verdict: &verdict };
-    let facts = facts::facts(evidence, failure, &dossier, &verdict);
-    let interpretation = reading.interpretation();
-    let uncertainty = reading.uncertainty();
-    let alternatives = reading.alternatives();
-    let said = facts.iter().chain(&interpretation).chain(&uncertainty).flat_map(|said| &said.at);
-    let cited = verdict.findings.iter().flat_map(|finding| &finding.records);
-    let pivots = pivot.iter().flat_map(|pivot| &pivot.records);
-    let mut digests = Digests::new(evidence, &evidence.correlated.table);
-    digests.find(&said.chain(cited).chain(pivots).copied().collect::<BTreeSet<Locator>>())?;
-    let ids = Ids { evidence, digests: &digests };
-    let pivotal = pivotal(&ids, &facts, &verdict, pivot);
-    Ok(Explanation {
-        facts: ids.sentences(facts),
-        interpretation: ids.sentences(interpretation),
-        uncertainty: ids.sentences(uncertainty),
-        alternatives: alternatives.into_iter().map(|alternative| ids.alternative(alternative)).collect(),
-        pivotal,
-        next_evidence: questions,
-        failure: failure::report(failure, verdict, &digests),
-    })
+/// What is explained.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    evidence: &'a Evidence<'a>,
+    rules: &'a RuleText,
+    /// The events of the failure's wave.
+    table: &'a EventTable,
+    failure: &'a Failure,
+}
+
+impl Subject<'_> {
+    fn explanation(self, examined: Examined, pivot: Option<Pivot>) -> Result<Explanation> {
+        let Self { evidence, failure, .. } = self;
+        let Examined { dossier, verdict, questions } = examined;
+        let reading = Reading { subject: self, verdict: &verdict };
+        let facts = facts::facts(self, &dossier, &verdict);
+        let interpretation = reading.interpretation();
+        let uncertainty = reading.uncertainty();
+        let alternatives = reading.alternatives();
+        let said = facts.iter().chain(&interpretation).chain(&uncertainty).flat_map(|said| &said.at);
+        let cited = verdict.findings.iter().flat_map(|finding| &finding.records);
+        let pivots = pivot.iter().flat_map(|pivot| &pivot.records);
+        let mut digests = Digests::new(evidence);
+        let wanted: BTreeSet<Locator> = said.chain(cited).chain(pivots).copied().collect();
+        digests.find(&wanted, &[self.table, &evidence.correlated.probes])?;
+        let ids = Ids { evidence, digests: &digests };
+        let pivotal = pivotal(&ids, &facts, &verdict, pivot);
+        Ok(Explanation {
+            facts: ids.sentences(facts),
+            interpretation: ids.sentences(interpretation),
+            uncertainty: ids.sentences(uncertainty),
+            alternatives: alternatives.into_iter().map(|alternative| ids.alternative(alternative)).collect(),
+            pivotal,
+            next_evidence: questions,
+            failure: failure::report(failure, verdict, &digests),
+        })
+    }
 }
 
 /// Record ids for places.
 struct Ids<'a> {
-    evidence: &'a Evidence,
+    evidence: &'a Evidence<'a>,
     digests: &'a Digests<'a>,
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{Alternative, Argument, Effect, Explanation, Explanations, Sentence, words};
-use crate::classify::{Answer, Question};
+use crate::classify::{Expected, Question};
 use crate::report::plain;
 
 /// Records shown beside a sentence; `--format json` has all.
@@ -130,7 +130,7 @@ fn next(text: &mut String, questions: &[Question], width: u16) {
         let _ = writeln!(text, "\nWHAT TO COLLECT NEXT, the most telling first");
     }
     for question in questions.iter().take(QUESTIONS) {
-        let answer = |answer: &Answer| {
+        let answer = |answer: &Expected| {
             let would = if answer.changes_verdict { "become" } else { "stay" };
             let verdict = format!("the verdict would {would} {}", answer.class.name());
             let text = format!("If the answer is \u{201c}{}\u{201d}: {} Then {verdict}.", answer.answer, answer.means);

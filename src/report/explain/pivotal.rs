@@ -5,12 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::repeats::with_repeats;
 use crate::classify::{Class, Finding, Judge, Verdict};
-use crate::correlate::{Failure, Row};
+use crate::correlate::{EventTable, Failure, Row, Wave};
 use crate::error::Result;
 use crate::evidence::Locator;
-use crate::ingest::LeftOut;
 use crate::report::{Evidence, RuleText};
 
 /// Records without which a verdict is another.
@@ -56,10 +54,14 @@ impl Without {
 
 /// The search for one failure's pivot.
 pub struct Search<'a> {
-    pub evidence: &'a Evidence,
+    pub evidence: &'a Evidence<'a>,
     pub rules: &'a RuleText,
+    /// The events of the failure's wave.
+    pub table: &'a EventTable,
     pub failure: &'a Failure,
     pub verdict: &'a Verdict,
+    /// Records that repeat another: where that is left out, one of them takes its place.
+    pub repeats: &'a BTreeSet<Locator>,
     /// How often the archive may be looked at again.
     pub tries: usize,
 }
@@ -91,8 +93,8 @@ impl Search<'_> {
     fn single(&self, attempts: &mut Attempts<'_, '_>) -> Result<Single> {
         let mut single = Single::default();
         for at in self.candidates().into_iter().take(SINGLES) {
-            let set = self.with_repeats(&Set::from([at]))?;
-            match attempts.without(&set)? {
+            let mut set = Set::from([at]);
+            match attempts.without(&mut set)? {
                 Without::Nothing => single.ends = single.ends.or(Some(Pivot::of(&set, None, true))),
                 Without::Unknown => break,
                 without if self.differs(&without) => {
@@ -115,8 +117,8 @@ impl Search<'_> {
             if more.is_empty() {
                 return Ok(None);
             }
-            set.extend(self.with_repeats(&more)?);
-            match attempts.without(&set)? {
+            set.extend(more);
+            match attempts.without(&mut set)? {
                 Without::Unknown => return Ok(None),
                 without if self.falls(&without) => {
                     let pivot = Pivot::of(&set, without.class(), false);
@@ -133,12 +135,11 @@ impl Search<'_> {
     fn reduced(&self, mut pivot: Pivot, attempts: &mut Attempts<'_, '_>) -> Result<Pivot> {
         pivot.smallest = true;
         for at in pivot.records.clone() {
-            let given_back = self.with_repeats(&Set::from([at]))?;
-            let fewer: Set = pivot.records.iter().filter(|at| !given_back.contains(at)).copied().collect();
-            if fewer.is_empty() || fewer.len() == pivot.records.len() {
+            let mut fewer: Set = pivot.records.iter().filter(|other| **other != at).copied().collect();
+            if fewer.is_empty() {
                 continue;
             }
-            match attempts.without(&fewer)? {
+            match attempts.without(&mut fewer)? {
                 Without::Unknown => return Ok(Pivot { smallest: false, ..pivot }),
                 without if self.falls(&without) => pivot = Pivot::of(&fewer, without.class(), true),
                 _ => {}
@@ -149,8 +150,8 @@ impl Search<'_> {
 
     /// Without its failing attempts there is no failure.
     fn all_failing(&self, attempts: &mut Attempts<'_, '_>) -> Result<Option<Pivot>> {
-        let set = self.with_repeats(&self.locators(&[&self.failure.failing, &self.failure.witnesses]))?;
-        match attempts.without(&set)? {
+        let mut set = self.locators(&[&self.failure.failing, &self.failure.witnesses]);
+        match attempts.without(&mut set)? {
             Without::Nothing => self.reduced(Pivot::of(&set, None, false), attempts).map(Some),
             _ => Ok(None),
         }
@@ -183,7 +184,7 @@ impl Search<'_> {
     /// How much a finding does for the verdict: what speaks for its class, and, with less, what speaks against another. Where
     /// nothing is decided, whatever weighs may be what stands in the way.
     fn speaks(&self, finding: &Finding) -> f64 {
-        let own = Class::from(finding.class) == self.verdict.class;
+        let own = finding.is_of(self.verdict.class);
         match (self.verdict.class, own) {
             (Class::Inconclusive, _) => finding.weight.abs(),
             (_, true) => finding.weight,
@@ -195,7 +196,7 @@ impl Search<'_> {
     /// attempts; where there are only such, one of them.
     fn strongest(&self, findings: &[Finding], set: &Set) -> Set {
         let failing = self.locators(&[&self.failure.failing]);
-        let is_for = |finding: &&Finding| Class::from(finding.class) == self.verdict.class && finding.weight > 0.0;
+        let is_for = |finding: &&Finding| finding.is_of(self.verdict.class) && finding.weight > 0.0;
         let of = |of_failing: bool| {
             let rest = |finding: &Finding| -> Set {
                 let records = finding.records.iter().filter(|at| !set.contains(at));
@@ -216,13 +217,8 @@ impl Search<'_> {
         records
     }
 
-    fn with_repeats(&self, records: &Set) -> Result<Set> {
-        with_repeats(self.evidence, records)
-    }
-
     fn locators(&self, rows: &[&[Row]]) -> Set {
-        let table = &self.evidence.correlated.table;
-        rows.iter().copied().flatten().map(|row| table.locator(*row)).collect()
+        rows.iter().copied().flatten().map(|row| self.table.locator(*row)).collect()
     }
 }
 
@@ -251,20 +247,35 @@ struct Attempts<'s, 'a> {
 }
 
 impl Attempts<'_, '_> {
-    fn without(&mut self, set: &Set) -> Result<Without> {
-        let Search { evidence, rules, failure, tries, .. } = self.search;
-        if self.made >= *tries {
-            return Ok(Without::Unknown);
+    /// Looks at the archive without the records in `set`, to which those are added that repeat one of them.
+    fn without(&mut self, set: &mut Set) -> Result<Without> {
+        let Search { evidence, rules, repeats, tries, .. } = self.search;
+        loop {
+            if self.made >= *tries {
+                return Ok(Without::Unknown);
+            }
+            self.made += 1;
+            let read = evidence.without(&set.iter().collect(), rules)?;
+            let still = if repeats.is_empty() { Set::new() } else { read.repeats()? };
+            let instead: Set = repeats.iter().filter(|at| !still.contains(at) && !set.contains(at)).copied().collect();
+            if instead.is_empty() {
+                return self.found(&read);
+            }
+            set.extend(instead);
         }
-        self.made += 1;
-        let left: LeftOut = set.iter().collect();
-        let evidence = evidence.without(&left, rules)?;
-        let Some(same) = evidence.correlated.failures.iter().find(|other| is_same(failure, other)) else {
-            return Ok(Without::Nothing);
-        };
-        let judge = Judge::new(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-        let verdict = judge.verdicts(&[same])?.into_iter().next();
-        Ok(verdict.map_or(Without::Nothing, |verdict| Without::Verdict(Box::new(verdict))))
+    }
+
+    /// What the failure is in `read`.
+    fn found(&self, read: &Evidence<'_>) -> Result<Without> {
+        let Search { failure, rules, .. } = self.search;
+        for wave in read.correlated.waves(&read.reread()) {
+            let Wave { table, failures } = wave?;
+            let Some(same) = failures.iter().find(|other| is_same(failure, other)) else { continue };
+            let judge = Judge::new(&read.ingested, &read.correlated, &rules.pack)?;
+            let verdict = judge.verdicts(&table, &[same])?.into_iter().next();
+            return Ok(verdict.map_or(Without::Nothing, |verdict| Without::Verdict(Box::new(verdict))));
+        }
+        Ok(Without::Nothing)
     }
 }
 

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Said, words};
+use super::{Said, Subject, words};
 use crate::classify::{Cause, Class, Finding, Hypothesis, Rule, Standing, Verdict};
-use crate::correlate::Failure;
-use crate::report::{Evidence, RuleText};
+use crate::correlate::{Gap, GapKind};
 
 /// A finding with the rule it is from.
 #[derive(Clone, Debug, Serialize)]
@@ -36,9 +35,7 @@ pub struct Alternative<R> {
 
 /// The verdict as it is read from the findings.
 pub struct Reading<'a> {
-    pub evidence: &'a Evidence,
-    pub rules: &'a RuleText,
-    pub failure: &'a Failure,
+    pub(super) subject: Subject<'a>,
     pub verdict: &'a Verdict,
 }
 
@@ -85,7 +82,7 @@ impl Reading<'_> {
         let mut said = Vec::new();
         let mut say = |text: String| said.push(Said { text, at: Vec::new() });
         let (best, second) = self.leaders();
-        let (pack, margin) = (&self.rules.pack, self.rules.pack.margin);
+        let margin = self.subject.rules.pack.margin;
         if self.verdict.class != Class::Inconclusive {
             let lead = best.weight - second.weight.max(0.0);
             say(format!(
@@ -114,19 +111,23 @@ impl Reading<'_> {
             let text = format!("Against the verdict: {}", finding.statement);
             said.push(Said { text, at: finding.records.clone() });
         }
-        if self.verdict.class != Class::Inconclusive && pack.margin > 0.0 {
-            for finding in self.ranked(|f| f.class == second.class && f.weight > 0.0) {
+        for finding in self.ranked(|f| f.class.is_none()) {
+            said.push(Said { text: finding.statement.clone(), at: finding.records.clone() });
+        }
+        if self.verdict.class != Class::Inconclusive && margin > 0.0 {
+            for finding in self.ranked(|f| f.class == Some(second.class) && f.weight > 0.0) {
                 let text = format!("For {} instead: {}", second.class.name(), finding.statement);
                 said.push(Said { text, at: finding.records.clone() });
             }
         }
         said.extend(self.coverage().into_iter().map(|text| Said { text, at: Vec::new() }));
+        said.extend(self.gaps());
         said
     }
 
     /// What of the archive could not be read or had to be interpreted.
     fn coverage(&self) -> Vec<String> {
-        let files = &self.evidence.ingested.files;
+        let files = &self.subject.evidence.ingested.files;
         let sum = |of: fn(&crate::evidence::FileEntry) -> u64| files.iter().map(of).sum::<u64>();
         let (records, rejected) = (sum(|f| f.records), sum(|f| f.rejected));
         let mut said = Vec::new();
@@ -136,22 +137,33 @@ impl Reading<'_> {
                  --format json` lists them)."
             ));
         }
-        for note in &self.evidence.discovery.unreadable {
+        for note in &self.subject.evidence.discovery.unreadable {
             said.push(format!("Not read: {note}."));
         }
         let zoneless = sum(|f| f.zoneless_times);
         if zoneless > 0 {
             said.push(format!("{zoneless} times in the archive carry no zone and were read with --assume-tz."));
         }
-        for clock in self.evidence.correlated.clocks.offsets.iter().filter(|clock| clock.applied) {
-            let (source, offset) = (words::source(&clock.source), clock.offset_seconds);
-            said.push(format!("The clock of {source} is {offset} s off the trail's; its times are put right."));
-        }
-        let gaps = crate::report::gaps::find(&self.evidence.correlated.outline.jobs);
-        if self.failure.job_id.is_some() && gaps.iter().any(|gap| gap.job_id == self.failure.job_id) {
-            said.push("The job starts, and neither its completion nor its failure is on record.".to_owned());
+        for clock in self.subject.evidence.correlated.clocks.offsets.iter().filter(|clock| clock.applied) {
+            said.push(format!("On clocks: {}.", clock.sentence()));
         }
         said
+    }
+
+    /// What is missing of the job, or of any source between the first failing attempt and what came of it.
+    fn gaps(&self) -> Vec<Said> {
+        let failure = self.subject.failure;
+        let last = failure.recovered_at.or(failure.last_failed_at);
+        let span = failure.first_failed_at.zip(last);
+        let concerns = |gap: &&Gap| match gap.kind {
+            GapKind::JobWithoutEnd => gap.job.is_some() && gap.job == failure.job_id,
+            _ => span.is_some_and(|(first, last)| gap.overlaps(&gap.source, first, last)),
+        };
+        let said = |gap: &Gap| {
+            let (may, source) = (if gap.possible { "may be " } else { "" }, words::source(&gap.source));
+            Said { text: format!("Something {may}missing of {source}: {}.", gap.detail), at: gap.records.clone() }
+        };
+        self.subject.evidence.correlated.gaps.iter().filter(concerns).map(said).collect()
     }
 
     /// All four causes, the heaviest first.
@@ -161,7 +173,7 @@ impl Reading<'_> {
         ranked.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.class.cmp(&b.class)));
         let of = |hypothesis: &&Hypothesis| {
             let arguments = |positive: bool| {
-                let chosen = self.ranked(|f| f.class == hypothesis.class && (f.weight > 0.0) == positive);
+                let chosen = self.ranked(|f| f.class == Some(hypothesis.class) && (f.weight > 0.0) == positive);
                 chosen.into_iter().filter_map(|finding| self.argument(finding)).collect::<Vec<_>>()
             };
             let taken = Class::from(hypothesis.class) == self.verdict.class;
@@ -222,7 +234,7 @@ impl Reading<'_> {
     }
 
     fn is_own(&self, finding: &Finding) -> bool {
-        Class::from(finding.class) == self.verdict.class
+        finding.is_of(self.verdict.class)
     }
 
     /// Whether a finding speaks for the verdict; where there is none, for anything.
@@ -238,7 +250,7 @@ impl Reading<'_> {
     }
 
     fn rule(&self, finding: &Finding) -> Option<&Rule> {
-        self.rules.pack.rules.iter().find(|rule| rule.id == finding.rule)
+        self.subject.rules.pack.rules.iter().find(|rule| rule.id == finding.rule)
     }
 }
 

@@ -40,6 +40,22 @@ fn the_samples_in_a_bucket_give_the_report_of_the_samples_in_a_folder() {
 }
 
 #[test]
+fn parquet_in_a_bucket_gives_the_rows_of_the_file() {
+    let server = Server::new(|_| Fault::None);
+    let path = "tests/fixtures/parquet/types.parquet";
+    server.put(path, fs::read(root().join(path)).expect("read"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let map = folder.path().join("map.toml");
+    fs::write(&map, "name = \"m\"\n[match]\ncolumns = [\"at_us\"]\n[fields]\ntime = \"at_us\"\nstep = \"kind\"\n")
+        .expect("written");
+    let map = map.display().to_string();
+    let check = |path: &str| run(&server, &["map", "check", path, "--map", &map]);
+    let (there, here) = (check(&format!("s3://evidence/{path}")), check(path));
+    assert_eq!(there.stdout.replace("s3://evidence/", ""), here.stdout, "{}", there.stderr);
+    assert!(here.stdout.contains("3 records: 2 read, 1 rejected"), "{}", here.stdout);
+}
+
+#[test]
 fn every_byte_is_asked_for_once_and_as_it_was_listed() {
     let server = samples();
     assert_eq!(analyze(&server, &["s3://evidence/samples/"]).status, 0);
@@ -154,4 +170,26 @@ fn markers_of_folders_are_passed_over_without_noise_and_empty_objects_are_named(
     let run = analyze(&server, &["s3://evidence/trail/"]);
     assert_eq!(run.status, 1);
     assert!(run.stderr.contains("s3://evidence/trail/empty: empty"), "{}", run.stderr);
+}
+
+#[test]
+fn an_archive_in_a_bucket_is_named_and_costs_no_request_of_its_own() {
+    let server = Server::new(|_| Fault::None);
+    let mut tar = b"trail.ndjson".to_vec();
+    tar.resize(257, 0);
+    tar.extend(b"ustar\x0000");
+    tar.resize(512, 0);
+    tar.extend(line(1, 1).as_bytes());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar).expect("packed");
+    server.put("logs/a.tar.gz", gzip.finish().expect("packed"));
+    server.put("logs/a.zip", b"PK\x03\x04rest");
+    server.put("logs/b.ndjson", line(2, 2));
+    let run = analyze(&server, &["s3://evidence/logs"]);
+    assert_eq!((run.status, run.entry("s3://evidence/logs/b.ndjson")["parsed"].as_u64()), (1, Some(1)));
+    for name in ["a.tar.gz", "a.zip"] {
+        let rejects = run.entry(&format!("s3://evidence/logs/{name}"))["rejects"].to_string();
+        assert!(rejects.contains("download it first"), "{rejects}");
+    }
+    assert_eq!(server.gets().len(), 3);
 }
