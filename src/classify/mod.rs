@@ -1,6 +1,7 @@
 //! Classify: weigh what the evidence says of each failure, by rules that are data.
 
 mod advice;
+mod amend;
 mod archive;
 mod authority;
 mod backoff;
@@ -35,6 +36,7 @@ use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
 pub use advice::{Advice, ConflictLags, HoldLags};
+pub use amend::SmallestChange;
 pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
@@ -92,7 +94,10 @@ impl<'a> Judge<'a> {
     pub fn verdicts(&self, table: &EventTable, failures: &[&Failure]) -> Result<Vec<Verdict>> {
         let archive = archive::Archive { table, whole: &self.whole };
         let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
-        self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))
+        let mut verdicts = self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))?;
+        let all = verdicts.par_iter_mut().zip(failures).zip(&dossiers);
+        all.for_each(|((verdict, failure), dossier)| say_smallest_change(&archive, failure, dossier, verdict));
+        Ok(verdicts)
     }
 
     /// The verdict on one failure with all that it was drawn from, and what could be collected next.
@@ -100,13 +105,25 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// Polars cannot evaluate a rule.
     pub fn examine(&self, table: &EventTable, failure: &Failure) -> Result<Examined> {
-        let dossier = Dossier::new(&archive::Archive { table, whole: &self.whole }, failure);
+        let archive = archive::Archive { table, whole: &self.whole };
+        let dossier = Dossier::new(&archive, failure);
         let weigh = || -> PolarsResult<(Verdict, Vec<Question>)> {
-            let verdict = self.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
+            let mut verdict = self.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
+            say_smallest_change(&archive, failure, &dossier, &mut verdict);
             let questions = questions::questions(&self.scales, failure, &dossier, &verdict)?;
             Ok((verdict, questions))
         };
         let (verdict, questions) = weigh().map_err(Error::frame("classify"))?;
         Ok(Examined { dossier, verdict, questions })
     }
+}
+
+fn say_smallest_change(
+    archive: &archive::Archive<'_, '_>,
+    failure: &Failure,
+    dossier: &Dossier,
+    verdict: &mut Verdict,
+) {
+    verdict.change = amend::smallest_change(archive, failure, dossier, verdict);
+    verdict.remedy.extend(verdict.change.as_ref().and_then(SmallestChange::line));
 }

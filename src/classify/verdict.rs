@@ -7,6 +7,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::amend::SmallestChange;
 use super::dossier::{Dossier, MAX_CITED};
 use super::features::{self, FeatureRow};
 use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
@@ -120,6 +121,8 @@ pub struct Verdict {
     pub reason: Option<String>,
     pub next_evidence: Vec<String>,
     pub remedy: Vec<String>,
+    /// What would have to be added to which policy or role, and no more.
+    pub change: Option<SmallestChange>,
 }
 
 /// Placeholders that statements and advice may use besides the feature columns.
@@ -262,6 +265,7 @@ fn verdict(
         reason,
         next_evidence,
         remedy,
+        change: None,
     }
 }
 

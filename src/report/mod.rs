@@ -29,8 +29,8 @@ pub use calibration::{ByMargin, BySupport, Calibration, Label, Truth};
 pub use counted_once::Superseded;
 pub use csv::write_csv;
 pub use explain::{
-    Alternative, Argument, Asked, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence, explain,
-    render as render_explanations,
+    Alternative, Argument, Asked, Change, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence,
+    explain, render as render_explanations,
 };
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;

@@ -10,10 +10,12 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::Value;
+use similar::TextDiff;
 
 use super::record_ids::Digests;
 use super::{Evidence, FailureReport, RuleText, Rules, Tool, failure};
-use crate::classify::{Class, Examined, Judge, Question};
+use crate::classify::{Class, Examined, Judge, Question, SmallestChange};
 use crate::correlate::{EventTable, Failure, Order, Wave};
 use crate::error::{Error, Result};
 use crate::evidence::Locator;
@@ -104,8 +106,29 @@ pub struct Explanation {
     /// All four causes, the heaviest first.
     pub alternatives: Vec<Alternative<Vec<String>>>,
     pub pivotal: Pivotal,
+    /// Null where the verdict is not about a permission or a policy.
+    pub smallest_change: Option<Change>,
     /// Ranked.
     pub next_evidence: Vec<Question>,
+}
+
+/// The smallest change that would have let through what was refused.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// What is to be changed, such as `bucket policy`.
+    pub of: &'static str,
+    /// Whose: a caller, bucket, role or key.
+    pub subject: String,
+    /// What to do with it; why no change can be told, where `added` is null.
+    pub text: String,
+    /// What is to be added, in the platform's own JSON: permission policies of a role, or a statement.
+    pub added: Option<Value>,
+    /// The policy in force, amended; null for what is no policy on record.
+    pub amended: Option<Value>,
+    /// From the policy in force to the amended one, unified.
+    pub diff: Option<String>,
+    /// The record of the policy in force.
+    pub records: Vec<String>,
 }
 
 /// All failures asked for, explained.
@@ -205,9 +228,10 @@ impl Subject<'_> {
         let alternatives = reading.alternatives();
         let said = facts.iter().chain(&interpretation).chain(&uncertainty).flat_map(|said| &said.at);
         let cited = verdict.findings.iter().flat_map(|finding| &finding.records);
+        let changed = verdict.change.iter().flat_map(|change| &change.at);
         let pivots = pivot.iter().flat_map(|pivot| &pivot.records);
         let mut digests = Digests::new(evidence);
-        let wanted: BTreeSet<Locator> = said.chain(cited).chain(pivots).copied().collect();
+        let wanted: BTreeSet<Locator> = said.chain(cited).chain(changed).chain(pivots).copied().collect();
         digests.find(&wanted, &[self.table, &evidence.correlated.probes])?;
         let ids = Ids { evidence, digests: &digests };
         let pivotal = pivotal(&ids, &facts, &verdict, pivot);
@@ -217,6 +241,7 @@ impl Subject<'_> {
             uncertainty: ids.sentences(uncertainty),
             alternatives: alternatives.into_iter().map(|alternative| ids.alternative(alternative)).collect(),
             pivotal,
+            smallest_change: verdict.change.as_ref().map(|change| ids.change(change)),
             next_evidence: questions,
             failure: failure::report(failure, verdict, &digests),
         })
@@ -258,6 +283,18 @@ impl Ids<'_> {
             supports: arguments(from.supports),
             against: arguments(from.against),
         }
+    }
+
+    fn change(&self, change: &SmallestChange) -> Change {
+        let amended = change.amended();
+        let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
+        let diff = change.document.as_deref().zip(amended.as_ref()).map(|(before, after)| {
+            let (before, after) = (pretty(before), pretty(after));
+            let diff = TextDiff::from_lines(&before, &after);
+            diff.unified_diff().header("in force", "amended").to_string()
+        });
+        let SmallestChange { of, subject, text, added, at, .. } = change.clone();
+        Change { of, subject, text, added, amended, diff, records: self.of(&at) }
     }
 
     fn places(&self, at: &[Locator]) -> Vec<Placed> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{Alternative, Argument, Effect, Explanation, Explanations, Sentence, words};
+use super::{Alternative, Argument, Change, Effect, Explanation, Explanations, Sentence, words};
 use crate::classify::{Expected, Question};
 use crate::report::plain;
 
@@ -28,6 +28,13 @@ pub fn render(explanations: &Explanations, width: u16) -> String {
             text.push_str("\n\n");
         }
         page(&mut text, explanation, width);
+    }
+    if explanations.left_out > 0 {
+        let (left_out, shown) = (explanations.left_out, explanations.explanations.len());
+        let _ = writeln!(
+            text,
+            "\nThese are the first {shown}; {left_out} more failed. Name one with --recording or --failure."
+        );
     }
     let rules = &explanations.rules;
     let _ = writeln!(
@@ -60,8 +67,15 @@ fn page(text: &mut String, explanation: &Explanation, width: u16) {
     let pivotal = &explanation.pivotal;
     let records: &[String] = if pivotal.effect == Effect::Stands { &[] } else { &pivotal.records };
     section(text, "WHAT THE VERDICT HANGS ON", width, &[Row::new("-", &pivotal.text, records)]);
-    let remedy: Vec<Row> = failure.remedy.iter().map(|text| Row::new("-", text, &[])).collect();
+    // The change is shown below, with its lines.
+    let change = explanation.smallest_change.as_ref().filter(|change| change.added.is_some());
+    let is_change = |text: &&String| change.is_some_and(|change| text.starts_with(&change.text));
+    let remedy: Vec<Row> =
+        failure.remedy.iter().filter(|text| !is_change(text)).map(|text| Row::new("-", text, &[])).collect();
     section(text, "WHAT TO DO", width, &remedy);
+    if let Some(change) = &explanation.smallest_change {
+        smallest_change(text, change, width);
+    }
     next(text, &explanation.next_evidence, width);
 }
 
@@ -121,6 +135,15 @@ fn block(text: &mut String, rows: &[Row], width: u16) {
     }
     for line in table.lines() {
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+/// What would have to be added, and nothing more. Lines of it are not broken.
+fn smallest_change(text: &mut String, change: &Change, width: u16) {
+    section(text, "THE SMALLEST CHANGE", width, &[Row::new("-", &change.text, &change.records)]);
+    let added = || change.added.as_ref().and_then(|added| serde_json::to_string_pretty(added).ok());
+    for line in change.diff.clone().or_else(added).iter().flat_map(|lines| lines.lines()) {
+        let _ = writeln!(text, "  {}", plain(line));
     }
 }
 
