@@ -99,7 +99,7 @@ fn grant(failure: &Failure, dossier: &Dossier, verdict: &Verdict) -> SmallestCha
     let added = json!({ "permissionPolicies": policies.collect::<Vec<_>>() });
     let mut text = format!("Add these permission policies to a role of {subject}, and nothing more.");
     if !other.is_empty() {
-        text.push_str(&format!(" {} cannot be written so and is left out.", other.join(", ")));
+        text = format!("{text} {} cannot be written so and is left out.", other.join(", "));
     }
     SmallestChange { added: Some(added), ..SmallestChange::untold(of, subject, text) }
 }

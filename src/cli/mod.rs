@@ -163,7 +163,8 @@ impl Most {
 struct Reading {
     #[command(flatten)]
     inputs: Inputs,
-    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say
+    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say, and with
+    /// `alone = true` takes their place
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
 }

@@ -56,7 +56,8 @@ enum Command {
 
 #[derive(Args)]
 struct Packs {
-    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say
+    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say, and with
+    /// `alone = true` takes their place
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
 }

@@ -160,7 +160,7 @@ fn granted() -> Case {
     case
 }
 
-fn grant(id: &str, at: i64) -> Value {
+pub fn grant(id: &str, at: i64) -> Value {
     json!({
         "id": id, "eventDate": crate::support::time(at), "serviceName": "PeoplePermissions", "action": "Add",
         "entityType": "OAuthClient", "entity": { "id": "caller" }, "user": { "id": "admin", "name": "admin" },

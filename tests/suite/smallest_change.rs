@@ -153,7 +153,7 @@ fn where_adding_would_not_help_or_be_broader_nothing_is_added() {
     let deny = json!({ "Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::exports/*" });
     denied["Statement"].as_array_mut().expect("a list").push(deny);
     let mut asks = bucket_policy(&["s3:PutObject"], TENANT);
-    asks["Statement"][0]["Condition"] = json!({ "StringEquals": { "aws:SourceVpce": "vpce-1" } });
+    asks["Statement"][0]["Condition"] = json!({ "StringEquals": { "aws:PrincipalTag/team": "legal" } });
     let mut unmet = bucket_policy(&["s3:PutObject"], TENANT);
     unmet["Statement"][0]["Condition"] = json!({ "StringEquals": { "aws:PrincipalAccount": "444455556666" } });
     for (policy, words) in [
