@@ -83,7 +83,9 @@ impl<'a> Whole<'a> {
         let authority =
             Authority::new(outline, &correlated.contrast, &ingested.changes, &ingested.documents, pack.candidates());
         let steps = &correlated.contrast.failed_steps;
-        let find_needs = || steps.par_iter().map(|step| (String::clone(step), authority.need(step))).collect();
+        let find_needs = || -> Result<BTreeMap<String, Need>> {
+            steps.par_iter().map(|step| Ok((String::clone(step), authority.need(step)?))).collect()
+        };
         let find_holds = || {
             let holds = Holds::new(&ingested.changes);
             let unacknowledged = unacknowledged(outline, &holds);
@@ -101,7 +103,7 @@ impl<'a> Whole<'a> {
             same_body: same_body(&ingested.documents),
             authority,
             pack,
-            needs,
+            needs: needs?,
             holds,
             probe_table,
             probes: probes(probe_table, &[Text::Principal]),

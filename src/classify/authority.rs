@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use crate::correlate::{Contrast, IdHash, Outline, Statement};
+use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, scopes};
 
@@ -35,6 +36,8 @@ pub struct Need {
 
 /// Fewer jobs than this say nothing of what a step needs: their callers' scopes may agree by chance.
 pub const ENOUGH_JOBS: usize = 3;
+/// The first records that got through, to cite.
+const EXAMPLES: usize = 3;
 /// One job in this many may get through without a needed scope: a revocation takes a while to reach every server, and
 /// what a record states of scopes can be stale.
 pub const STRAY_SHARE: usize = 50;
@@ -135,6 +138,9 @@ impl<'a> Authority<'a> {
             if let Some(principal) = outline.symbols.name(statement.principal) {
                 by_caller.entry(principal).or_default().push(statement);
             }
+        }
+        for said in by_caller.values_mut() {
+            said.sort_unstable_by_key(|said| (said.time, said.at));
         }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
         let mut given: HashMap<&[String], Arc<Given>, _> = HashMap::default();
@@ -274,23 +280,28 @@ impl<'a> Authority<'a> {
     }
 
     /// What `step` needs, judged by who got through it.
-    #[must_use]
-    pub fn need(&self, step: &str) -> Need {
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn need(&self, step: &str) -> Result<Need> {
         let mut need = Need::default();
         let mut universe: BTreeSet<String> = self.candidates.get(step).into_iter().flatten().cloned().collect();
         // What was held, with the jobs that held it and their attempts: most jobs hold the same.
         let mut groups: BTreeMap<Cow<'_, BTreeSet<String>>, (usize, u64)> = BTreeMap::new();
-        for group in self.contrast.through(step) {
+        let mut examples = BTreeSet::new();
+        self.contrast.through(step, |group| {
             let principal = self.outline.symbols.name(group.principal).unwrap_or_default();
-            let Some(held) = self.held(principal, group.job, group.time) else { continue };
+            let Some(held) = self.held(principal, group.job, group.time) else { return };
             need.jobs += 1;
-            if need.examples.len() < 3 {
-                need.examples.push(group.example);
+            examples.insert(group.example);
+            if examples.len() > EXAMPLES {
+                examples.pop_last();
             }
             let (jobs, attempts) = groups.entry(held.scopes).or_default();
             *jobs += 1;
             *attempts += group.ok;
-        }
+        })?;
+        need.examples.extend(examples);
         let with: BTreeSet<&String> = groups.keys().flat_map(|held| held.iter()).collect();
         universe.extend(with.iter().copied().cloned());
         for scope in universe {
@@ -307,7 +318,7 @@ impl<'a> Authority<'a> {
         if need.needed.iter().any(|scope| self.is_candidate(step, scope)) {
             need.needed.retain(|scope| self.is_candidate(step, scope));
         }
-        need
+        Ok(need)
     }
 
     /// Scopes that the last change on record before `time` took from the caller: it lacked them, whatever else it held.

@@ -17,6 +17,8 @@ pub enum Column {
     Bucket,
     Region,
     Media,
+    /// What its record says that the caller holds, for records of a job.
+    Scopes,
     Id(Id),
     Uid,
     Fingerprint,
@@ -24,8 +26,16 @@ pub enum Column {
 }
 
 /// Names that recur, by their numbers.
-pub const NAMES: [Column; 7] =
-    [Column::Source, Column::Phase, Column::Step, Column::Principal, Column::Bucket, Column::Region, Column::Media];
+pub const NAMES: [Column; 8] = [
+    Column::Source,
+    Column::Phase,
+    Column::Step,
+    Column::Principal,
+    Column::Bucket,
+    Column::Region,
+    Column::Media,
+    Column::Scopes,
+];
 
 /// One entry an event, column by column; a column that was not asked for is empty.
 #[derive(Default)]
@@ -140,9 +150,7 @@ impl Columns {
         self.names.iter().for_each(|column| bytes.extend_from_slice(bytemuck::cast_slice(column)));
         let hashes = self.ids.iter().chain([&self.uid, &self.fingerprint]);
         hashes.for_each(|column| bytes.extend_from_slice(bytemuck::cast_slice(column)));
-        for Locator { file, record, offset, length } in &self.at {
-            bytes.extend_from_slice(bytemuck::cast_slice(&[u64::from(*file), *record, *offset, *length]));
-        }
+        self.at.iter().for_each(|at| bytes.extend_from_slice(bytemuck::cast_slice(&to_words(at))));
         bytes
     }
 
@@ -159,13 +167,7 @@ impl Columns {
             Column::At => {
                 let mut words: Vec<u64> = Vec::new();
                 filled(&mut words, rows * 4, &mut from)?;
-                let locator = |words: &[u64]| Locator {
-                    file: u32::try_from(words[0]).unwrap_or(u32::MAX),
-                    record: words[1],
-                    offset: words[2],
-                    length: words[3],
-                };
-                self.at = words.chunks_exact(4).map(locator).collect();
+                self.at = words.as_chunks().0.iter().copied().map(from_words).collect();
                 Ok(())
             }
             name => match NAMES.iter().position(|known| *known == name) {
@@ -174,6 +176,18 @@ impl Columns {
             },
         }
     }
+}
+
+/// A locator in four words.
+#[must_use]
+pub fn to_words(at: &Locator) -> [u64; 4] {
+    [u64::from(at.file), at.record, at.offset, at.length]
+}
+
+/// The locator that four words are.
+#[must_use]
+pub fn from_words([file, record, offset, length]: [u64; 4]) -> Locator {
+    Locator { file: u32::try_from(file).unwrap_or(u32::MAX), record, offset, length }
 }
 
 fn filled<T: bytemuck::Pod>(column: &mut Vec<T>, rows: usize, mut from: impl Read) -> io::Result<()> {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use super::columns::Column;
-use super::outline::{Block, Id, IdHash, Outline, Share, flag};
+use super::columns::{Column, from_words, to_words};
+use super::outline::{Block, Id, IdHash, NO_TIME, Outline, Share, flag, temporary};
+use super::spilled::Spilled;
 use super::symbols::Symbol;
 use crate::error::Result;
 use crate::evidence::Locator;
@@ -34,9 +35,10 @@ pub struct ScopeGroup {
     pub example: Locator,
 }
 
-/// A statement of what a caller held, from a record of its job.
+/// A statement of what a caller held: when a record of its job first made it, and the first record that makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement {
+    job: IdHash,
     pub time: Option<i64>,
     /// Index into [`Contrast::scope_sets`].
     pub scopes: Symbol,
@@ -55,11 +57,10 @@ pub struct Contrast {
     by_bucket: Counts<Symbol>,
     /// Attempts that failed, by region and hour since 1970.
     by_hour: HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>,
-    /// Who got through the steps at which something failed, in the order of the archive.
-    through: BTreeMap<String, Vec<ScopeGroup>>,
-    /// What callers held, in order of time, then of the archive.
+    /// Who got through the steps at which something failed, in no order.
+    through: BTreeMap<String, Spilled<8>>,
+    /// What callers held, by job, in order of time, then of the archive.
     pub statements: Vec<Statement>,
-    by_job: HashMap<IdHash, Vec<u32>, foldhash::fast::RandomState>,
     pub scope_sets: BTreeMap<Symbol, BTreeSet<String>>,
     /// The steps at which an attempt failed.
     pub failed_steps: BTreeSet<String>,
@@ -100,12 +101,9 @@ impl Contrast {
             let (by_caller, by_bucket) = contrast.group(outline, attempts.min(GROUPED), share)?;
             add_counts(&by_caller, &mut contrast.by_caller);
             add_counts(&by_bucket, &mut contrast.by_bucket);
-            add_through(outline, &by_caller, &failed_steps, &mut contrast.through);
+            add_through(outline, &by_caller, &failed_steps, &mut contrast.through)?;
         }
-        for groups in contrast.through.values_mut() {
-            groups.sort_unstable_by_key(|group| group.example);
-        }
-        contrast.gather_statements(outline);
+        contrast.gather_statements(outline)?;
         Ok(contrast)
     }
 
@@ -152,15 +150,33 @@ impl Contrast {
         Ok((by_caller, by_bucket))
     }
 
-    fn gather_statements(&mut self, outline: &Outline) {
-        for ((job, principal, scopes), time, at) in outline.statements.sorted() {
-            let number = u32::try_from(self.statements.len()).unwrap_or(u32::MAX);
-            self.by_job.entry(job).or_default().push(number);
-            self.statements.push(Statement { time, scopes, at, principal });
-            self.scope_sets.entry(scopes).or_insert_with(|| {
-                outline.symbols.name(scopes).unwrap_or_default().split(' ').map(str::to_owned).collect()
+    fn gather_statements(&mut self, outline: &Outline) -> Result<()> {
+        let columns = [Column::Time, Column::Principal, Column::Scopes, Column::Id(Id::Job), Column::At];
+        for share in Share::of(outline.jobs.count(), GROUPED) {
+            let mut found: HashMap<(IdHash, Symbol, Symbol), Statement, foldhash::fast::RandomState> =
+                HashMap::default();
+            for block in outline.blocks(&columns) {
+                let block = block?;
+                let (jobs, principals) = (block.id(Id::Job), block.names(Column::Principal));
+                for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate() {
+                    let (job, principal) = (jobs[n], principals[n]);
+                    if scopes != 0 && share.has(job) {
+                        let (time, at) = (block.known_time(n), block.at[n]);
+                        let said = Statement { job, time, scopes, at, principal };
+                        let held = found.entry((job, principal, scopes)).or_insert(said);
+                        held.time = [held.time, time].into_iter().flatten().min();
+                    }
+                }
+            }
+            self.statements.extend(found.into_values());
+        }
+        self.statements.sort_unstable_by_key(|said| (said.job, said.time, said.at));
+        for Statement { scopes, .. } in &self.statements {
+            self.scope_sets.entry(*scopes).or_insert_with(|| {
+                outline.symbols.name(*scopes).unwrap_or_default().split(' ').map(str::to_owned).collect()
             });
         }
+        Ok(())
     }
 
     /// The count of a step by a caller.
@@ -183,15 +199,38 @@ impl Contrast {
         key.and_then(|key| self.by_hour.get(&key)).copied().unwrap_or(0)
     }
 
-    /// Who got through a step.
-    #[must_use]
-    pub fn through(&self, step: &str) -> &[ScopeGroup] {
-        self.through.get(step).map_or(&[], Vec::as_slice)
+    /// Goes through who got through a step, in no order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn through(&self, step: &str, mut see: impl FnMut(ScopeGroup)) -> Result<()> {
+        let Some(groups) = self.through.get(step) else { return Ok(()) };
+        groups.each(|words| see(ScopeGroup::from_words(words))).map_err(|e| temporary("reading", e))
     }
 
     /// What the records of a job state of scopes, in order of time.
     pub fn stated(&self, job: IdHash) -> impl DoubleEndedIterator<Item = &Statement> + Clone {
-        self.by_job.get(&job).into_iter().flatten().map(|n| &self.statements[*n as usize])
+        let first = self.statements.partition_point(|said| said.job < job);
+        let of_job = &self.statements[first..];
+        of_job[..of_job.iter().take_while(|said| said.job == job).count()].iter()
+    }
+}
+
+impl ScopeGroup {
+    fn to_words(self) -> [u64; 8] {
+        let [file, record, offset, length] = to_words(&self.example);
+        let time = self.time.unwrap_or(NO_TIME).cast_unsigned();
+        [self.job, u64::from(self.principal), time, self.ok, file, record, offset, length]
+    }
+
+    fn from_words([job, principal, time, ok, file, record, offset, length]: [u64; 8]) -> Self {
+        Self {
+            job,
+            principal: Symbol::try_from(principal).unwrap_or(0),
+            time: Some(time.cast_signed()).filter(|time| *time != NO_TIME),
+            ok,
+            example: from_words([file, record, offset, length]),
+        }
     }
 }
 
@@ -236,19 +275,21 @@ fn add_through(
     outline: &Outline,
     groups: &Groups<(Symbol, Symbol)>,
     failed_steps: &BTreeSet<Symbol>,
-    found: &mut BTreeMap<String, Vec<ScopeGroup>>,
-) {
-    #[expect(clippy::iter_over_hash_type, reason = "sorted when all are there")]
+    found: &mut BTreeMap<String, Spilled<8>>,
+) -> Result<()> {
+    #[expect(clippy::iter_over_hash_type, reason = "they are in no order, and what is made of them depends on none")]
     for (((phase, principal), job), group) in groups {
         let Some(step) = outline.symbols.name(*phase).filter(|_| failed_steps.contains(phase)) else { continue };
         let Some(example) = group.first_ok else { continue };
         // A job that failed at the step and got through later may have been helped by a change that no log shows.
         if group.failed == 0 || *job == 0 {
             let group = ScopeGroup { job: *job, principal: *principal, time: group.ok_at, ok: group.ok, example };
-            match found.get_mut(step) {
-                Some(groups) => groups.push(group),
-                None => drop(found.insert(step.to_owned(), vec![group])),
-            }
+            let groups = match found.get_mut(step) {
+                Some(groups) => groups,
+                None => found.entry(step.to_owned()).or_default(),
+            };
+            groups.push(group.to_words()).map_err(|e| temporary("writing who got through", e))?;
         }
     }
+    Ok(())
 }

@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 
 use super::outline::IdHash;
 use super::symbols::{Symbol, Symbols};
-use crate::evidence::Locator;
 use crate::ingest::{Event, Text};
 
 /// Columns that hold for the whole of a job.
@@ -102,6 +101,12 @@ impl Jobs {
         }
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// A job.
     #[must_use]
     pub fn get(&self, job: IdHash) -> Option<&Job> {
@@ -127,37 +132,5 @@ impl Jobs {
     #[must_use]
     pub fn latest(&self) -> Option<i64> {
         self.0.values().filter_map(|job| job.last).max()
-    }
-}
-
-/// Job, caller and scopes of a statement.
-type Said = (IdHash, Symbol, Symbol);
-
-/// What jobs' records state of their callers' scopes: when it was first said, and the first record that says it.
-#[derive(Default)]
-pub struct Statements(HashMap<Said, (Option<i64>, Locator), foldhash::fast::RandomState>);
-
-impl Statements {
-    /// Takes in one statement; later ones come later in the archive.
-    pub fn note(&mut self, said: Said, time: Option<i64>, at: Locator) {
-        let held = self.0.entry(said).or_insert((time, at));
-        held.0 = [held.0, time].into_iter().flatten().min();
-    }
-
-    /// Takes in the statements of a later part of the archive; `numbers` gives its symbols as symbols here.
-    pub fn merge(&mut self, later: Self, numbers: &[Symbol]) {
-        #[expect(clippy::iter_over_hash_type, reason = "each entry goes to its own place")]
-        for ((job, principal, scopes), (time, at)) in later.0 {
-            self.note((job, numbers[principal as usize], numbers[scopes as usize]), time, at);
-        }
-    }
-
-    /// All statements, in order of time, then of the archive.
-    #[must_use]
-    pub fn sorted(&self) -> Vec<(Said, Option<i64>, Locator)> {
-        let mut all: Vec<(Said, Option<i64>, Locator)> =
-            self.0.iter().map(|(said, (time, at))| (*said, *time, *at)).collect();
-        all.sort_unstable_by_key(|(_, time, at)| (*time, *at));
-        all
     }
 }

@@ -17,6 +17,7 @@ mod passages;
 mod reexports;
 mod related;
 mod requests;
+mod spilled;
 mod steps;
 mod symbols;
 mod table;

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use super::blocks::{BLOCK, Blocks};
 use super::columns::{Column, Columns, Entry, NAMES};
-use super::jobs::{Jobs, Statements};
+use super::jobs::Jobs;
 use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
 use super::table::Row;
@@ -124,9 +124,9 @@ pub struct Outline {
     /// The sources that were met, in no order.
     sources: Vec<Symbol>,
     pub jobs: Jobs,
-    pub statements: Statements,
-    /// Tenant and scopes of the last event of a job.
-    stated: [Symbol; 2],
+    /// Tenant and scopes that an event named last.
+    last_tenant: Symbol,
+    last_scopes: Symbol,
 }
 
 /// Some consecutive rows of an outline, with the columns that were asked for.
@@ -230,8 +230,8 @@ impl Outline {
             amendments: Vec::new(),
             sources: Vec::new(),
             jobs: Jobs::default(),
-            statements: Statements::default(),
-            stated: [0; 2],
+            last_tenant: 0,
+            last_scopes: 0,
         }
     }
 
@@ -359,7 +359,6 @@ impl Outline {
             self.note_source(numbers[source as usize]);
         }
         self.jobs.merge(part.jobs, &numbers);
-        self.statements.merge(part.statements, &numbers);
         if self.open.len() >= BLOCK {
             self.close();
         }
@@ -396,7 +395,7 @@ impl Outline {
     }
 }
 
-fn temporary(action: &'static str, error: io::Error) -> Error {
+pub(super) fn temporary(action: &'static str, error: io::Error) -> Error {
     Error::io(std::env::temp_dir(), action, error)
 }
 
@@ -421,8 +420,10 @@ impl Collect for Outline {
             flags |= if set { bit } else { 0 };
         }
         let own = [Text::Principal, Text::Bucket, Text::Region, Text::MediaType].map(|text| event.get(text));
-        let texts = [Some(source), phase, step, own[0], own[1], own[2], own[3]];
-        let before = self.open.last_names();
+        let scopes = event.get(Text::JobId).and(event.get(Text::Scopes));
+        let texts = [Some(source), phase, step, own[0], own[1], own[2], own[3], scopes];
+        let mut before = self.open.last_names();
+        before[NAMES.len() - 1] = self.last_scopes;
         let names: [Symbol; NAMES.len()] = std::array::from_fn(|n| self.symbols.near(texts[n], Some(&before[n])));
         let ids = TEXTS.map(|text| event.get(text).map_or(0, |text| hash(&self.keys, text)));
         let uid = event.get(Text::Uid).map_or(0, |uid| hash(&self.keys, uid));
@@ -434,8 +435,9 @@ impl Collect for Outline {
         self.without_uid += usize::from(uid == 0);
         self.issued += usize::from(ids[Id::Issued as usize] != 0);
         self.note_source(names[0]);
-        let [_, _, _, principal, bucket, region, media] = names;
-        self.note_job(event, at, ids[Id::Job as usize], [principal, bucket, region, media]);
+        self.last_scopes = if scopes.is_some() { names[NAMES.len() - 1] } else { self.last_scopes };
+        let [_, _, _, principal, bucket, region, media, _] = names;
+        self.note_job(event, ids[Id::Job as usize], [principal, bucket, region, media]);
     }
 
     fn gathered(&self) -> usize {
@@ -445,18 +447,13 @@ impl Collect for Outline {
 
 impl Outline {
     /// What the event says of its job as a whole.
-    fn note_job(&mut self, event: &Event<'_>, at: Locator, job: IdHash, own: [Symbol; 4]) {
+    fn note_job(&mut self, event: &Event<'_>, job: IdHash, own: [Symbol; 4]) {
         let Some(name) = event.get(Text::JobId) else { return };
-        let [before_tenant, before_scopes] = &self.stated;
-        let tenant = self.symbols.near(event.get(Text::TenantId), Some(before_tenant));
-        let scopes = self.symbols.near(event.get(Text::Scopes), Some(before_scopes));
-        self.stated = [tenant, scopes];
+        let tenant = self.symbols.near(event.get(Text::TenantId), Some(&self.last_tenant));
+        self.last_tenant = tenant;
         let [principal, bucket, region, media] = own;
         let stated = [principal, bucket, tenant, region, media];
         let of_trail = self.flags.last().is_some_and(|flags| flags & flag::TRAIL != 0);
         self.jobs.note(job, name, event, of_trail.then_some(stated));
-        if scopes != 0 {
-            self.statements.note((job, principal, scopes), event.time, at);
-        }
     }
 }
