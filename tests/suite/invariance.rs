@@ -241,7 +241,9 @@ fn sources_that_are_missing_only_take_from_verdicts_and_lead_to_no_other_cause()
         "| without | same | inconclusive | no failure on record | another cause |\n|---|---|---|---|---|\n".to_owned();
     for (without, Moved { same, inconclusive, gone, other }) in &table {
         writeln!(page, "| {without} | {same} | {inconclusive} | {gone} | {} |", other.len()).expect("written");
-        other.iter().for_each(|moved| println!("{moved}"));
+        for moved in other {
+            println!("{moved}");
+        }
     }
     if std::env::var_os("HOLDTRACE_ARCHIVE").is_none() {
         check_table("docs/calibration.md", "missing", &page);
