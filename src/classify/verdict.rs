@@ -7,9 +7,11 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::amend::SmallestChange;
 use super::dossier::{Dossier, MAX_CITED};
 use super::features::{self, FeatureRow, Value};
 use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
+use super::questions;
 use crate::correlate::Failure;
 use crate::evidence::Locator;
 
@@ -97,6 +99,14 @@ pub struct Finding {
     pub records: Vec<Locator>,
 }
 
+impl Finding {
+    /// Whether it speaks of a class, for it or against it.
+    #[must_use]
+    pub fn is_of(&self, class: Class) -> bool {
+        self.class.map(Class::from) == Some(class)
+    }
+}
+
 /// The verdict on one failure.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -111,11 +121,23 @@ pub struct Verdict {
     pub reason: Option<String>,
     pub next_evidence: Vec<String>,
     pub remedy: Vec<String>,
+    /// What would have to be added to which policy or role, and no more.
+    pub change: Option<SmallestChange>,
 }
 
 /// Placeholders that statements and advice may use besides the feature columns.
-pub const EXTRA_PLACEHOLDERS: [&str; 6] =
-    ["missing_permissions", "principal", "bucket", "tenant_id", "job_id", "object_key"];
+pub const EXTRA_PLACEHOLDERS: [&str; 10] = [
+    "missing_permissions",
+    "principal",
+    "bucket",
+    "tenant_id",
+    "job_id",
+    "object_key",
+    "conversation_id",
+    "recording_id",
+    "region",
+    "api_host",
+];
 
 /// What stands for a value that is not known.
 const UNKNOWN: &str = "(unknown)";
@@ -166,6 +188,17 @@ impl<'a> Scales<'a> {
             verdict((self.pack, self.wording), failure, dossier, &applied, &remedies, &next)
         });
         Ok(verdicts.collect())
+    }
+}
+
+impl<'a> Scales<'a> {
+    /// What the pack would have collected, whether or not the verdict asks for it.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a condition.
+    pub fn open(&self, dossier: &Dossier) -> PolarsResult<Vec<&'a Advice>> {
+        let met = evaluate(&features::frame(&[&dossier.features])?, &self.next)?;
+        Ok(chosen(&self.pack.next_evidence, &met, 0))
     }
 }
 
@@ -239,6 +272,7 @@ fn verdict(
         reason,
         next_evidence,
         remedy,
+        change: None,
     }
 }
 
@@ -343,10 +377,20 @@ fn fill(
     missing: &[String],
     wording: Option<&dyn Wording>,
 ) -> String {
-    let worded = |name: &str, value: &str| match wording {
-        Some(wording) => wording.value(name, value).into_owned(),
-        None => value.to_owned(),
-    };
+    fill_with(text, failure, features, missing, wording.map_or(Put::AsItIs, Put::Worded))
+}
+
+/// How values are put into a text.
+#[derive(Clone, Copy)]
+pub enum Put<'a> {
+    AsItIs,
+    /// As part of a line for a shell.
+    InShell,
+    Worded(&'a dyn Wording),
+}
+
+/// The same, with values put into the text in this manner.
+pub fn fill_with(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String], put: Put<'_>) -> String {
     let extra = |name: &str| -> Option<Option<Cow<'_, str>>> {
         let of_failure = match name {
             "principal" => &failure.principal,
@@ -354,6 +398,10 @@ fn fill(
             "tenant_id" => &failure.tenant_id,
             "job_id" => &failure.job_id,
             "object_key" => &failure.object_key,
+            "conversation_id" => &failure.conversation_id,
+            "recording_id" => &failure.recording_id,
+            "region" => &failure.region,
+            "api_host" => return Some(failure.region.as_deref().and_then(questions::api_host).map(Into::into)),
             "missing_permissions" => return Some((!missing.is_empty()).then(|| missing.join(", ").into())),
             _ => return None,
         };
@@ -364,16 +412,15 @@ fn fill(
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let Some((name, tail)) = after.split_once('}') else { break };
-        match extra(name) {
-            Some(value) => {
-                let value = value.map(|value| worded(name, &value));
-                filled.push_str(value.as_deref().unwrap_or(UNKNOWN));
-            }
-            None => match features.get(name) {
-                Some(Value::Text(value)) => filled.push_str(&worded(name, value)),
-                Some(value) => filled.push_str(&value.to_string()),
-                None => filled.push_str(UNKNOWN),
-            },
+        let (value, is_text) = match (extra(name), features.get(name)) {
+            (Some(value), _) => (value, true),
+            (None, Some(Value::Text(value))) => (Some(Cow::Borrowed(value.as_str())), true),
+            (None, value) => (value.map(|value| value.to_string().into()), false),
+        };
+        match (put, value.as_deref()) {
+            (Put::InShell, value) => filled.push_str(&questions::in_shell(name, value)),
+            (Put::Worded(wording), Some(value)) if is_text => filled.push_str(&wording.value(name, value)),
+            (_, value) => filled.push_str(value.unwrap_or(UNKNOWN)),
         }
         rest = tail;
     }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::analyze::width;
 use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::error::{Error, Result};
@@ -45,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let report = report?;
     output::unused_mappings(&mappings, &report.files);
     output::data(arguments.out.as_deref(), |mut out| match arguments.format {
-        Format::Text => output::written(out.write_all(report::render_advice(&report, width()).as_bytes())),
+        Format::Text => output::written(out.write_all(report::render_advice(&report, output::width()).as_bytes())),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &report).map_err(|e| Error::Output(e.to_string()))?;
             output::written(out.write_all(b"\n"))

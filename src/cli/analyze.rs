@@ -179,18 +179,13 @@ fn format(arguments: &Arguments) -> Format {
 
 fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
-        Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
+        Format::Table => output::written(out.write_all(report::render_table(analysis, output::width())?.as_bytes())),
         // A page is written by itself.
         Format::Ndjson | Format::Html => analysis.failures.write_ndjson(out),
         Format::Json => analysis.write_json(out),
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
     }
-}
-
-/// The terminal's width, or 80 columns where there is none.
-pub(super) fn width() -> u16 {
-    comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
 }
 
 /// One line per file that could not be read in full, or whose times had to be interpreted; the table says it itself.

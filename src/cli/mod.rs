@@ -5,6 +5,7 @@ mod analyze;
 mod attest;
 mod case;
 mod evaluate;
+mod explain;
 mod ingest;
 mod map;
 mod output;
@@ -67,16 +68,18 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Show every record of a job from every source, in order of time
     Timeline(timeline::Arguments),
+    /// Explain a verdict: facts, reading, doubts, alternatives, what it hangs on, what to collect next
+    Explain(explain::Arguments),
     /// Show the raw bytes of a record and check its hash again
     Show(show::Arguments),
+    /// Print the built-in rule pack; list, show and check rules
+    Rules(rules::Arguments),
     /// Draft and check mappings, by which files of other sources are read (--map)
     #[command(subcommand)]
     Map(map::Command),
-    /// Print the built-in rule pack, to be changed and given to --rules
-    Rules,
     /// Decide one request by AWS policies: given in files, or in force in an archive at a time
     Policy(policy::Arguments),
-    /// Compare the verdicts on a labelled archive with its truth
+    /// Compare the verdicts on labelled archives with the truth: by class, by support, by margin
     Evaluate(evaluate::Arguments),
     /// Sign what reports rest on (in-toto, DSSE), and write requests for trusted time stamps (RFC 3161)
     Attest(attest::Arguments),
@@ -170,20 +173,15 @@ impl Most {
 struct Reading {
     #[command(flatten)]
     inputs: Inputs,
-    /// Rule pack to use instead of the built-in one
+    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say, and with
+    /// `alone = true` takes their place
     #[arg(long, value_name = "FILE")]
-    rules: Option<PathBuf>,
+    rules: Vec<PathBuf>,
 }
 
 impl Reading {
     fn rules(&self) -> Result<RuleText> {
-        match &self.rules {
-            None => RuleText::built_in(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the rule pack", e))?;
-                RuleText::parse(&text, &path.display().to_string())
-            }
-        }
+        rules::layered(&self.rules)
     }
 }
 
@@ -202,9 +200,10 @@ pub fn run() -> ExitCode {
         Command::Advise(arguments) => advise::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
         Command::Map(command) => map::run(&command),
-        Command::Rules => rules::run(),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Attest(arguments) => attest::run(&arguments),

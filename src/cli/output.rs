@@ -178,3 +178,8 @@ impl<W: Write> Write for Guarded<W> {
 pub fn written<T>(result: io::Result<T>) -> Result<()> {
     result.map(|_| ()).map_err(|e| Error::Output(e.to_string()))
 }
+
+/// The terminal's width, or 80 columns where there is none.
+pub fn width() -> u16 {
+    comfy_table::Table::new().width().unwrap_or(80).clamp(60, 240)
+}

@@ -125,7 +125,7 @@ pub struct Input {
 }
 
 /// The inputs in the order of their names (so that the order of the paths does not matter), and what was passed over.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Discovery {
     pub inputs: Vec<Input>,
     /// One sentence per link or special file that was not read, and per folder of parts that another version made.

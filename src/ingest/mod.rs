@@ -12,6 +12,7 @@ mod fold;
 mod from_part;
 mod genesys_audit;
 mod genesys_job;
+mod left_out;
 mod loose;
 mod mapping;
 mod pages;
@@ -45,6 +46,7 @@ pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
 pub(crate) use file::Reader;
 pub use fold::fold;
+pub use left_out::LeftOut;
 pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
@@ -120,6 +122,20 @@ pub fn ingest<C: Collect + Send>(
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
+    ingest_without(inputs, options, prints, &LeftOut::default(), collector, absorb, progress)
+}
+
+/// Reads all inputs as [`ingest`] does, as if the records in `left_out` were not in them.
+#[must_use]
+pub fn ingest_without<C: Collect + Send>(
+    inputs: &[Input],
+    options: Options<'_>,
+    prints: Prints<'_>,
+    left_out: &LeftOut,
+    collector: &(dyn Fn() -> C + Sync),
+    absorb: &mut dyn FnMut(C),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Ingested {
     // Containers are hashed while others read what was in them.
     let mut ingested = rayon::in_place_scope(|scope| {
         for input in inputs {
@@ -127,7 +143,7 @@ pub fn ingest<C: Collect + Send>(
                 scope.spawn(|_| drop(container.digest()));
             }
         }
-        read(inputs, &file::Context { options, prints, collector }, absorb, progress)
+        read(inputs, &file::Context { options, prints, left_out, collector }, absorb, progress)
     });
     for (entry, input) in ingested.files.iter_mut().zip(inputs) {
         seal(entry, input);

@@ -186,7 +186,8 @@ fn ids(records: &[Locator], digests: &Digests<'_>) -> Vec<String> {
     digests.iter().map(Digest::record_id).collect()
 }
 
-fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
+/// A failure as it is reported.
+pub(super) fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
         .findings

@@ -2,8 +2,10 @@
 
 mod advice;
 mod advice_text;
+mod calibration;
 mod counted_once;
 mod csv;
+mod explain;
 mod failure;
 mod failures;
 mod gaps;
@@ -19,15 +21,20 @@ mod table;
 mod terminal;
 mod timeline;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use serde::Serialize;
 
 pub use advice::{AdviceReport, ArchiveCounts, advise};
 pub use advice_text::render as render_advice;
+pub use calibration::{ByMargin, BySupport, Calibration, Label, Truth};
 pub use counted_once::Superseded;
 pub use csv::write_csv;
+pub use explain::{
+    Alternative, Argument, Asked, Change, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence,
+    explain, render as render_explanations,
+};
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
@@ -40,12 +47,12 @@ pub use table::render as render_table;
 pub use terminal::{name, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
 
-use crate::classify::{DEFAULT_PACK, Pack};
-use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
+use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source, digest_of_layers};
+use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
 use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, MAPPED, Options, Reread, unused};
+use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
+use crate::ingest::{Ingested, LeftOut, MAPPED, Options, Reread, unused};
 use crate::parts;
 
 /// The whole result.
@@ -76,7 +83,7 @@ impl Analysis {
 }
 
 /// The program that made the report.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Tool {
     pub name: &'static str,
     pub version: &'static str,
@@ -90,17 +97,21 @@ impl Tool {
 }
 
 /// The rules the evidence was weighed by.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rules {
+    /// Of several layers the names of all, likewise the versions.
     pub name: String,
     pub version: String,
+    /// Of the text; of several layers of their digests, one a line.
     pub sha256: String,
+    /// From the bottom up.
+    pub layers: Vec<Layer>,
     /// The mappings that files were read by, in the order of their names.
     pub mappings: Vec<MappingName>,
 }
 
 /// A mapping that files were read by.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MappingName {
     pub name: String,
     pub sha256: String,
@@ -119,8 +130,8 @@ impl Rules {
     /// Those of a pack, by which `files` were weighed.
     fn of(rules: &RuleText, files: &[FileEntry]) -> Self {
         let Pack { name, version, .. } = &rules.pack;
-        let (name, version, sha256) = (name.clone(), version.clone(), rules.sha256.clone());
-        Self { name, version, sha256, mappings: mappings(files) }
+        let (name, version, sha256) = (name.clone(), version.clone(), digest_of_layers(&rules.layers));
+        Self { name, version, sha256, layers: rules.layers.clone(), mappings: mappings(files) }
     }
 }
 
@@ -156,11 +167,12 @@ pub struct ManifestEntry {
     pub sha256: Option<String>,
 }
 
-/// A rule pack with the text it was read from.
+/// A rule pack with the layers it was made of.
 pub struct RuleText {
     pub pack: Pack,
-    pub text: String,
-    pub sha256: String,
+    pub layers: Vec<Layer>,
+    /// By rule, the layers that speak of it.
+    pub of_rule: BTreeMap<String, Vec<usize>>,
 }
 
 impl RuleText {
@@ -181,7 +193,40 @@ impl RuleText {
     }
 
     fn of(pack: Pack, text: &str) -> Self {
-        Self { pack, text: text.to_owned(), sha256: Digest::of(text.as_bytes()).to_string() }
+        let layer = Layer::new(pack.name.clone(), pack.version.clone(), text);
+        let of_rule = pack.rules.iter().map(|rule| (rule.id.clone(), vec![0])).collect();
+        Self { pack, layers: vec![layer], of_rule }
+    }
+
+    /// Lays packs over the built-in one, the first at the bottom, and checks what comes of it.
+    ///
+    /// # Errors
+    /// As [`classify::layered`] and [`Pack::checked`].
+    pub fn layered(sources: &[Source<'_>]) -> Result<Self> {
+        let mut found = Self::built_in()?;
+        for (n, source) in sources.iter().enumerate() {
+            found = Self::unchecked(&sources[..=n])?;
+            found.pack = found.pack.checked(source.origin)?;
+        }
+        Ok(found)
+    }
+
+    /// The same without the checks, which say no more than the first thing that is wrong.
+    ///
+    /// # Errors
+    /// As [`classify::layered`].
+    pub fn unchecked(sources: &[Source<'_>]) -> Result<Self> {
+        let all: Vec<Source<'_>> = std::iter::once(BUILT_IN).chain(sources.iter().copied()).collect();
+        Self::only(&all)
+    }
+
+    /// Lays packs over each other, and over nothing else: those of a report, to make it again.
+    ///
+    /// # Errors
+    /// As [`classify::layered`].
+    pub fn only(sources: &[Source<'_>]) -> Result<Self> {
+        let Layered { pack, layers, of_rule } = classify::layered(sources)?;
+        Ok(Self { pack, layers, of_rule })
     }
 }
 
@@ -190,6 +235,8 @@ pub struct Evidence<'m> {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
+    /// Records of state that say what one before them says.
+    saved_again: Vec<Locator>,
     /// How it was read.
     pub options: Options<'m>,
 }
@@ -216,15 +263,35 @@ impl<'m> Evidence<'m> {
         parts::check(&discovery.inputs, options)?;
         discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
-        let (outline, mut ingested) =
+        let (outline, ingested) =
             correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
         discovery.skipped.extend(unused(options.mappings, &ingested.files));
+        Self::correlated(discovery, options, outline, ingested)
+    }
+
+    /// The same inputs, read and correlated as if the records in `left_out` were not in them.
+    ///
+    /// # Errors
+    /// A file cannot be read again.
+    pub fn without(&self, left_out: &LeftOut, rules: &RuleText) -> Result<Self> {
+        let (discovery, operations) = (self.discovery.clone(), &rules.pack.operations);
+        let (outline, ingested) =
+            correlate::read_without(&discovery.inputs, self.options, left_out, operations, &|_| {})?;
+        Self::correlated(discovery, self.options, outline, ingested)
+    }
+
+    fn correlated(
+        discovery: Discovery,
+        options: Options<'m>,
+        outline: Outline,
+        mut ingested: Ingested,
+    ) -> Result<Self> {
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        counted_once::take_out(&mut ingested, &correlated)?;
-        Ok(Self { discovery, ingested, correlated, options })
+        let saved_again = counted_once::take_out(&mut ingested, &correlated)?;
+        Ok(Self { discovery, ingested, correlated, saved_again, options })
     }
 }
 
@@ -233,6 +300,15 @@ impl Evidence<'_> {
     #[must_use]
     pub fn reread(&self) -> Reread<'_> {
         correlate::reread(&self.correlated.outline, &self.ingested, &self.discovery.inputs, self.options)
+    }
+
+    /// Records that repeat an earlier one and do not count.
+    ///
+    /// # Errors
+    /// The outline cannot be read.
+    pub fn repeats(&self) -> Result<BTreeSet<Locator>> {
+        let rows = self.correlated.outline.wanted(&self.correlated.repeated.duplicates)?;
+        Ok(rows.into_iter().map(|wanted| wanted.at).chain(self.saved_again.iter().copied()).collect())
     }
 
     /// All columns of the events at `rows` (ascending) of the outline.

@@ -1,6 +1,7 @@
 //! What the documents say is true.
 
 use std::fs;
+use std::sync::Mutex;
 
 use holdtrace::classify::{FEATURES, GROUPS};
 
@@ -10,15 +11,20 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// Compares the table between two marks of docs/rules.md with the code's; `HOLDTRACE_UPDATE_DOCS=1` writes it instead.
-fn check_table(mark: &str, table: &str) {
-    let page = read("docs/rules.md");
+/// Held while a page is read and written: several tests look after tables of the same one.
+static PAGES: Mutex<()> = Mutex::new(());
+
+/// Compares the table between two marks of a page with the code's; `HOLDTRACE_UPDATE_DOCS=1` writes it instead.
+pub fn check_table(name: &str, mark: &str, table: &str) {
+    let lock = PAGES.lock();
+    let page = read(name);
     let (head, rest) = page.split_once(&format!("<!-- {mark} -->")).expect("the table begins");
     let (found, tail) = rest.split_once(&format!("<!-- /{mark} -->")).expect("the table ends");
     if std::env::var_os("HOLDTRACE_UPDATE_DOCS").is_some() {
         let page = format!("{head}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{tail}");
-        fs::write(root().join("docs/rules.md"), page).expect("written");
+        fs::write(root().join(name), page).expect("written");
     } else {
+        drop(lock);
         assert_eq!(found.trim(), table.trim());
     }
 }
@@ -26,9 +32,17 @@ fn check_table(mark: &str, table: &str) {
 #[test]
 fn the_tables_of_feature_columns_and_record_groups_are_the_codes() {
     let rows = FEATURES.iter().map(|(name, kind, doc)| format!("| `{name}` | {} | {doc} |\n", kind.name()));
-    check_table("features", &("| column | type | meaning |\n|---|---|---|\n".to_owned() + &rows.collect::<String>()));
+    check_table(
+        "docs/rules.md",
+        "features",
+        &("| column | type | meaning |\n|---|---|---|\n".to_owned() + &rows.collect::<String>()),
+    );
     let rows = GROUPS.iter().map(|(name, doc)| format!("| `{name}` | {doc} |\n"));
-    check_table("groups", &("| group | records |\n|---|---|\n".to_owned() + &rows.collect::<String>()));
+    check_table(
+        "docs/rules.md",
+        "groups",
+        &("| group | records |\n|---|---|\n".to_owned() + &rows.collect::<String>()),
+    );
 }
 
 /// Commands in the README's shell blocks. Those that build are run as what they build, the test command is this test.
@@ -51,7 +65,7 @@ fn every_command_of_the_readme_runs() {
             None => (&words[..], None),
         };
         let of_case = words.iter().any(|word| word.starts_with("case"));
-        let run = if words.contains(&"--out") || of_case || out.is_some() || words.contains(&"--rules") {
+        let run = if words.contains(&"--out") || of_case || out.is_some() || words.contains(&"my-rules.toml") {
             // What a command writes goes to a folder of its own, with the samples in reach.
             let samples = root().join("samples").display().to_string();
             let words: Vec<String> =

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{EXIT, Status, output};
-use crate::cli::analyze::{moment, width};
+use crate::cli::analyze::moment;
 use crate::custody::cloudtrail::{Keys, Range, render_table, verify};
 use crate::error::{Error, Result};
 
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let keys = Keys::read(&arguments.public_keys)?;
     let report = verify(&arguments.folder, &keys, range)?;
     output::data(arguments.out.as_deref(), |mut out| match arguments.format {
-        Format::Table => output::written(out.write_all(render_table(&report, width()).as_bytes())),
+        Format::Table => output::written(out.write_all(render_table(&report, output::width()).as_bytes())),
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &report).map_err(|e| Error::Output(e.to_string()))?;
             output::written(out.write_all(b"\n"))

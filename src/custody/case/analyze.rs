@@ -73,7 +73,8 @@ fn work(case: &Case, act: &mut Act<'_>, request: &Request<'_>, progress: &dyn Pr
         (Some(about), None) => put_text(act, &about)?,
         (Some(_), Some(_)) => {}
     }
-    for (kind, bytes) in [("pack", request.rules.text.as_bytes())].into_iter().chain(mappings(request)) {
+    let packs = request.rules.layers.iter().map(|layer| ("pack", layer.text.as_bytes()));
+    for (kind, bytes) in packs.chain(mappings(request)) {
         put_rules(act, kind, bytes)?;
     }
     let before = Index::read(&case.path(EVENTS)).ok();

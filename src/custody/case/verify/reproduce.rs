@@ -8,8 +8,9 @@ use std::path::Path;
 use super::{Checked, Verification};
 use crate::custody::case::difference::{Area, Difference, Kind};
 use crate::custody::case::{
-    EVENTS, FAILURES, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES, is_inside,
+    EVENTS, FAILURES, FileDigest, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES, is_inside,
 };
+use crate::classify::Source;
 use crate::error::{Error, Result};
 use crate::evidence::{Discovery, Limits, Place, discover};
 use crate::ingest::{AssumedZone, Mapping, Options};
@@ -84,16 +85,22 @@ fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
     Ok(all)
 }
 
-/// The pack that the report names.
+/// The packs that the report names, from the bottom up.
 fn rules(checked: &Checked<'_>) -> Result<RuleText> {
     let entry = checked.ledger.last_done("analyze");
-    let pack = entry.and_then(|entry| {
-        entry.inputs.iter().find(|file| file.path.starts_with("rules/pack-") && is_inside(&file.path))
-    });
-    let pack = pack.ok_or_else(|| Error::Parts { reason: "the ledger names no rule pack".to_owned() })?;
-    let path = checked.case.path(&pack.path);
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the rule pack", e))?;
-    RuleText::parse(&text, &pack.path)
+    let inputs = entry.into_iter().flat_map(|entry| &entry.inputs);
+    let packs = inputs.filter(|file| file.path.starts_with("rules/pack-") && is_inside(&file.path));
+    let read = |pack: &FileDigest| {
+        let path = checked.case.path(&pack.path);
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the rule pack", e))?;
+        Ok((pack.path.clone(), text))
+    };
+    let texts: Vec<(String, String)> = packs.map(read).collect::<Result<_>>()?;
+    if texts.is_empty() {
+        return Err(Error::Parts { reason: "the ledger names no rule pack".to_owned() });
+    }
+    let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { text, origin }).collect();
+    RuleText::only(&sources)
 }
 
 /// The mappings that inputs were read by.
