@@ -58,9 +58,8 @@ pub fn questions(
 ) -> polars::prelude::PolarsResult<Vec<Question>> {
     let mut found = Vec::new();
     for advice in scales.open(dossier)? {
-        let shown = |text: &str, put: Put<'_>| {
-            fill_with(text, failure, &dossier.features, &verdict.missing_permissions, put)
-        };
+        let shown =
+            |text: &str, put: Put<'_>| fill_with(text, failure, &dossier.features, &verdict.missing_permissions, put);
         let mut outcomes = Vec::with_capacity(advice.outcomes.len());
         for outcome in &advice.outcomes {
             let mut supposed = dossier.clone();

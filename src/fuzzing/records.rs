@@ -3,7 +3,7 @@
 use foldhash::quality::RandomState;
 
 use crate::evidence::{Digest, Locator};
-use crate::ingest::{ADAPTERS, Collect, Event, Facts, Manner, Mapping, Options, Prints, Reader, Table, Tally};
+use crate::ingest::{ADAPTERS, Collect, Event, Facts, LeftOut, Manner, Mapping, Options, Prints, Reader, Table, Tally};
 
 /// Counts events.
 #[derive(Default)]
@@ -51,7 +51,8 @@ pub(super) fn mapped(bytes: &[u8], mapping: &Mapping) {
 
 fn read(bytes: &[u8], manner: &Manner, options: Options<'_>) {
     let keys = RandomState::default();
-    let reader = Reader { file: 0, manner, options, prints: Prints::of_hashed(&keys), hash_events: true };
+    let (prints, left_out) = (Prints::of_hashed(&keys), &LeftOut::default());
+    let reader = Reader { file: 0, manner, options, prints, left_out, hash_events: true };
     let at = Locator { file: 0, record: 0, offset: 0, length: bytes.len() as u64 };
     let (mut events, mut facts, mut tally) = (Count::default(), Facts::default(), Tally::default());
     match reader.read(bytes, at, &mut events, &mut facts, &mut tally) {

@@ -179,7 +179,8 @@ impl Label {
 /// The first verdict on each item.
 fn verdicts(evidence: &Evidence, pack: &Pack) -> Result<BTreeMap<Item, FailureReport>> {
     let mut found = BTreeMap::new();
-    let reports = failure::reports(evidence, pack, &Selection::default(), &mut Summary::new(evidence))?;
+    let reports =
+        failure::reports(evidence, pack, &Selection::default(), &mut Summary::new(evidence), None, &mut |_| Ok(()))?;
     for report in &reports {
         let report = report?;
         found.entry((report.job_id.clone(), report.recording_id.clone())).or_insert(report);

@@ -51,7 +51,7 @@ use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
 use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
+use crate::evidence::{Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
 use crate::ingest::{Ingested, LeftOut, MAPPED, Options, Reread, unused};
 use crate::parts;
 

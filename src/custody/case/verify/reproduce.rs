@@ -6,11 +6,11 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use super::{Checked, Verification};
+use crate::classify::Source;
 use crate::custody::case::difference::{Area, Difference, Kind};
 use crate::custody::case::{
     EVENTS, FAILURES, FileDigest, MANIFEST, Manifest, ManifestInput, REPORT, REPORT_LINES, RULES, is_inside,
 };
-use crate::classify::Source;
 use crate::error::{Error, Result};
 use crate::evidence::{Discovery, Limits, Place, discover};
 use crate::ingest::{AssumedZone, Mapping, Options};
