@@ -10,7 +10,7 @@ use super::{Reading, Status, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Selection};
+use crate::report::{self, Analysis, RuleText, Selection, TimesketchForm as Timesketch};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -48,6 +48,23 @@ enum Format {
     Csv,
     /// One row per failure, typed
     Parquet,
+    /// For tickets: a summary, then a section per failure
+    Markdown,
+    /// For Timesketch: the verdicts, and the records behind each, with their times
+    TimesketchJsonl,
+    /// The same as CSV
+    TimesketchCsv,
+    /// SARIF 2.1.0: a result per failure, its timeline as code flow
+    Sarif,
+    /// OCSF 1.5.0, one JSON object a line: the attempts of each failure, and a finding on it
+    Ocsf,
+}
+
+impl Format {
+    /// Whether it shows the records behind failures.
+    const fn is_traced(self) -> bool {
+        matches!(self, Self::TimesketchJsonl | Self::TimesketchCsv | Self::Sarif | Self::Ocsf)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,17 +98,17 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
     let options = arguments.reading.inputs.options(&mappings);
+    let format = format(arguments);
     let bar = Bar::new();
-    let selection = Selection { job: arguments.job.clone(), since, until };
+    let selection = Selection { job: arguments.job.clone(), since, until, traced: format.is_traced() };
     let analysis = report::analyze(&arguments.reading.inputs.paths, options, &rules, &selection, &bar);
     bar.finish();
     let analysis = analysis?;
-    let format = format(arguments);
     if format == Format::Parquet && arguments.out.is_none() && io::stdout().is_terminal() {
         let reason = "Parquet is not for terminals; name a file with --out".to_owned();
         return Err(Error::Usage { what: "--format parquet".to_owned(), reason });
     }
-    output::data(arguments.out.as_deref(), |out| write(&analysis, format, out))?;
+    output::data(arguments.out.as_deref(), |out| write(&analysis, &rules, format, out))?;
     if format == Format::Table {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
@@ -107,6 +124,8 @@ fn format(arguments: &Arguments) -> Format {
             "csv" => Format::Csv,
             "parquet" => Format::Parquet,
             "txt" => Format::Table,
+            "md" => Format::Markdown,
+            "sarif" => Format::Sarif,
             _ => return None,
         })
     };
@@ -114,7 +133,7 @@ fn format(arguments: &Arguments) -> Format {
     arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
 }
 
-fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
+fn write(analysis: &Analysis, rules: &RuleText, format: Format, mut out: &mut dyn Write) -> Result<()> {
     let json = |e: serde_json::Error| Error::Output(e.to_string());
     match format {
         Format::Table => output::written(out.write_all(report::render_table(analysis, width())?.as_bytes())),
@@ -125,6 +144,11 @@ fn write(analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result
         }
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
+        Format::Markdown => report::write_markdown(analysis, out),
+        Format::Sarif => report::write_sarif(analysis, rules, out),
+        Format::Ocsf => report::write_ocsf(analysis, out).map(output::timeless),
+        Format::TimesketchJsonl => report::write_timesketch(analysis, Timesketch::Jsonl, out).map(output::timeless),
+        Format::TimesketchCsv => report::write_timesketch(analysis, Timesketch::Csv, out).map(output::timeless),
     }
 }
 

@@ -47,7 +47,7 @@ pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, epoch, is_believed, rfc3339};
+pub use time::{AssumedZone, epoch, is_believed, micros, rfc3339};
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 

@@ -8,14 +8,23 @@ mod failure;
 mod failures;
 mod gaps;
 mod joined;
+mod known;
+mod markdown;
+mod ocsf;
 mod parquet;
 mod permissions_text;
 mod policy;
 mod record_ids;
+mod said;
+mod sarif;
+#[cfg(test)]
+mod schema;
 mod summary;
 mod table;
 mod terminal;
 mod timeline;
+mod timesketch;
+mod traces;
 
 use std::collections::BTreeSet;
 
@@ -28,12 +37,19 @@ pub use csv::write_csv;
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
+pub use markdown::write_markdown;
+pub use ocsf::write_ocsf;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
+pub use sarif::write_sarif;
 pub use summary::Summary;
 pub use table::render as render_table;
 pub use terminal::plain;
 pub use timeline::{Timeline, TimelineEntry, timeline};
+pub use timesketch::{
+    Form as TimesketchForm, write_failures as write_timesketch, write_timeline as write_timesketch_timeline,
+};
+pub use traces::{Part, TracedRecord, Traces};
 
 use crate::classify::{DEFAULT_PACK, Pack};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
@@ -45,12 +61,16 @@ use crate::parts;
 
 /// The whole result.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Analysis {
     pub tool: Tool,
     pub rules: Rules,
     pub summary: Summary,
     /// Ordered by first failing time, then job, then item.
     pub failures: Failures,
+    /// The records behind the failures, where they were asked for.
+    #[serde(skip)]
+    pub traces: Traces,
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
@@ -58,6 +78,7 @@ pub struct Analysis {
 
 /// The program that made the report.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     pub name: &'static str,
     pub version: &'static str,
@@ -72,6 +93,7 @@ impl Tool {
 
 /// The rules the evidence was weighed by.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rules {
     pub name: String,
     pub version: String,
@@ -82,6 +104,7 @@ pub struct Rules {
 
 /// A mapping that files were read by.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MappingName {
     pub name: String,
     pub sha256: String,
@@ -107,6 +130,7 @@ impl Rules {
 
 /// What was read and what was not.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
     /// Records that an amended one takes the place of.
@@ -131,6 +155,7 @@ impl Coverage {
 
 /// One input file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ManifestEntry {
     pub path: String,
     pub bytes: u64,
@@ -221,7 +246,7 @@ pub fn analyze(
 ) -> Result<Analysis> {
     let evidence = Evidence::read(paths, options, rules, progress)?;
     let mut summary = Summary::new(&evidence);
-    let failures = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
+    let (failures, traces) = failure::reports(&evidence, &rules.pack, selection, &mut summary)?;
     let superseded = counted_once::superseded(&evidence)?;
     let gaps = gaps::report(&evidence)?;
     let Evidence { discovery, mut ingested, mut correlated, .. } = evidence;
@@ -237,6 +262,7 @@ pub fn analyze(
         rules: Rules::of(rules, &files),
         summary,
         failures,
+        traces,
         coverage: Coverage {
             files,
             superseded,
