@@ -112,7 +112,7 @@ pub fn reports(
     let Evidence { ingested, correlated, .. } = evidence;
     let judge = Judge::new(ingested, correlated, pack)?;
     let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
-    let (tracer, mut traces) = (selection.traced.then(|| Tracer::new(evidence)), Traces::default());
+    let (behind, mut traces) = (selection.traced.then(|| Tracer::new(evidence)), Traces::default());
     let mut settling = Settling::default();
     for wave in correlated.waves(&evidence.reread()) {
         let Wave { table, failures: of_wave } = wave?;
@@ -122,11 +122,11 @@ pub fn reports(
             settling.add(&judge.follow(&table, block, &verdicts));
             let mut cited: BTreeSet<Locator> =
                 verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-            if tracer.is_some() {
+            if behind.is_some() {
                 cited.extend(block.iter().flat_map(|failure| Tracer::rows(failure)).map(|row| table.locator(row)));
             }
             digests.find(&cited, &[&table, &correlated.probes])?;
-            if let Some(tracer) = &tracer {
+            if let Some(tracer) = &behind {
                 let pairs = block.par_iter().zip(&verdicts);
                 let found = pairs.map(|(failure, verdict)| tracer.trace(failure, verdict, &table, &digests));
                 traces.add(&found.collect::<Vec<_>>())?;

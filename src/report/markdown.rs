@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Records shown per finding; the others are in the machine-readable formats.
 const SHOWN_RECORDS: usize = 3;
 
-/// Writes the analysis as Markdown (CommonMark, with the tables of GitHub's). Whatever evidence may have written stands in
+/// Writes the analysis as Markdown (`CommonMark`, with the tables of GitHub's). Whatever evidence may have written stands in
 /// code spans, in which no renderer finds markup, HTML, links or mentions.
 ///
 /// # Errors

@@ -61,7 +61,10 @@ pub fn write_sarif(analysis: &Analysis, rules: &RuleText, out: &mut dyn Write) -
             json!({ "executionSuccessful": true, "toolExecutionNotifications": notes(analysis, &uris) }),
         )],
         artifacts: artifacts(&analysis.coverage.files, &uris),
-        properties: json!({ "rules": analysis.rules, "summary": analysis.summary, "clocks": analysis.coverage.clocks }),
+        properties: json!({
+            "offsets": "bytes of the file; of a packed one, of what it unpacks to",
+            "rules": analysis.rules, "summary": analysis.summary, "clocks": analysis.coverage.clocks,
+        }),
         results: Results { analysis, verdicts: verdicts.into_keys().zip(0..).collect(), uris },
     };
     let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };

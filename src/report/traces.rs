@@ -180,7 +180,7 @@ impl<'a> Tracer<'a> {
     ) -> Vec<TracedRecord> {
         let mut places: BTreeMap<Locator, Part> =
             verdict.findings.iter().flat_map(|f| &f.records).map(|at| (*at, Part::Cited)).collect();
-        let [failing, witnesses] = [&failure.failing, &failure.witnesses].map(|rows| BTreeSet::from_iter(rows));
+        let [failing, witnesses] = [&failure.failing, &failure.witnesses].map(BTreeSet::from_iter);
         for row in Self::rows(failure) {
             let part = if failing.contains(&row) {
                 Part::Failing

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use holdtrace::evidence::Digest;
@@ -13,10 +14,10 @@ use crate::support::{Case, root, run};
 
 fn validator(name: &str) -> Validator {
     let text = fs::read_to_string(root().join("tests/fixtures/schemas").join(name)).expect("a schema");
+    // Of one pattern in SARIF's schema, that of languages, the brackets are not in pairs; no language is written.
+    let text = text.replace(r"^[a-zA-Z]{2}|^[a-zA-Z]{2}-[a-zA-Z]{2}]?$", "");
     let schema = serde_json::from_str(&text).expect("JSON");
-    let options = jsonschema::options().should_validate_formats(true);
-    // One pattern of SARIF's schema holds a bracket that only ECMAScript reads as itself.
-    options.with_format("regex", |_| true).build(&schema).expect("a valid schema")
+    jsonschema::options().should_validate_formats(true).build(&schema).expect("a valid schema")
 }
 
 fn obeys(validator: &Validator, value: &Value) {
@@ -36,6 +37,17 @@ fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
 
 fn number(value: &Value) -> usize {
     value.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or_else(|| panic!("a number: {value}"))
+}
+
+/// The bytes of a file, those that it unpacks to if it is packed with gzip.
+fn unpacked(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).expect("read");
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return bytes;
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).expect("gzip");
+    unpacked
 }
 
 /// All locations of a result, wherever they stand in it.
@@ -65,7 +77,7 @@ fn sarif_obeys_its_schema_and_points_to_the_bytes() {
             let place = &location["physicalLocation"];
             let artifact = &artifacts[number(&place["artifactLocation"]["index"])];
             assert_eq!(artifact["location"]["uri"], place["artifactLocation"]["uri"]);
-            let bytes = fs::read(root().join(artifact["location"]["uri"].as_str().expect("a URI"))).expect("read");
+            let bytes = unpacked(&root().join(artifact["location"]["uri"].as_str().expect("a URI")));
             let (offset, length) = (number(&place["region"]["byteOffset"]), number(&place["region"]["byteLength"]));
             assert_eq!(location["properties"]["sha256"], Digest::of(&bytes[offset..offset + length]).to_string());
             seen += 1;

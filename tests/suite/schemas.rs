@@ -32,7 +32,9 @@ fn the_report_and_its_failures_obey_their_schemas() {
     }
     let entries = run(root(), &["timeline", "samples", "--job", "a4c8a798-a5d8-45c0-b444-74c0a668b046"]).objects();
     assert!(!entries.is_empty());
-    entries.iter().for_each(|entry| obeys("timeline-entry.json", entry));
+    for entry in &entries {
+        obeys("timeline-entry.json", entry);
+    }
 }
 
 #[test]
