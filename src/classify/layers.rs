@@ -23,6 +23,7 @@ pub const BUILT_IN: Source<'static> = Source { text: DEFAULT_PACK, origin: "the 
 
 /// A layer as reports name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Layer {
     pub name: String,
     pub version: String,

@@ -17,6 +17,7 @@ pub const DEFAULT_PACK: &str = include_str!("default_rules.toml");
 
 /// The causes that are weighed against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     ScopeCollision,

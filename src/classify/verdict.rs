@@ -17,6 +17,7 @@ use crate::evidence::Locator;
 
 /// What a failure is classified as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     ScopeCollision,
@@ -57,6 +58,7 @@ impl From<Cause> for Class {
 
 /// How strongly the evidence speaks for the verdict; a degree of judgement, not a probability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Support {
     Weak,
@@ -80,6 +82,7 @@ impl Support {
 
 /// A cause with what speaks for and against it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hypothesis {
     pub class: Cause,
     pub weight: f64,

@@ -11,7 +11,7 @@ use super::{Reading, Status, case, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, HtmlReport, Selection, Veil};
+use crate::report::{self, Analysis, HtmlReport, RuleText, Selection, TimesketchForm as Timesketch, Veil};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -65,6 +65,23 @@ enum Format {
     Csv,
     /// One row per failure, typed
     Parquet,
+    /// For tickets: a summary, then a section per failure
+    Markdown,
+    /// For Timesketch: the verdicts, and the records behind each, with their times
+    TimesketchJsonl,
+    /// The same as CSV
+    TimesketchCsv,
+    /// SARIF 2.1.0: a result per failure, its timeline as code flow
+    Sarif,
+    /// OCSF 1.5.0, one JSON object a line: the attempts of each failure, and a finding on it
+    Ocsf,
+}
+
+impl Format {
+    /// Whether it shows the records behind failures.
+    const fn is_traced(self) -> bool {
+        matches!(self, Self::TimesketchJsonl | Self::TimesketchCsv | Self::Sarif | Self::Ocsf)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,17 +119,18 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
     let options = arguments.reading.inputs.options(&mappings);
+    let format = format(arguments);
     let bar = Bar::new();
-    let selection = Selection { job: arguments.job.clone(), since, until };
+    let selection = Selection { job: arguments.job.clone(), since, until, traced: format.is_traced() };
     let veil = arguments.redact_key.as_deref().map(|key| Veil::read(key, arguments.keep_text.as_deref(), &rules.pack));
     let veil = veil.transpose()?;
-    let format = format(arguments);
     let paths = &arguments.reading.inputs.paths;
     let plain = |analysis| Found::Plain(Box::new(analysis));
     let found = match &veil {
-        Some(_) if format == Format::Html => {
-            let reason = "the page shows records as they are, which --redact is there to prevent; give --format json";
-            return Err(Error::Usage { what: "--format html".to_owned(), reason: reason.to_owned() });
+        Some(_) if format == Format::Html || format.is_traced() => {
+            let reason = "it shows records as they are, which --redact is there to prevent; give --format json";
+            let what = format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            return Err(Error::Usage { what: format!("--format {what}"), reason: reason.to_owned() });
         }
         Some(veil) => report::analyze_redacted(paths, options, &rules, &selection, &bar, veil).map(plain),
         None if format == Format::Html => {
@@ -129,7 +147,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     output::data(arguments.out.as_deref(), |out| match &found {
         Found::Page(page) => page.write(out),
-        Found::Plain(analysis) => write(analysis, format, out),
+        Found::Plain(analysis) => write(analysis, &rules, format, out),
     })?;
     if format == Format::Table {
         output::unused_mappings(&mappings, &analysis.coverage.files);
@@ -170,6 +188,8 @@ fn format(arguments: &Arguments) -> Format {
             "html" | "htm" => Format::Html,
             "parquet" => Format::Parquet,
             "txt" => Format::Table,
+            "md" => Format::Markdown,
+            "sarif" => Format::Sarif,
             _ => return None,
         })
     };
@@ -177,7 +197,7 @@ fn format(arguments: &Arguments) -> Format {
     arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
 }
 
-fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> Result<()> {
+fn write(analysis: &Analysis, rules: &RuleText, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
         Format::Table => output::written(out.write_all(report::render_table(analysis, output::width())?.as_bytes())),
         // A page is written by itself.
@@ -185,6 +205,11 @@ fn write(analysis: &Analysis, format: Format, out: &mut dyn Write) -> Result<()>
         Format::Json => analysis.write_json(out),
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
+        Format::Markdown => report::write_markdown(analysis, out),
+        Format::Sarif => report::write_sarif(analysis, rules, out),
+        Format::Ocsf => report::write_ocsf(analysis, out).map(output::timeless),
+        Format::TimesketchJsonl => report::write_timesketch(analysis, Timesketch::Jsonl, out).map(output::timeless),
+        Format::TimesketchCsv => report::write_timesketch(analysis, Timesketch::Csv, out).map(output::timeless),
     }
 }
 

@@ -39,6 +39,13 @@ pub fn unused_mappings(mappings: &[Mapping], files: &[FileEntry]) {
     unused(mappings, files).for_each(|note| message(&format!("holdtrace: {note}")));
 }
 
+/// Says how many records an export leaves out because their time is not known.
+pub fn timeless(left_out: u64) {
+    if left_out > 0 {
+        message(&format!("holdtrace: {left_out} records without a known time are left out; other formats have them"));
+    }
+}
+
 /// Lines of one kind that are said, at most.
 pub const MOST_SAID: usize = 20;
 

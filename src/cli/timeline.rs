@@ -1,6 +1,7 @@
 //! `holdtrace timeline`
 
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -9,7 +10,7 @@ use super::progress::Bar;
 use super::{Reading, Status, output};
 use crate::error::Result;
 use crate::evidence::is_partial;
-use crate::report::{Evidence, Timeline, plain, timeline};
+use crate::report::{Evidence, Timeline, TimesketchForm as Timesketch, plain, timeline, write_timesketch_timeline};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -21,6 +22,9 @@ pub struct Arguments {
     /// Output format; by default a table on a terminal, else ndjson
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Write to this file instead of standard output (whole or not at all)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,10 +33,17 @@ enum Format {
     Table,
     /// One JSON object per record
     Ndjson,
+    /// For Timesketch
+    TimesketchJsonl,
+    /// The same as CSV
+    TimesketchCsv,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.inputs.set_threads()?;
+    if let Some(out) = &arguments.out {
+        output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
+    }
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
     let options = arguments.reading.inputs.options(&mappings);
@@ -42,11 +53,13 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let evidence = evidence?;
     output::unused_mappings(&mappings, &evidence.ingested.files);
     let timeline = timeline(&evidence, &arguments.job)?;
-    let terminal = io::stdout().is_terminal();
+    let terminal = arguments.out.is_none() && io::stdout().is_terminal();
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
-    output::data(None, |out| match format {
+    output::data(arguments.out.as_deref(), |out| match format {
         Format::Table => output::written(writeln!(out, "{}", table(&timeline))),
         Format::Ndjson => output::ndjson(&timeline.entries, out),
+        Format::TimesketchJsonl => write_timesketch_timeline(&timeline, Timesketch::Jsonl, out).map(output::timeless),
+        Format::TimesketchCsv => write_timesketch_timeline(&timeline, Timesketch::Csv, out).map(output::timeless),
     })?;
     let partial = is_partial(&evidence.ingested.files) || !evidence.discovery.unreadable.is_empty();
     Ok(if partial { Status::Partial } else { Status::Done })

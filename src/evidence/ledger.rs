@@ -17,6 +17,7 @@ pub fn is_partial(files: &[FileEntry]) -> bool {
 /// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before,
 /// `superseded` those that an amended one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileEntry {
     pub path: String,
     /// SHA-256 of the bytes as found; null only when the file could not be read to its end.

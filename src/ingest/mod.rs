@@ -52,7 +52,7 @@ pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
 pub use redact::{redact, redact_value};
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, epoch, is_believed, rfc3339};
+pub use time::{AssumedZone, epoch, is_believed, micros, rfc3339};
 pub use trail_fields::STEPS;
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};

@@ -179,7 +179,7 @@ impl Label {
 /// The first verdict on each item.
 fn verdicts(evidence: &Evidence, pack: &Pack) -> Result<BTreeMap<Item, FailureReport>> {
     let mut found = BTreeMap::new();
-    let reports =
+    let (reports, _) =
         failure::reports(evidence, pack, &Selection::default(), &mut Summary::new(evidence), None, &mut |_| Ok(()))?;
     for report in &reports {
         let report = report?;

@@ -13,6 +13,7 @@ use crate::ingest::{Document, Ingested};
 
 /// A record that an amended one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Superseded {
     pub file: String,
     /// 0-based number in the file.

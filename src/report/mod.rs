@@ -11,15 +11,24 @@ mod failures;
 mod gaps;
 mod html;
 mod joined;
+mod known;
+mod markdown;
+mod ocsf;
 mod parquet;
 mod permissions_text;
 mod policy;
 mod record_ids;
 mod redact;
+mod said;
+mod sarif;
+#[cfg(test)]
+mod schema;
 mod summary;
 mod table;
 mod terminal;
 mod timeline;
+mod timesketch;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -39,13 +48,20 @@ pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
 pub use html::{HtmlReport, analyze_for_html};
+pub use markdown::write_markdown;
+pub use ocsf::write_ocsf;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
 pub use redact::{Redaction, Veil, analyze_redacted};
+pub use sarif::write_sarif;
 pub use summary::Summary;
 pub use table::render as render_table;
 pub use terminal::{name, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
+pub use timesketch::{
+    Form as TimesketchForm, write_failures as write_timesketch, write_timeline as write_timesketch_timeline,
+};
+pub use traces::{Part, TracedRecord, Traces};
 
 use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source, digest_of_layers};
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
@@ -57,12 +73,16 @@ use crate::parts;
 
 /// The whole result.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Analysis {
     pub tool: Tool,
     pub rules: Rules,
     pub summary: Summary,
     /// Ordered by first failing time, then job, then item.
     pub failures: Failures,
+    /// The records behind the failures, where they were asked for.
+    #[serde(skip)]
+    pub traces: Traces,
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
@@ -84,6 +104,7 @@ impl Analysis {
 
 /// The program that made the report.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     pub name: &'static str,
     pub version: &'static str,
@@ -98,6 +119,7 @@ impl Tool {
 
 /// The rules the evidence was weighed by.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rules {
     /// Of several layers the names of all, likewise the versions.
     pub name: String,
@@ -112,6 +134,7 @@ pub struct Rules {
 
 /// A mapping that files were read by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MappingName {
     pub name: String,
     pub sha256: String,
@@ -137,6 +160,7 @@ impl Rules {
 
 /// What was read and what was not.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
     /// Records that an amended one takes the place of.
@@ -161,6 +185,7 @@ impl Coverage {
 
 /// One input file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ManifestEntry {
     pub path: String,
     pub bytes: u64,
@@ -347,6 +372,7 @@ pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Se
 struct Found {
     summary: Summary,
     failures: Failures,
+    traces: Traces,
     superseded: Vec<Superseded>,
     gaps: Vec<Gap>,
 }
@@ -354,8 +380,14 @@ struct Found {
 /// Weighs the evidence on the failures of `selection`, which are shown to `see` as they come.
 fn weigh(evidence: &Evidence<'_>, rules: &RuleText, selection: &Selection, see: failure::See<'_>) -> Result<Found> {
     let mut summary = Summary::new(evidence);
-    let failures = failure::reports(evidence, &rules.pack, selection, &mut summary, None, see)?;
-    Ok(Found { summary, failures, superseded: counted_once::superseded(evidence)?, gaps: gaps::report(evidence)? })
+    let (failures, traces) = failure::reports(evidence, &rules.pack, selection, &mut summary, None, see)?;
+    Ok(Found {
+        summary,
+        failures,
+        traces,
+        superseded: counted_once::superseded(evidence)?,
+        gaps: gaps::report(evidence)?,
+    })
 }
 
 impl Found {
@@ -369,13 +401,14 @@ impl Found {
             .iter()
             .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
             .collect();
-        let Self { summary, failures, superseded, gaps } = self;
+        let Self { summary, failures, traces, superseded, gaps } = self;
         let Discovery { skipped, unreadable, .. } = discovery;
         Analysis {
             tool: Tool::own(),
             rules: Rules::of(rules, &files),
             summary,
             failures,
+            traces,
             coverage: Coverage { files, superseded, gaps, clocks, skipped, unreadable },
             manifest,
             redaction: None,

@@ -85,7 +85,7 @@ fn headline(analysis: &Analysis) -> String {
     text
 }
 
-fn describe(class: Class) -> &'static str {
+pub(super) fn describe(class: Class) -> &'static str {
     match class {
         Class::ScopeCollision => "scope_collision: the caller's own authority",
         Class::SyncRace => "sync_race: time; it had not settled yet",
@@ -96,7 +96,7 @@ fn describe(class: Class) -> &'static str {
 }
 
 /// What could not be read comes first, before any verdict.
-fn coverage(analysis: &Analysis) -> String {
+pub(super) fn coverage(analysis: &Analysis) -> String {
     let s = &analysis.summary;
     let mut text = String::new();
     let _ = writeln!(
@@ -204,7 +204,7 @@ fn tail(key: &str) -> String {
     name.chars().take(16).collect()
 }
 
-fn symptoms(failure: &FailureReport) -> String {
+pub(super) fn symptoms(failure: &FailureReport) -> String {
     let s = &failure.symptoms;
     let counts = [(s.timeouts, "timeout"), (s.forbidden, "403"), (s.conflicts, "409"), (s.other, "other")];
     let shown = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} x {name}"));
@@ -225,8 +225,7 @@ fn why(failure: &FailureReport, width: usize) -> String {
         lines.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
         return lines.join("\n");
     }
-    let own = failure.evidence.iter().filter(|e| e.class.map(Class::from) == Some(failure.class) && e.weight > 0.0);
-    let Some(best) = own.reduce(|a, b| if b.weight > a.weight { b } else { a }) else { return String::new() };
+    let Some(best) = failure.decisive() else { return String::new() };
     let mut lines = vec![best.statement.clone()];
     lines.extend(failure.evidence.iter().filter(|e| e.class.is_none()).map(|e| format!("But: {}", e.statement)));
     if !failure.missing_permissions.is_empty() {

@@ -11,6 +11,7 @@ use crate::ingest::{Text, rfc3339};
 
 /// One record of a timeline.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineEntry {
     /// RFC 3339 UTC; null where the record's time is unknown.
     pub time: Option<String>,

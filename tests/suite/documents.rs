@@ -90,3 +90,19 @@ fn the_excerpt_in_the_readme_is_real() {
         assert!(table.lines().any(|real| real.trim_end() == line.trim_end()), "not in the output: {line}");
     }
 }
+
+#[test]
+fn every_command_of_the_page_of_exports_runs() {
+    let page = read("docs/exports.md");
+    let (_, rest) = page.split_once("```sh\n").expect("commands");
+    let (block, _) = rest.split_once("```").expect("their end");
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = root().join("samples").display().to_string();
+    for line in block.lines() {
+        let words = line.strip_prefix("holdtrace ").expect("a command of holdtrace").split_whitespace();
+        let words: Vec<&str> = words.map(|word| if word == "samples" { samples.as_str() } else { word }).collect();
+        let ran = run(folder.path(), &words);
+        assert_eq!(ran.status, 0, "{line}: {}", ran.stderr);
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), block.lines().count(), "a file by each");
+}
