@@ -12,6 +12,8 @@ pub mod correlate;
 pub mod custody;
 pub mod error;
 pub mod evidence;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingest;
 pub mod parts;
 pub mod report;

@@ -9,7 +9,7 @@ use crate::correlate::{Failure, Row};
 use crate::evidence::Locator;
 
 /// A failure's features, and the first records behind them by group; a rule cites groups.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Dossier {
     pub features: FeatureRow,
     pub groups: BTreeMap<&'static str, Vec<Locator>>,
@@ -59,6 +59,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("gap", "the records around the gap in the log in which a change would stand"),
     ("disputed", "records of the same requests that contradict each other"),
     ("unordered", "changes so near to an attempt that the clocks do not tell which came first"),
+    ("did_not_help", "changes that could have helped, before a further attempt that failed"),
     ("set_aside", "changes in between to something else"),
 ];
 

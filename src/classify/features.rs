@@ -141,6 +141,18 @@ pub const FEATURES: &[Feature] = &[
     ("hold_synced_between", Kind::Bool, "this conversation's hold finished synchronising in between"),
     ("hold_released_between", Kind::Bool, "the hold on this conversation was lifted in between"),
     (
+        "causes_changed",
+        Kind::Int,
+        "it recovered, and for how many different causes something changed in between that could have helped",
+    ),
+    ("causes_changed_detail", Kind::Text, "what changed"),
+    (
+        "did_not_help",
+        Kind::Int,
+        "changes that could have helped and came more than two minutes before a further failing attempt",
+    ),
+    ("did_not_help_detail", Kind::Text, "what they were"),
+    (
         "nothing_changed",
         Kind::Bool,
         "it recovered, and the evidence holds no change to this caller, bucket, role, key, hold or credential",
@@ -287,6 +299,13 @@ impl FeatureRow {
     /// Sets a text; empty is unknown.
     pub fn text(&mut self, name: &'static str, value: Option<impl Into<String>>) {
         self.put(name, value.map(Into::into).filter(|t: &String| !t.is_empty()).map(Value::Text));
+    }
+
+    /// Sets a feature by its name, if it is one.
+    pub fn set(&mut self, name: &str, value: Value) {
+        if let Some((known, ..)) = FEATURES.iter().find(|(known, ..)| *known == name) {
+            self.put(known, Some(value));
+        }
     }
 
     /// A feature's value.

@@ -11,6 +11,7 @@ use super::chronicle::{Place, Span};
 use super::dossier::Dossier;
 use super::holds::agree;
 use super::moments::Moment;
+use super::pack::Cause;
 use super::policy::{self, Decision};
 use super::state;
 use crate::correlate::Failure;
@@ -25,6 +26,7 @@ const SPREADING: i64 = 120_000_000;
 
 /// Fills in the features of interventions. Without a recovery there is no "between".
 pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
+    fill_unhelpful(archive, failure, dossier);
     let (Some(last), Some(recovered)) = (failure.last_failed_at, failure.recovered_at) else { return };
     let recovery = failure.recovery.and_then(|row| Moment::of(archive, row));
     let Some(ends) = Moment::last_failing(archive, failure).zip(recovery) else { return };
@@ -69,6 +71,37 @@ pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier)
         found.just_before = before.filter(|change| is_relevant(change)).collect();
     }
     record(archive, failure, dossier, &found, &own);
+}
+
+/// Changes that could have helped, and came so long before a further failing attempt that they had reached every server.
+fn fill_unhelpful(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier) {
+    let (Some(first), Some(last)) = (failure.first_failed_at, failure.last_failed_at) else { return };
+    let slack = SPREADING.saturating_add(archive.clocks.widest());
+    let span = Span { first: first.saturating_add(archive.clocks.widest()), last: last.saturating_sub(slack) };
+    if span.last <= span.first {
+        return;
+    }
+    let own = Own::of(archive, failure, dossier);
+    let of_own = archive.chronicle.of(&own.ids(failure), span).into_iter().map(|place| archive.chronicle.at(place));
+    let changes: Vec<&Change> = of_own.filter(|c| is_relevant(archive, failure, dossier, c, &own)).collect();
+    let kinds: BTreeSet<&str> = changes.iter().map(|change| helps_as(change.kind).1).collect();
+    dossier.features.count("did_not_help", changes.len());
+    dossier.features.text("did_not_help_detail", Some(kinds.into_iter().collect::<Vec<_>>().join(" and ")));
+    dossier.cite("did_not_help", changes.iter().map(|change| change.at));
+}
+
+/// The cause that a change speaks for when success follows it, and what it is called.
+const fn helps_as(kind: ChangeKind) -> (Cause, &'static str) {
+    match kind {
+        ChangeKind::Grant | ChangeKind::Revoke => (Cause::ScopeCollision, "a grant to the caller"),
+        ChangeKind::BucketPolicy | ChangeKind::TrustPolicy | ChangeKind::KeyPolicy => {
+            (Cause::PolicyMismatch, "a change of the policy")
+        }
+        ChangeKind::Credential => (Cause::OtherCause, "a new credential of the caller"),
+        ChangeKind::HoldPlaced | ChangeKind::HoldSynced | ChangeKind::HoldReleased => {
+            (Cause::SyncRace, "the end of the hold or of its synchronising")
+        }
+    }
 }
 
 /// Where a change lies.
@@ -283,6 +316,11 @@ fn record(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier, f
     f.flag("nothing_changed", none && !acknowledged);
     let policies_of = [ChangeKind::BucketPolicy, ChangeKind::TrustPolicy, ChangeKind::KeyPolicy];
     f.count("changes_unordered", found.unordered.len());
+    let together = found.relevant.iter().chain(&found.just_before).map(|change| helps_as(change.kind));
+    let together: BTreeMap<Cause, &str> =
+        together.chain(acknowledged.then_some((Cause::SyncRace, "the acknowledgement of the hold"))).collect();
+    f.count("causes_changed", together.len());
+    f.text("causes_changed_detail", Some(together.into_values().collect::<Vec<_>>().join(" and ")));
     f.flag("grant_unordered", found.unordered.iter().any(|c| c.kind == ChangeKind::Grant));
     if found.unordered.iter().any(|c| policies_of.contains(&c.kind)) {
         f.flag("policy_unordered", true);

@@ -1,6 +1,7 @@
 //! Classify: weigh what the evidence says of each failure, by rules that are data.
 
 mod advice;
+mod amend;
 mod archive;
 mod authority;
 mod backoff;
@@ -8,15 +9,19 @@ mod chronicle;
 mod dossier;
 mod features;
 mod figures;
+mod given;
 mod holds;
 mod hours;
 mod interventions;
 mod lag;
+mod layers;
+mod lint;
 mod moments;
 mod on_record;
 mod pack;
 mod permissions;
 pub mod policy;
+mod questions;
 mod refusal;
 mod retries;
 mod rotation;
@@ -27,30 +32,44 @@ mod symptoms;
 mod tally;
 mod verdict;
 
+use polars::prelude::PolarsResult;
 use rayon::prelude::*;
 
 pub use advice::{Advice, ConflictLags, HoldLags};
+pub use amend::SmallestChange;
 pub use backoff::{JITTER, Replayed, Schedule, best};
 pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
 pub use figures::{Cites, Figure, Records, nearest_rank};
+pub use given::Given;
 pub use holds::Holds;
 pub use hours::HourToAvoid;
 pub use lag::{Courses, Lag};
+pub use layers::{BUILT_IN, Layer, Layered, Source, digest as digest_of_layers, layered};
+pub use lint::{Remark, Severity, lint};
 pub use on_record::{OnRecord, Recorded, on_record};
-pub use pack::{Cause, DEFAULT_PACK, Evidence, Pack, Rule, Standing};
+pub use pack::{Cause, DEFAULT_PACK, Evidence, Example, Pack, Rule, Standing, condition};
 pub use permissions::{Answer, AtStep, MediaNeeds, Permission, Separate, StepNeeds};
 pub use policy::{Decision, Gap, Replay, Request, replay};
+pub use questions::{Expected, Outcome, Question};
 pub use retries::{Backoff, OwnSchedule, WaitFigure};
 pub use rotation::Credentials;
 pub use settling::Settling;
 pub use tally::{Side, Split, Suspects};
-pub use verdict::{Class, Finding, Hypothesis, Support, Verdict};
+pub use verdict::{Class, Finding, Hypothesis, Support, Verdict, Wording};
 
 use crate::correlate::{Correlated, EventTable, Failure};
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
 use verdict::Scales;
+
+/// All that classification found of one failure.
+pub struct Examined {
+    pub dossier: Dossier,
+    pub verdict: Verdict,
+    /// What could be collected next, ranked.
+    pub questions: Vec<Question>,
+}
 
 /// What weighs the evidence for failures.
 pub struct Judge<'a> {
@@ -68,6 +87,13 @@ impl<'a> Judge<'a> {
         Ok(Self { whole, scales: Scales::new(pack).map_err(Error::frame("classify"))? })
     }
 
+    /// The same, with sentences worded otherwise.
+    #[must_use]
+    pub fn worded(mut self, wording: Option<&'a dyn Wording>) -> Self {
+        self.scales.wording = wording;
+        self
+    }
+
     /// The verdicts on `failures`, in their order; `table` holds the events of their wave. What is found of them all is held
     /// at the same time: ask for some thousand at once.
     ///
@@ -76,6 +102,39 @@ impl<'a> Judge<'a> {
     pub fn verdicts(&self, table: &EventTable, failures: &[&Failure]) -> Result<Vec<Verdict>> {
         let archive = archive::Archive { table, whole: &self.whole };
         let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
-        self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))
+        let mut verdicts = self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))?;
+        // It is made of names, which whoever words sentences otherwise does not want.
+        if self.scales.wording.is_none() {
+            let all = verdicts.par_iter_mut().zip(failures).zip(&dossiers);
+            all.for_each(|((verdict, failure), dossier)| say_smallest_change(&archive, failure, dossier, verdict));
+        }
+        Ok(verdicts)
     }
+
+    /// The verdict on one failure with all that it was drawn from, and what could be collected next.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a rule.
+    pub fn examine(&self, table: &EventTable, failure: &Failure) -> Result<Examined> {
+        let archive = archive::Archive { table, whole: &self.whole };
+        let dossier = Dossier::new(&archive, failure);
+        let weigh = || -> PolarsResult<(Verdict, Vec<Question>)> {
+            let mut verdict = self.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
+            say_smallest_change(&archive, failure, &dossier, &mut verdict);
+            let questions = questions::questions(&self.scales, failure, &dossier, &verdict)?;
+            Ok((verdict, questions))
+        };
+        let (verdict, questions) = weigh().map_err(Error::frame("classify"))?;
+        Ok(Examined { dossier, verdict, questions })
+    }
+}
+
+fn say_smallest_change(
+    archive: &archive::Archive<'_, '_>,
+    failure: &Failure,
+    dossier: &Dossier,
+    verdict: &mut Verdict,
+) {
+    verdict.change = amend::smallest_change(archive, failure, dossier, verdict);
+    verdict.remedy.extend(verdict.change.as_ref().and_then(SmallestChange::line));
 }

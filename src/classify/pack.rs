@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dossier::GROUPS;
 use super::features::{self, FEATURES, FeatureRow};
+use super::given::Given;
+use super::questions::{self, Outcome};
 use crate::correlate::Operation;
 use crate::error::{Error, Result};
 
@@ -15,6 +17,7 @@ pub const DEFAULT_PACK: &str = include_str!("default_rules.toml");
 
 /// The causes that are weighed against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     ScopeCollision,
@@ -53,6 +56,22 @@ pub enum Evidence {
     Reliability,
 }
 
+impl Evidence {
+    /// The name used in packs and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intervention => "intervention",
+            Self::NamedCause => "named_cause",
+            Self::State => "state",
+            Self::Probe => "probe",
+            Self::Pattern => "pattern",
+            Self::Symptom => "symptom",
+            Self::Reliability => "reliability",
+        }
+    }
+}
+
 /// How well a rule's source is founded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,7 +85,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The name used in reports.
+    /// The name used in packs and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,6 +114,9 @@ pub struct Rule {
     pub lowers: u8,
     /// SQL boolean expression over the feature columns; null counts as not met.
     pub when: String,
+    /// Features that meet the condition, and such as do not.
+    #[serde(default)]
+    pub examples: Vec<Example>,
     /// The sentence for the reader; `{column}` is replaced by the feature's value.
     pub statement: String,
     /// Groups of records that the sentence rests on.
@@ -106,10 +128,20 @@ pub struct Rule {
     pub enabled: bool,
 }
 
+/// An example of a rule: features that are given, all others unknown, and whether the rule applies to them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    pub met: bool,
+    pub given: Given,
+}
+
 /// Advice on what to do or collect.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Advice {
+    /// By which a later layer changes it.
+    pub id: Option<String>,
     /// The mechanism it is for; for `next_evidence`, absent.
     pub mechanism: Option<String>,
     /// Condition over the feature columns; absent is always.
@@ -118,6 +150,11 @@ pub struct Advice {
     #[serde(default)]
     pub always: bool,
     pub text: String,
+    /// For `next_evidence`: a line for a shell that fetches it.
+    pub command: Option<String>,
+    /// For `next_evidence`: what the answers would mean.
+    #[serde(default)]
+    pub outcomes: Vec<Outcome>,
 }
 
 /// Permissions that a step is said to need.
@@ -194,25 +231,30 @@ impl Pack {
     /// records is unknown, an id is used twice. The sentence names the rule and the column.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let pack = Self::read(text, origin)?;
-        pack.check().map_err(|reason| Error::RulePack { origin: origin.to_owned(), reason })?;
-        Ok(pack)
+        pack.checked(origin)
     }
 
     fn read(text: &str, origin: &str) -> Result<Self> {
-        let fail = |reason: String| Error::RulePack { origin: origin.to_owned(), reason };
-        let file: File = toml::from_str(text).map_err(|e| fail(e.to_string().trim().to_owned()))?;
-        Ok(Self {
-            name: file.pack.name,
-            version: file.pack.version,
-            margin: file.pack.margin,
-            support: file.pack.support,
-            assumed_sync_lag_seconds: file.pack.assumed_sync_lag_seconds,
-            operations: file.operation,
-            requirements: file.requirement,
-            rules: file.rule,
-            remedies: file.remedy,
-            next_evidence: file.next_evidence,
-        })
+        toml::from_str::<File>(text).map(Self::from).map_err(|e| unreadable(&e, origin))
+    }
+
+    /// The pack, if nothing is wrong with it; `origin` is what the error calls it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn checked(self, origin: &str) -> Result<Self> {
+        match self.problems().into_iter().next() {
+            Some(reason) => Err(Error::RulePack { origin: origin.to_owned(), reason }),
+            None => Ok(self),
+        }
+    }
+
+    /// The pack that a table holds, not checked.
+    ///
+    /// # Errors
+    /// It holds none.
+    pub fn of(table: toml::Table, origin: &str) -> Result<Self> {
+        table.try_into().map(|file: File| Self::from(file)).map_err(|e| unreadable(&e, origin))
     }
 
     /// The pack that is built in, not checked again in every run: a test does it.
@@ -233,43 +275,47 @@ impl Pack {
         found
     }
 
-    fn check(&self) -> std::result::Result<(), String> {
-        let empty = features::frame(&[] as &[&FeatureRow]).map_err(|e| e.to_string())?;
-        let mut ids = BTreeSet::new();
+    /// What is wrong with the pack, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let empty = match features::frame(&[] as &[&FeatureRow]) {
+            Ok(empty) => empty,
+            Err(e) => return vec![e.to_string()],
+        };
+        let mut found = Vec::new();
         let mut operations = BTreeSet::new();
-        for operation in &self.operations {
-            if !operations.insert(&operation.name) {
-                return Err(format!("operation `{}` is listed twice", operation.name));
-            }
-        }
+        let twice = self.operations.iter().filter(|operation| !operations.insert(&operation.name));
+        found.extend(twice.map(|operation| format!("operation `{}` is listed twice", operation.name)));
+        let mut ids = BTreeSet::new();
         for rule in &self.rules {
             let named = |reason: String| format!("rule `{}`: {reason}", rule.id);
-            if !ids.insert(&rule.id) {
-                return Err(named("the id is used twice".to_owned()));
-            }
-            rule.check_weight().map_err(named)?;
-            check_condition(&empty, &rule.when).map_err(named)?;
-            check_placeholders(&rule.statement).map_err(named)?;
-            for group in &rule.cites {
-                if !GROUPS.iter().any(|(known, _)| known == group) {
-                    return Err(named(format!(
-                        "`{group}` in `cites` is no group of records; docs/rules.md lists them"
-                    )));
-                }
-            }
+            let twice = (!ids.insert(&rule.id)).then(|| "the id is used twice".to_owned());
+            found.extend(twice.into_iter().chain(rule.check(&empty).err()).map(named));
         }
         for (n, advice) in self.remedies.iter().chain(&self.next_evidence).enumerate() {
             let named = |reason| format!("advice {} (`{}`): {reason}", n + 1, first_words(&advice.text));
-            if let Some(when) = &advice.when {
-                check_condition(&empty, when).map_err(named)?;
-            }
-            check_placeholders(&advice.text).map_err(named)?;
+            found.extend(advice.check(&empty).err().map(named));
         }
-        Ok(())
+        found
     }
 }
 
 impl Rule {
+    /// Checks weight, condition, sentence, groups of records and examples.
+    ///
+    /// # Errors
+    /// The first that is wrong.
+    pub fn check(&self, empty: &DataFrame) -> std::result::Result<(), String> {
+        self.check_weight()?;
+        check_condition(empty, &self.when)?;
+        check_placeholders(&self.statement)?;
+        let unknown = |group: &&String| !GROUPS.iter().any(|(known, _)| known == group);
+        if let Some(group) = self.cites.iter().find(unknown) {
+            return Err(format!("`{group}` in `cites` is no group of records; docs/rules.md lists them"));
+        }
+        self.examples.iter().try_for_each(|example| example.given.check())
+    }
+
     fn check_weight(&self) -> std::result::Result<(), String> {
         let fault = match self.class {
             Some(_) if !self.weight.is_finite() || self.weight == 0.0 => "the weight must be a number other than 0",
@@ -283,6 +329,37 @@ impl Rule {
             _ => return Ok(()),
         };
         Err(fault.to_owned())
+    }
+}
+
+impl Advice {
+    fn check(&self, empty: &DataFrame) -> std::result::Result<(), String> {
+        if let Some(when) = &self.when {
+            check_condition(empty, when)?;
+        }
+        std::iter::once(&self.text).chain(&self.command).try_for_each(|text| check_placeholders(text))?;
+        questions::check(self)
+    }
+}
+
+fn unreadable(error: &toml::de::Error, origin: &str) -> Error {
+    Error::RulePack { origin: origin.to_owned(), reason: error.to_string().trim().to_owned() }
+}
+
+impl From<File> for Pack {
+    fn from(file: File) -> Self {
+        Self {
+            name: file.pack.name,
+            version: file.pack.version,
+            margin: file.pack.margin,
+            support: file.pack.support,
+            assumed_sync_lag_seconds: file.pack.assumed_sync_lag_seconds,
+            operations: file.operation,
+            requirements: file.requirement,
+            rules: file.rule,
+            remedies: file.remedy,
+            next_evidence: file.next_evidence,
+        }
     }
 }
 
@@ -328,7 +405,7 @@ fn check_placeholders(text: &str) -> std::result::Result<(), String> {
 }
 
 /// The known column that a mistyped one most resembles.
-fn suggestion(name: &str) -> String {
+pub(super) fn suggestion(name: &str) -> String {
     let closest = FEATURES.iter().map(|(known, ..)| (strsim::levenshtein(name, known), *known)).min();
     match closest {
         Some((distance, known)) if distance <= 3 => format!("; did you mean `{known}`?"),

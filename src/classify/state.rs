@@ -168,7 +168,8 @@ pub fn hands_over(step: &str) -> bool {
 }
 
 /// When storage refused: the first refusal at a storing step.
-fn refused_at<'a>(archive: &'a Archive<'_, '_>, failure: &Failure) -> Option<Moment<'a>> {
+#[must_use]
+pub fn refused_at<'a>(archive: &'a Archive<'_, '_>, failure: &Failure) -> Option<Moment<'a>> {
     let rows = failure.failing.iter().zip(&failure.steps);
     let stored = rows.filter(|(_, step)| hands_over(step)).filter_map(|(row, _)| Moment::of(archive, *row));
     stored.min_by_key(|moment| moment.time).or_else(|| Moment::first_failing(archive, failure))
@@ -180,9 +181,41 @@ fn cannot_tell(dossier: &mut Dossier, in_force: InForce<'_>) {
     dossier.cite("unordered", in_force.records());
 }
 
+/// A call that a policy refused.
+#[derive(Clone, Debug)]
+pub struct Refused<'a> {
+    pub principal: Option<String>,
+    pub action: String,
+    pub resource: Option<String>,
+    pub tenant: Option<&'a str>,
+    pub external_id: Option<&'a str>,
+    context: Option<BTreeMap<String, String>>,
+}
+
+impl Refused<'_> {
+    /// The same as a request that policies are replayed against.
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
+        Request {
+            principal: self.principal.as_deref(),
+            action: &self.action,
+            resource: self.resource.as_deref(),
+            tenant: self.tenant,
+            external_id: self.external_id,
+            context: self.context.clone(),
+        }
+    }
+}
+
 /// Replays a bucket policy against the failure's refused call.
 #[must_use]
 pub fn replay_bucket(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, document: &Document) -> Replay {
+    policy::replay(&document.body, &refused_by_bucket(archive, failure, dossier).request())
+}
+
+/// The call of a failure that a bucket policy may have refused.
+#[must_use]
+pub fn refused_by_bucket<'a>(archive: &Archive<'_, '_>, failure: &'a Failure, dossier: &Dossier) -> Refused<'a> {
     let caller = aws_caller(failure, dossier);
     let action = dossier.features.str("refused_action").filter(|a| a.starts_with("s3:")).unwrap_or("s3:PutObject");
     let bucket = failure.bucket.as_deref().unwrap_or("");
@@ -191,15 +224,14 @@ pub fn replay_bucket(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dos
         None if bucket_level(action) => Some(format!("arn:aws:s3:::{bucket}")),
         None => None,
     };
-    let request = Request {
-        principal: caller.as_deref(),
-        action,
-        resource: resource.as_deref(),
+    Refused {
+        principal: caller,
+        action: action.to_owned(),
+        resource,
         tenant: failure.tenant_id.as_deref(),
         external_id: None,
         context: context(archive, failure),
-    };
-    policy::replay(&document.body, &request)
+    }
 }
 
 /// Condition keys of the refused request, where a record of AWS shows them.
@@ -240,18 +272,27 @@ pub fn replay_trust(
     failure: &Failure,
     dossier: &Dossier,
     document: &Document,
-    (arn, row): &(String, Row),
+    role: &(String, Row),
 ) -> Replay {
-    let caller = aws_caller(failure, dossier);
-    let request = Request {
-        principal: caller.as_deref(),
-        action: "sts:AssumeRole",
-        resource: Some(arn),
+    policy::replay(&document.body, &refused_by_trust(archive, failure, dossier, role).request())
+}
+
+/// The call of a failure that a role's trust policy may have refused.
+#[must_use]
+pub fn refused_by_trust<'a>(
+    archive: &'a Archive<'_, '_>,
+    failure: &'a Failure,
+    dossier: &Dossier,
+    (arn, row): &(String, Row),
+) -> Refused<'a> {
+    Refused {
+        principal: aws_caller(failure, dossier),
+        action: "sts:AssumeRole".to_owned(),
+        resource: Some(arn.clone()),
         tenant: failure.tenant_id.as_deref(),
         external_id: archive.table.text(Text::ExternalId, *row),
         context: None,
-    };
-    policy::replay(&document.body, &request)
+    }
 }
 
 /// The role that a failing record says could not be assumed.
@@ -287,17 +328,21 @@ fn fill_key_policy(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut D
 /// Replays a key's policy against the refused call.
 #[must_use]
 pub fn replay_key(failure: &Failure, dossier: &Dossier, document: &Document, key: &str) -> Replay {
-    let caller = aws_caller(failure, dossier);
+    policy::replay(&document.body, &refused_by_key(failure, dossier, key).request())
+}
+
+/// The call of a failure that a key's policy may have refused.
+#[must_use]
+pub fn refused_by_key<'a>(failure: &'a Failure, dossier: &Dossier, key: &str) -> Refused<'a> {
     let action = dossier.features.str("refused_action").filter(|a| a.starts_with("kms:"));
-    let request = Request {
-        principal: caller.as_deref(),
-        action: action.unwrap_or("kms:GenerateDataKey"),
-        resource: Some(key),
+    Refused {
+        principal: aws_caller(failure, dossier),
+        action: action.unwrap_or("kms:GenerateDataKey").to_owned(),
+        resource: Some(key.to_owned()),
         tenant: failure.tenant_id.as_deref(),
         external_id: None,
         context: None,
-    };
-    policy::replay(&document.body, &request)
+    }
 }
 
 /// Whether a policy that answers so may have refused.

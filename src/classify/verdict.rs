@@ -7,14 +7,17 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::amend::SmallestChange;
 use super::dossier::{Dossier, MAX_CITED};
-use super::features::{self, FeatureRow};
+use super::features::{self, FeatureRow, Value};
 use super::pack::{Advice, Cause, Evidence, Pack, Rule, condition};
+use super::questions;
 use crate::correlate::Failure;
 use crate::evidence::Locator;
 
 /// What a failure is classified as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     ScopeCollision,
@@ -55,6 +58,7 @@ impl From<Cause> for Class {
 
 /// How strongly the evidence speaks for the verdict; a degree of judgement, not a probability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Support {
     Weak,
@@ -78,6 +82,7 @@ impl Support {
 
 /// A cause with what speaks for and against it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hypothesis {
     pub class: Cause,
     pub weight: f64,
@@ -97,6 +102,14 @@ pub struct Finding {
     pub records: Vec<Locator>,
 }
 
+impl Finding {
+    /// Whether it speaks of a class, for it or against it.
+    #[must_use]
+    pub fn is_of(&self, class: Class) -> bool {
+        self.class.map(Class::from) == Some(class)
+    }
+}
+
 /// The verdict on one failure.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -111,18 +124,37 @@ pub struct Verdict {
     pub reason: Option<String>,
     pub next_evidence: Vec<String>,
     pub remedy: Vec<String>,
+    /// What would have to be added to which policy or role, and no more.
+    pub change: Option<SmallestChange>,
 }
 
 /// Placeholders that statements and advice may use besides the feature columns.
-pub const EXTRA_PLACEHOLDERS: [&str; 6] =
-    ["missing_permissions", "principal", "bucket", "tenant_id", "job_id", "object_key"];
+pub const EXTRA_PLACEHOLDERS: [&str; 10] = [
+    "missing_permissions",
+    "principal",
+    "bucket",
+    "tenant_id",
+    "job_id",
+    "object_key",
+    "conversation_id",
+    "recording_id",
+    "region",
+    "api_host",
+];
 
 /// What stands for a value that is not known.
 const UNKNOWN: &str = "(unknown)";
 
+/// How values from the evidence are put into sentences; without one they are put there as they are.
+pub trait Wording: Sync {
+    /// What stands for the `value` of a placeholder.
+    fn value<'v>(&self, placeholder: &str, value: &'v str) -> Cow<'v, str>;
+}
+
 /// A rule pack, ready to weigh with: its conditions are read once.
 pub struct Scales<'a> {
     pack: &'a Pack,
+    pub wording: Option<&'a dyn Wording>,
     rules: Vec<&'a Rule>,
     met: Vec<Expr>,
     remedies: Vec<Expr>,
@@ -139,7 +171,7 @@ impl<'a> Scales<'a> {
         let met = expressions(rules.iter().map(|rule| Some(rule.when.as_str())))?;
         let remedies = expressions(pack.remedies.iter().map(|a| a.when.as_deref()))?;
         let next = expressions(pack.next_evidence.iter().map(|a| a.when.as_deref()))?;
-        Ok(Self { pack, rules, met, remedies, next })
+        Ok(Self { pack, wording: None, rules, met, remedies, next })
     }
 
     /// Weighs the evidence on every failure.
@@ -156,9 +188,20 @@ impl<'a> Scales<'a> {
             let applied: Vec<&Rule> = self.rules.iter().zip(&met).filter(|(_, met)| met[n]).map(|(r, _)| *r).collect();
             let remedies = chosen(&self.pack.remedies, &remedies, n);
             let next = chosen(&self.pack.next_evidence, &next, n);
-            verdict(self.pack, failure, dossier, &applied, &remedies, &next)
+            verdict((self.pack, self.wording), failure, dossier, &applied, &remedies, &next)
         });
         Ok(verdicts.collect())
+    }
+}
+
+impl<'a> Scales<'a> {
+    /// What the pack would have collected, whether or not the verdict asks for it.
+    ///
+    /// # Errors
+    /// Polars cannot evaluate a condition.
+    pub fn open(&self, dossier: &Dossier) -> PolarsResult<Vec<&'a Advice>> {
+        let met = evaluate(&features::frame(&[&dossier.features])?, &self.next)?;
+        Ok(chosen(&self.pack.next_evidence, &met, 0))
     }
 }
 
@@ -192,7 +235,7 @@ fn evaluate(frame: &DataFrame, expressions: &[Expr]) -> PolarsResult<Vec<Vec<boo
 }
 
 fn verdict(
-    pack: &Pack,
+    (pack, wording): (&Pack, Option<&dyn Wording>),
     failure: &Failure,
     dossier: &Dossier,
     applied: &[&Rule],
@@ -211,7 +254,7 @@ fn verdict(
     let mechanism = decided.then(|| mechanism(best.class, applied)).flatten();
     let missing =
         if class == Class::ScopeCollision { missing_permissions(dossier, mechanism.as_deref()) } else { Vec::new() };
-    let fill = |text: &str| fill(text, failure, &dossier.features, &missing);
+    let fill = |text: &str| fill(text, failure, &dossier.features, &missing, wording);
     let findings: Vec<Finding> = applied.iter().map(|rule| finding(rule, dossier, fill(&rule.statement))).collect();
     let lowered = applied.iter().fold(0, |sum: u8, rule| sum.saturating_add(rule.lowers));
     let support = decided.then(|| support(pack, best.weight).lowered(lowered));
@@ -232,6 +275,7 @@ fn verdict(
         reason,
         next_evidence,
         remedy,
+        change: None,
     }
 }
 
@@ -329,7 +373,27 @@ fn reason(pack: &Pack, best: &Hypothesis, second: &Hypothesis, beyond_symptom: b
 }
 
 /// Replaces `{column}` by the feature's value.
-fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]) -> String {
+fn fill(
+    text: &str,
+    failure: &Failure,
+    features: &FeatureRow,
+    missing: &[String],
+    wording: Option<&dyn Wording>,
+) -> String {
+    fill_with(text, failure, features, missing, wording.map_or(Put::AsItIs, Put::Worded))
+}
+
+/// How values are put into a text.
+#[derive(Clone, Copy)]
+pub enum Put<'a> {
+    AsItIs,
+    /// As part of a line for a shell.
+    InShell,
+    Worded(&'a dyn Wording),
+}
+
+/// The same, with values put into the text in this manner.
+pub fn fill_with(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String], put: Put<'_>) -> String {
     let extra = |name: &str| -> Option<Option<Cow<'_, str>>> {
         let of_failure = match name {
             "principal" => &failure.principal,
@@ -337,6 +401,10 @@ fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]
             "tenant_id" => &failure.tenant_id,
             "job_id" => &failure.job_id,
             "object_key" => &failure.object_key,
+            "conversation_id" => &failure.conversation_id,
+            "recording_id" => &failure.recording_id,
+            "region" => &failure.region,
+            "api_host" => return Some(failure.region.as_deref().and_then(questions::api_host).map(Into::into)),
             "missing_permissions" => return Some((!missing.is_empty()).then(|| missing.join(", ").into())),
             _ => return None,
         };
@@ -347,12 +415,15 @@ fn fill(text: &str, failure: &Failure, features: &FeatureRow, missing: &[String]
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let Some((name, tail)) = after.split_once('}') else { break };
-        match extra(name) {
-            Some(value) => filled.push_str(value.as_deref().unwrap_or(UNKNOWN)),
-            None => match features.get(name) {
-                Some(value) => filled.push_str(&value.to_string()),
-                None => filled.push_str(UNKNOWN),
-            },
+        let (value, is_text) = match (extra(name), features.get(name)) {
+            (Some(value), _) => (value, true),
+            (None, Some(Value::Text(value))) => (Some(Cow::Borrowed(value.as_str())), true),
+            (None, value) => (value.map(|value| value.to_string().into()), false),
+        };
+        match (put, value.as_deref()) {
+            (Put::InShell, value) => filled.push_str(&questions::in_shell(name, value)),
+            (Put::Worded(wording), Some(value)) if is_text => filled.push_str(&wording.value(name, value)),
+            (_, value) => filled.push_str(value.unwrap_or(UNKNOWN)),
         }
         rest = tail;
     }

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::look::width;
 use super::progress::Bar;
-use super::{Reading, Status, output};
-use crate::error::{Error, Result};
+use super::{Reading, Status, look, output};
+use crate::error::Result;
 use crate::evidence::is_partial;
 use crate::report::{self, AdviceReport};
 
@@ -44,12 +43,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     bar.finish();
     let report = report?;
     output::unused_mappings(&mappings, &report.files);
-    output::data(arguments.out.as_deref(), |mut out| match arguments.format {
-        Format::Text => output::written(out.write_all(report::render_advice(&report, width()).as_bytes())),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &report).map_err(|e| Error::Output(e.to_string()))?;
-            output::written(out.write_all(b"\n"))
-        }
+    output::data(arguments.out.as_deref(), |out| match arguments.format {
+        Format::Text => output::written(out.write_all(report::render_advice(&report, look::width()).as_bytes())),
+        Format::Json => output::json(&report, out),
     })?;
     say_what_was_not_read(&report);
     Ok(if report.is_partial() { Status::Partial } else { Status::Done })

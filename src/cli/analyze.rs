@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::case::Who;
 use super::look::Looks;
 use super::progress::Bar;
-use super::{Reading, Status, output};
+use super::{Reading, Status, case, output};
 use crate::classify::Class;
 use crate::error::{Error, Result};
 use crate::ingest::AssumedZone;
-use crate::report::{self, Analysis, Hints, HtmlReport, Selection};
+use crate::report::{self, Analysis, Hints, HtmlReport, RuleText, Selection, TimesketchForm as Timesketch, Veil};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -23,6 +24,11 @@ pub struct Arguments {
     /// Write to this file instead of standard output (whole or not at all)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Analyse into this case folder, new or not: what it holds is not read again; says what changed since (see docs/custody.md)
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "out", "job", "since", "until"])]
+    case: Option<PathBuf>,
+    #[command(flatten)]
+    who: Who,
     /// Only failures of this job
     #[arg(long, value_name = "ID")]
     job: Option<String>,
@@ -32,6 +38,15 @@ pub struct Arguments {
     /// Only failures that began before this time (RFC 3339, or a date)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Replace persons, accounts, addresses, names and ids by keyed pseudonyms that still join, and withhold texts
+    #[arg(long, requires = "redact_key", conflicts_with = "case")]
+    redact: bool,
+    /// Key of the pseudonyms: a file of at least 16 bytes, such as `openssl rand -hex 32` writes
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    redact_key: Option<PathBuf>,
+    /// Texts that need not be withheld, one a line
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    keep_text: Option<PathBuf>,
     /// End with status 3 if a failure of this class is found (repeatable)
     #[arg(long, value_name = "CLASS", value_enum)]
     fail_on: Vec<ClassName>,
@@ -53,6 +68,23 @@ enum Format {
     Csv,
     /// One row per failure, typed
     Parquet,
+    /// For tickets: a summary, then a section per failure
+    Markdown,
+    /// For Timesketch: the verdicts, and the records behind each, with their times
+    TimesketchJsonl,
+    /// The same as CSV
+    TimesketchCsv,
+    /// SARIF 2.1.0: a result per failure, its timeline as code flow
+    Sarif,
+    /// OCSF 1.5.0, one JSON object a line: the attempts of each failure, and a finding on it
+    Ocsf,
+}
+
+impl Format {
+    /// Whether it shows the records behind failures.
+    const fn is_traced(self) -> bool {
+        matches!(self, Self::TimesketchJsonl | Self::TimesketchCsv | Self::Sarif | Self::Ocsf)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,17 +115,31 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if let Some(out) = &arguments.out {
         output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
     }
+    if let Some(folder) = &arguments.case {
+        let (outcome, status) = case::analyze(folder, &arguments.reading, &arguments.who, None)?;
+        return Ok(met(arguments, &outcome.analysis).unwrap_or(status));
+    }
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
     let options = arguments.reading.inputs.options(&mappings);
-    let bar = Bar::new();
-    let selection = Selection { job: arguments.job.clone(), since, until };
     let format = format(arguments);
+    let bar = Bar::new();
+    let selection = Selection { job: arguments.job.clone(), since, until, traced: format.is_traced() };
+    let veil = arguments.redact_key.as_deref().map(|key| Veil::read(key, arguments.keep_text.as_deref(), &rules.pack));
+    let veil = veil.transpose()?;
     let paths = &arguments.reading.inputs.paths;
-    let found = if format == Format::Html {
-        report::analyze_for_html(paths, options, &rules, &selection, &bar).map(|page| Found::Page(Box::new(page)))
-    } else {
-        report::analyze(paths, options, &rules, &selection, &bar).map(|analysis| Found::Plain(Box::new(analysis)))
+    let plain = |analysis| Found::Plain(Box::new(analysis));
+    let found = match &veil {
+        Some(_) if format == Format::Html || format.is_traced() => {
+            let reason = "it shows records as they are, which --redact is there to prevent; give --format json";
+            let what = format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            return Err(Error::Usage { what: format!("--format {what}"), reason: reason.to_owned() });
+        }
+        Some(veil) => report::analyze_redacted(paths, options, &rules, &selection, &bar, veil).map(plain),
+        None if format == Format::Html => {
+            report::analyze_for_html(paths, options, &rules, &selection, &bar).map(|page| Found::Page(Box::new(page)))
+        }
+        None => report::analyze(paths, options, &rules, &selection, &bar).map(plain),
     };
     bar.finish();
     let found = found?;
@@ -104,12 +150,20 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     output::data(arguments.out.as_deref(), |out| match &found {
         Found::Page(page) => page.write(out),
-        Found::Plain(analysis) => write(arguments, analysis, format, out),
+        Found::Plain(analysis) => write(arguments, analysis, &rules, format, out),
     })?;
     if format == Format::Table {
         output::unused_mappings(&mappings, &analysis.coverage.files);
     }
     report_coverage(analysis, format);
+    if let Some(redaction) =
+        analysis.redaction.as_ref().filter(|_| matches!(format, Format::Ndjson | Format::Csv | Format::Parquet))
+    {
+        output::message(&format!(
+            "holdtrace: redacted; of the unredacted report (--format json) the SHA-256 is {}",
+            redaction.unredacted_sha256
+        ));
+    }
     Ok(status(arguments, analysis))
 }
 
@@ -137,6 +191,8 @@ fn format(arguments: &Arguments) -> Format {
             "html" | "htm" => Format::Html,
             "parquet" => Format::Parquet,
             "txt" => Format::Table,
+            "md" => Format::Markdown,
+            "sarif" => Format::Sarif,
             _ => return None,
         })
     };
@@ -144,8 +200,13 @@ fn format(arguments: &Arguments) -> Format {
     arguments.format.or_else(by_name).or_else(by_terminal).unwrap_or(Format::Ndjson)
 }
 
-fn write(arguments: &Arguments, analysis: &Analysis, format: Format, mut out: &mut dyn Write) -> Result<()> {
-    let json = |e: serde_json::Error| Error::Output(e.to_string());
+fn write(
+    arguments: &Arguments,
+    analysis: &Analysis,
+    rules: &RuleText,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<()> {
     match format {
         Format::Table => {
             let hints = Hints { paths: &arguments.reading.inputs.paths };
@@ -154,12 +215,14 @@ fn write(arguments: &Arguments, analysis: &Analysis, format: Format, mut out: &m
         }
         // A page is written by itself.
         Format::Ndjson | Format::Html => analysis.failures.write_ndjson(out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
-            output::written(out.write_all(b"\n"))
-        }
+        Format::Json => analysis.write_json(out),
         Format::Csv => report::write_csv(&analysis.failures, out),
         Format::Parquet => report::write_parquet(&analysis.failures, out),
+        Format::Markdown => report::write_markdown(analysis, out),
+        Format::Sarif => report::write_sarif(analysis, rules, out),
+        Format::Ocsf => report::write_ocsf(analysis, out).map(output::timeless),
+        Format::TimesketchJsonl => report::write_timesketch(analysis, Timesketch::Jsonl, out).map(output::timeless),
+        Format::TimesketchCsv => report::write_timesketch(analysis, Timesketch::Csv, out).map(output::timeless),
     }
 }
 
@@ -186,9 +249,15 @@ fn report_coverage(analysis: &Analysis, format: Format) {
     }
 }
 
+/// Whether `--fail-on` met its class.
+fn met(arguments: &Arguments, analysis: &Analysis) -> Option<Status> {
+    let count = |class: &str| analysis.summary.by_class.get(class).copied().unwrap_or(0);
+    has_any(&arguments.fail_on, count).then_some(Status::Met)
+}
+
 fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
-    if met(&arguments.fail_on, |class| analysis.summary.by_class.get(class).copied().unwrap_or(0)) {
-        Status::Met
+    if let Some(met) = met(arguments, analysis) {
+        met
     } else if analysis.coverage.is_partial() {
         Status::Partial
     } else {
@@ -197,7 +266,7 @@ fn status(arguments: &Arguments, analysis: &Analysis) -> Status {
 }
 
 /// Whether there is a failure of one of the classes; `count` gives their number by the class's name.
-pub fn met(classes: &[ClassName], count: impl Fn(&str) -> usize) -> bool {
+pub fn has_any(classes: &[ClassName], count: impl Fn(&str) -> usize) -> bool {
     classes.iter().any(|class| count(class.class().name()) > 0)
 }
 

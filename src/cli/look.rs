@@ -14,7 +14,7 @@ const WIDTHS: std::ops::RangeInclusive<u16> = 60..=240;
 
 #[derive(Args)]
 pub struct Looks {
-    /// Colours in output for people; auto: on a terminal, unless NO_COLOR is set, or anywhere if CLICOLOR_FORCE is
+    /// Colours in output for people; auto: on a terminal, unless `NO_COLOR` is set, or anywhere if `CLICOLOR_FORCE` is
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     color: When,
     /// Columns of output for people, 60 to 240; by default those of the terminal, in files and pipes 80

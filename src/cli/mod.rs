@@ -2,13 +2,17 @@
 
 mod advise;
 mod analyze;
+mod attest;
+mod case;
 mod evaluate;
+mod explain;
 mod ingest;
 mod look;
 mod map;
 mod output;
 mod policy;
 mod progress;
+mod prove;
 mod report;
 mod rules;
 mod show;
@@ -68,18 +72,27 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Show every record of a job from every source, in order of time
     Timeline(timeline::Arguments),
+    /// Explain a verdict: facts, reading, doubts, alternatives, what it hangs on, what to collect next
+    Explain(explain::Arguments),
     /// Show the raw bytes of a record and check its hash again
     Show(show::Arguments),
+    /// Print the built-in rule pack; list, show and check rules
+    Rules(rules::Arguments),
     /// Draft and check mappings, by which files of other sources are read (--map)
     #[command(subcommand)]
     Map(map::Command),
-    /// Print the built-in rule pack, to be changed and given to --rules
-    Rules,
     /// Decide one request by AWS policies: given in files, or in force in an archive at a time
     Policy(policy::Arguments),
-    /// Compare the verdicts on a labelled archive with its truth
+    /// Compare the verdicts on labelled archives with the truth: by class, by support, by margin
     Evaluate(evaluate::Arguments),
-    /// Check that evidence is what it was, without trusting who keeps it
+    /// Sign what reports rest on (in-toto, DSSE), and write requests for trusted time stamps (RFC 3161)
+    Attest(attest::Arguments),
+    /// Disclose a single record of a case, with the proof that it is one of them
+    Prove(prove::Arguments),
+    /// Make a case: evidence, reports, rules and a ledger of every act in one folder
+    #[command(subcommand)]
+    Case(case::Command),
+    /// Check that a case and its evidence are what they were, without trusting who keeps them
     Verify(verify::Arguments),
 }
 
@@ -164,20 +177,15 @@ impl Most {
 struct Reading {
     #[command(flatten)]
     inputs: Inputs,
-    /// Rule pack to use instead of the built-in one
+    /// Rule pack to lay over the built-in one; repeatable, a later one changes what earlier ones say, and with
+    /// `alone = true` takes their place
     #[arg(long, value_name = "FILE")]
-    rules: Option<PathBuf>,
+    rules: Vec<PathBuf>,
 }
 
 impl Reading {
     fn rules(&self) -> Result<RuleText> {
-        match &self.rules {
-            None => RuleText::built_in(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the rule pack", e))?;
-                RuleText::parse(&text, &path.display().to_string())
-            }
-        }
+        rules::layered(&self.rules)
     }
 }
 
@@ -197,11 +205,15 @@ pub fn run() -> ExitCode {
         Command::Advise(arguments) => advise::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Timeline(arguments) => timeline::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
         Command::Map(command) => map::run(&command),
-        Command::Rules => rules::run(),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Attest(arguments) => attest::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
+        Command::Case(command) => case::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {

@@ -39,6 +39,13 @@ pub fn unused_mappings(mappings: &[Mapping], files: &[FileEntry]) {
     unused(mappings, files).for_each(|note| message(&format!("holdtrace: {note}")));
 }
 
+/// Says how many records an export leaves out because their time is not known.
+pub fn timeless(left_out: u64) {
+    if left_out > 0 {
+        message(&format!("holdtrace: {left_out} records without a known time are left out; other formats have them"));
+    }
+}
+
 /// Lines of one kind that are said, at most.
 pub const MOST_SAID: usize = 20;
 
@@ -60,18 +67,42 @@ pub fn notes<'a>(notes: impl Iterator<Item = &'a String>) {
 /// Nothing is ever written into the evidence: refuses a file or folder `out` that lies in what `paths` name. Of one that is
 /// not there yet, the nearest folder that is there counts.
 pub fn keep_out_of_evidence(out: &Path, paths: &[String]) -> Result<()> {
+    match evidence_around(out, paths) {
+        None => Ok(()),
+        Some(path) => Err(lies_in_evidence(&format!("--out {}", out.display()), path)),
+    }
+}
+
+/// Likewise a case; and evidence must not lie in it either.
+pub fn keep_apart(case: &Path, paths: &[String]) -> Result<()> {
+    let what = format!("--case {}", case.display());
+    if let Some(path) = evidence_around(case, paths) {
+        return Err(lies_in_evidence(&what, path));
+    }
+    let Ok(folder) = case.canonicalize() else { return Ok(()) };
+    match paths.iter().find(|path| Path::new(path).canonicalize().is_ok_and(|place| place.starts_with(&folder))) {
+        None => Ok(()),
+        Some(path) => {
+            let reason = format!("the evidence ({path}) lies in it; name another folder for the case");
+            Err(Error::Usage { what, reason })
+        }
+    }
+}
+
+fn lies_in_evidence(what: &str, path: &str) -> Error {
+    let reason = format!("it lies in the evidence ({path}), into which nothing is written; name another place");
+    Error::Usage { what: what.to_owned(), reason }
+}
+
+fn evidence_around<'a>(out: &Path, paths: &'a [String]) -> Option<&'a String> {
     let here = |path: &Path| if path.as_os_str().is_empty() { Path::new(".") } else { path }.canonicalize().ok();
     let nearest = out.ancestors().skip(1).find_map(here);
     let places = [out.canonicalize().ok(), nearest];
-    for path in paths {
-        let Ok(evidence) = Path::new(path).canonicalize() else { continue };
+    paths.iter().find(|path| {
+        let Ok(evidence) = Path::new(path).canonicalize() else { return false };
         let within = |place: &Path| *place == evidence || (evidence.is_dir() && place.starts_with(&evidence));
-        if places.iter().flatten().any(|place| within(place)) {
-            let reason = format!("it lies in the evidence ({path}), into which nothing is written; name another place");
-            return Err(Error::Usage { what: format!("--out {}", out.display()), reason });
-        }
-    }
-    Ok(())
+        places.iter().flatten().any(|place| within(place))
+    })
 }
 
 /// What files that are being written begin with; only a process that is killed leaves one.
@@ -111,6 +142,12 @@ fn readable_as_usual(path: &Path) {
 
 #[cfg(not(unix))]
 fn readable_as_usual(_: &Path) {}
+
+/// One JSON value, indented.
+pub fn json(value: &impl Serialize, mut out: &mut dyn Write) -> Result<()> {
+    serde_json::to_writer_pretty(&mut out, value).map_err(|e| Error::Output(e.to_string()))?;
+    written(out.write_all(b"\n"))
+}
 
 /// One JSON object a line.
 pub fn ndjson<T: Serialize>(objects: &[T], out: &mut dyn Write) -> Result<()> {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::analyze::{ClassName, met};
+use super::analyze::{ClassName, has_any};
 use super::progress::Bar;
 use super::{Reading, Status, output};
+use crate::classify::digest_of_layers;
 use crate::error::{Error, Result};
 use crate::ingest::Options;
 use crate::parts::lock;
@@ -112,7 +113,7 @@ impl Run<'_> {
             made: Made {
                 tool: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
                 rules: format!("{} {}", rules.name, rules.version),
-                rules_sha256: self.rules.sha256.clone(),
+                rules_sha256: digest_of_layers(&self.rules.layers),
             },
         };
         sort(&mut index);
@@ -187,17 +188,10 @@ impl Run<'_> {
             }
             _ => {}
         }
-        let json = |e: serde_json::Error| Error::Output(e.to_string());
-        output::data(Some(&folder.join(REPORT)), |mut out| {
-            serde_json::to_writer_pretty(&mut out, analysis).map_err(json)?;
-            output::written(out.write_all(b"\n"))
-        })?;
+        output::data(Some(&folder.join(REPORT)), |out| analysis.write_json(out))?;
         output::data(Some(&folder.join(PAGE)), |out| page.write(out))?;
         let stored = Stored::new(archive, self.manner.clone(), inputs.hashed(&analysis.coverage.files), analysis);
-        output::data(Some(&folder.join(STORED)), |mut out| {
-            serde_json::to_writer_pretty(&mut out, &stored).map_err(json)?;
-            output::written(out.write_all(b"\n"))
-        })?;
+        output::data(Some(&folder.join(STORED)), |out| output::json(&stored, out))?;
         Ok(stored)
     }
 }
@@ -242,10 +236,7 @@ fn finish(arguments: &Arguments, index: &Index) -> Result<Status> {
     let out = &arguments.out;
     let counted = index.entries.iter().filter_map(|entry| Some((entry.archive.clone(), entry.counts.clone()?)));
     let past = Past::new(counted.collect::<BTreeMap<String, Counts>>());
-    output::data(Some(&out.join(PAST)), |mut out| {
-        serde_json::to_writer_pretty(&mut out, &past).map_err(|e| Error::Output(e.to_string()))?;
-        output::written(out.write_all(b"\n"))
-    })?;
+    output::data(Some(&out.join(PAST)), |out| output::json(&past, out))?;
     let count = |is: fn(&State) -> bool| index.entries.iter().filter(|entry| is(&entry.state)).count();
     let failed = count(|state| matches!(state, State::Failed(_)));
     let sum = index.sum();
@@ -267,7 +258,7 @@ fn finish(arguments: &Arguments, index: &Index) -> Result<Status> {
     let of_run = index.entries.iter().filter(|entry| !matches!(entry.state, State::Earlier));
     let partial = of_run.clone().any(|entry| entry.partial || matches!(entry.state, State::Failed(_)));
     let by_class = |class: &str| of_run.clone().filter_map(|e| e.counts.as_ref()?.by_class.get(class)).sum::<usize>();
-    Ok(if met(&arguments.fail_on, by_class) {
+    Ok(if has_any(&arguments.fail_on, by_class) {
         Status::Met
     } else if of_run.clone().all(|entry| matches!(entry.state, State::Failed(_))) {
         Status::Unusable

@@ -27,12 +27,18 @@ pub struct Arguments {
     raw: bool,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let digits = arguments.id.strip_prefix("ev:").unwrap_or(&arguments.id).to_ascii_lowercase();
+/// The hex digits of a record id.
+pub fn digits(id: &str) -> Result<String> {
+    let digits = id.strip_prefix("ev:").unwrap_or(id).to_ascii_lowercase();
     if digits.len() < 8 || digits.len() > 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         let reason = "not a record id; expected ev: and 16 hex digits, as the reports print them".to_owned();
-        return Err(Error::Record { id: arguments.id.clone(), reason });
+        return Err(Error::Record { id: id.to_owned(), reason });
     }
+    Ok(digits)
+}
+
+pub fn run(arguments: &Arguments) -> Result<Status> {
+    let digits = digits(&arguments.id)?;
     let (limits, bounds) = (arguments.most.limits(), arguments.most.bounds());
     let mut discovery = discover(&arguments.paths)?;
     discovery.unpack(bounds)?;

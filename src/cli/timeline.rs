@@ -1,6 +1,7 @@
 //! `holdtrace timeline`
 
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -10,7 +11,7 @@ use super::{Reading, Status, output};
 use crate::error::Result;
 use crate::evidence::is_partial;
 use crate::ingest::AssumedZone;
-use crate::report::{Evidence, render_timeline, timeline};
+use crate::report::{Evidence, TimesketchForm as Timesketch, render_timeline, timeline, write_timesketch_timeline};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -30,6 +31,9 @@ pub struct Arguments {
     format: Option<Format>,
     #[command(flatten)]
     looks: Looks,
+    /// Write to this file instead of standard output (whole or not at all)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +42,10 @@ enum Format {
     Table,
     /// One JSON object per record
     Ndjson,
+    /// For Timesketch
+    TimesketchJsonl,
+    /// The same as CSV
+    TimesketchCsv,
 }
 
 fn micros(text: &str) -> std::result::Result<i64, String> {
@@ -47,6 +55,9 @@ fn micros(text: &str) -> std::result::Result<i64, String> {
 
 pub fn run(arguments: &Arguments) -> Result<Status> {
     arguments.reading.inputs.set_threads()?;
+    if let Some(out) = &arguments.out {
+        output::keep_out_of_evidence(out, &arguments.reading.inputs.paths)?;
+    }
     let rules = arguments.reading.rules()?;
     let mappings = arguments.reading.inputs.maps.read()?;
     let options = arguments.reading.inputs.options(&mappings);
@@ -59,14 +70,17 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if arguments.around.is_some_and(|micros| !timeline.around(micros)) {
         output::message("holdtrace: nothing of this job failed at a known time, so --around leaves nothing out");
     }
-    let terminal = io::stdout().is_terminal();
+    let to_file = arguments.out.is_some();
+    let terminal = !to_file && io::stdout().is_terminal();
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
-    output::data(None, |out| match format {
+    output::data(arguments.out.as_deref(), |out| match format {
         Format::Table => {
-            let look = arguments.looks.look(false);
+            let look = arguments.looks.look(to_file);
             output::written(out.write_all(render_timeline(&timeline, look, arguments.tz).as_bytes()))
         }
         Format::Ndjson => output::ndjson(&timeline.entries, out),
+        Format::TimesketchJsonl => write_timesketch_timeline(&timeline, Timesketch::Jsonl, out).map(output::timeless),
+        Format::TimesketchCsv => write_timesketch_timeline(&timeline, Timesketch::Csv, out).map(output::timeless),
     })?;
     let partial = is_partial(&evidence.ingested.files) || !evidence.discovery.unreadable.is_empty();
     Ok(if partial { Status::Partial } else { Status::Done })

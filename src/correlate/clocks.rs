@@ -16,6 +16,7 @@ use crate::ingest::{Change, Document, MAPPED};
 
 /// How far the clock of a source is from that of another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockOffset {
     pub source: String,
     /// The source it is compared with: the export trail, where there is one.

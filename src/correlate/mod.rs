@@ -47,7 +47,7 @@ pub use table::{EventTable, Row};
 
 use crate::error::{Error, Result};
 use crate::evidence::Input;
-use crate::ingest::{Ingested, Options, Prints, Reread, ingest};
+use crate::ingest::{Ingested, LeftOut, Options, Prints, Reread, ingest_without};
 use issued::Keys;
 use related::Related;
 use waves::Attempts;
@@ -125,11 +125,26 @@ pub fn read(
     operations: &[Operation],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Outline, Ingested)> {
+    read_without(inputs, options, &LeftOut::default(), operations, progress)
+}
+
+/// Reads `inputs` in outline, as if the records in `left_out` were not there.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_without(
+    inputs: &[Input],
+    options: Options<'_>,
+    left_out: &LeftOut,
+    operations: &[Operation],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Outline, Ingested)> {
     let (keys, steps) = (RandomState::default(), Arc::new(Steps::new(operations)));
     let collector = || Outline::with_capacity(keys.clone(), Arc::clone(&steps), PART);
     let mut outline = collector();
     let prints = Prints::of_run(&keys, inputs);
-    let ingested = ingest(inputs, options, prints, &collector, &mut |part| outline.append(part), progress);
+    let mut absorb = |part| outline.append(part);
+    let ingested = ingest_without(inputs, options, prints, left_out, &collector, &mut absorb, progress);
     outline.finish()?;
     Ok((outline, ingested))
 }

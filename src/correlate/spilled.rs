@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
 
-/// Entries that are in memory.
-const HELD: usize = 32 * 1024;
+/// Entries that are in memory before a file is needed: as many as the first blocks of an outline have rows, more or less.
+const HELD: usize = 4 * BLOCK;
+/// Entries that are written and read at a time.
+const BLOCK: usize = 32 * 1024;
 
 /// Entries of `N` words; what does not fit lies in an unnamed temporary file, for this process only.
 pub struct Spilled<const N: usize> {
@@ -27,7 +29,8 @@ impl<const N: usize> Spilled<N> {
     /// # Errors
     /// The temporary file cannot be written.
     pub fn push(&mut self, entry: [u64; N]) -> io::Result<()> {
-        if self.open.len() == HELD {
+        let full = if self.file.is_none() { HELD } else { BLOCK };
+        if self.open.len() == full {
             let file = match &mut self.file {
                 Some(file) => file,
                 None => self.file.insert(Mutex::new(tempfile::tempfile()?)),
@@ -36,7 +39,7 @@ impl<const N: usize> Spilled<N> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .write_all(bytemuck::cast_slice(self.open.as_flattened()))?;
             self.written += self.open.len();
-            self.open.clear();
+            self.open = Vec::with_capacity(BLOCK);
         }
         self.open.push(entry);
         Ok(())
@@ -51,8 +54,8 @@ impl<const N: usize> Spilled<N> {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             file.seek(SeekFrom::Start(0))?;
             let mut entries = Vec::new();
-            entries.resize(HELD, [0; N]);
-            for _ in 0..self.written / HELD {
+            entries.resize(BLOCK, [0; N]);
+            for _ in 0..self.written / BLOCK {
                 file.read_exact(bytemuck::cast_slice_mut(entries.as_flattened_mut()))?;
                 entries.iter().copied().for_each(&mut see);
             }
@@ -65,11 +68,11 @@ impl<const N: usize> Spilled<N> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HELD, Spilled};
+    use super::{BLOCK, HELD, Spilled};
 
     #[test]
     fn entries_come_back_in_order_from_file_and_memory() {
-        for count in [0, 1, HELD, HELD + 1, 3 * HELD + 7] {
+        for count in [0, 1, HELD, HELD + 1, HELD + BLOCK, 3 * HELD + 7] {
             let mut spilled = Spilled::<2>::default();
             (0..count as u64).for_each(|n| spilled.push([n, !n]).expect("a temporary file"));
             for _ in 0..2 {

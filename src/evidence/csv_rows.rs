@@ -20,17 +20,21 @@ impl CsvRows {
 
     fn row(&mut self, data: &[u8], start: usize, end: usize, base: u64, cuts: &mut Vec<Cut>) {
         if let Some(offset) = self.overlong.take() {
-            cuts.push(too_long(offset, base + end as u64 - offset, self.limit));
+            if std::mem::replace(&mut self.header_seen, true) {
+                cuts.push(too_long(offset, base + end as u64 - offset, self.limit));
+            }
             return;
         }
         let row = &data[start..end];
         let row = row.strip_suffix(b"\r").unwrap_or(row);
-        if row.iter().all(u8::is_ascii_whitespace) {
+        if row.iter().all(u8::is_ascii_whitespace) || !std::mem::replace(&mut self.header_seen, true) {
             return;
         }
-        if std::mem::replace(&mut self.header_seen, true) {
-            cuts.push(Cut::Record(start..start + row.len()));
-        }
+        cuts.push(if row.len() as u64 > self.limit {
+            too_long(base + start as u64, row.len() as u64, self.limit)
+        } else {
+            Cut::Record(start..start + row.len())
+        });
     }
 }
 

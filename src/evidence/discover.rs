@@ -8,6 +8,7 @@ use std::sync::Arc;
 use walkdir::WalkDir;
 
 use super::containers::{Bounds, Container, Member, expand};
+use crate::custody::case::{self, Case};
 use crate::error::{Error, Result};
 use crate::parts::{self, PartFile};
 
@@ -124,7 +125,7 @@ pub struct Input {
 }
 
 /// The inputs in the order of their names (so that the order of the paths does not matter), and what was passed over.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Discovery {
     pub inputs: Vec<Input>,
     /// One sentence per link or special file that was not read, and per folder of parts that another version made.
@@ -234,7 +235,12 @@ fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Disco
         return Ok(());
     }
     let mut any = false;
-    for entry in WalkDir::new(path).follow_links(false) {
+    let is_case = Case::is_whole_at(path);
+    if is_case {
+        found.skipped.push(format!("{}: a case; its events are read, not its other files", path.display()));
+    }
+    let in_events = |entry: &walkdir::DirEntry| !is_case || entry.depth() != 1 || entry.file_name() == case::EVENTS;
+    for entry in WalkDir::new(path).follow_links(false).into_iter().filter_entry(in_events) {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
             Ok(entry) if entry.file_type().is_file() => {

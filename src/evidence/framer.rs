@@ -95,7 +95,21 @@ impl Framer {
     /// Reads the head of `stream` into a buffer that is no longer used.
     #[must_use]
     pub fn with_buffer(stream: &mut Stream, limits: Limits, buffer: Vec<u8>) -> Self {
-        let mut framer = Self {
+        let mut framer = Self::unread(limits, buffer);
+        framer.fill(stream, HEAD);
+        framer
+    }
+
+    /// One that need not recognise anything, and reads no more than a chunk at a time from the first byte on.
+    #[must_use]
+    pub fn of_shape(limits: Limits, shape: &Shape) -> Self {
+        let mut framer = Self::unread(limits, Vec::new());
+        framer.set_shape(shape);
+        framer
+    }
+
+    fn unread(limits: Limits, buffer: Vec<u8>) -> Self {
+        Self {
             splitter: None,
             limits,
             buffer,
@@ -106,9 +120,7 @@ impl Framer {
             eof: false,
             failure: None,
             done: false,
-        };
-        framer.fill(stream, HEAD);
-        framer
+        }
     }
 
     /// The first bytes of the stream, and whether they are all of it.

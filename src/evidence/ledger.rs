@@ -17,10 +17,14 @@ pub fn is_partial(files: &[FileEntry]) -> bool {
 /// One input file. `records` is always `parsed + rejected`; `duplicates` are parsed records seen before,
 /// `superseded` those that an amended one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileEntry {
     pub path: String,
     /// SHA-256 of the bytes as found; null only when the file could not be read to its end.
     pub sha256: Option<String>,
+    /// SHA-256 of the decompressed bytes, if it was asked for and they were read to their end.
+    #[serde(skip)]
+    pub content_sha256: Option<String>,
     /// Size as found.
     pub bytes: u64,
     pub format: String,
@@ -59,6 +63,7 @@ impl FileEntry {
         Self {
             path: path.to_owned(),
             sha256: None,
+            content_sha256: None,
             bytes,
             format: "unreadable".to_owned(),
             mapping: None,

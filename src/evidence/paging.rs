@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A document that wraps a list of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// The name of the list.
     pub list: String,

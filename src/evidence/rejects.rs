@@ -12,6 +12,7 @@ const LISTED_IN_ALL: usize = 100_000;
 
 /// A record that could not be read, or the first of several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reject {
     /// 0-based number of the record in its file.
     pub record: u64,
@@ -45,6 +46,7 @@ impl Reject {
 /// ones after them are one entry, with the place and the reason of the first of them and their number, and then comes
 /// the last, which tells where a file breaks off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Rejects(Vec<Reject>);
 

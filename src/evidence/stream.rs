@@ -79,6 +79,16 @@ pub struct Stream {
     most: Expansion,
     /// Whether it can be read from anywhere.
     seekable: bool,
+    content: Content,
+}
+
+/// The SHA-256 of decompressed bytes.
+enum Content {
+    /// It was not asked for, there are none, or they cannot be read.
+    Unknown,
+    /// It is that of the file.
+    AsFound,
+    Hashing(Sha256),
 }
 
 enum Decoder {
@@ -121,13 +131,25 @@ impl Stream {
             Encoding::Zstd => Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?)),
             Encoding::Parquet => Decoder::Parquet(Box::new(Rows::new(reader.into_inner().inner))),
         };
-        Ok(Self { decoder, produced: 0, most: Expansion::Any, seekable: Source::is_seekable(place) })
+        let seekable = Source::is_seekable(place);
+        Ok(Self { decoder, produced: 0, most: Expansion::Any, seekable, content: Content::Unknown })
     }
 
     /// Refuses to go on when it has expanded to more than `most`.
     #[must_use]
     pub fn bounded(mut self, most: Expansion) -> Self {
         self.most = most;
+        self
+    }
+
+    /// Hashes the decompressed bytes as well; rows of Parquet are none.
+    #[must_use]
+    pub fn hashing_content(mut self) -> Self {
+        self.content = match self.encoding() {
+            Encoding::Plain => Content::AsFound,
+            Encoding::Gzip | Encoding::Zstd => Content::Hashing(Sha256::new()),
+            Encoding::Parquet => Content::Unknown,
+        };
         self
     }
 
@@ -146,6 +168,26 @@ impl Stream {
             Decoder::Zstd(_) => Encoding::Zstd,
             Decoder::Parquet(_) => Encoding::Parquet,
         }
+    }
+
+    /// Reads whatever is left, if it was asked to hash what it holds, and returns the SHA-256 of the decompressed bytes, if
+    /// all of them can be read.
+    pub fn finish_content(&mut self) -> Option<Digest> {
+        if !matches!(self.content, Content::Hashing(_)) {
+            return None;
+        }
+        // An error is noted by reading.
+        let _ = io::copy(self, &mut io::sink());
+        match std::mem::replace(&mut self.content, Content::Unknown) {
+            Content::Hashing(hasher) => Some(Digest(hasher.finalize().into())),
+            _ => None,
+        }
+    }
+
+    /// Whether the decompressed bytes are those as found.
+    #[must_use]
+    pub fn is_as_found(&self) -> bool {
+        matches!(self.content, Content::AsFound)
     }
 
     /// Reads whatever is left as found and returns its SHA-256 and size.
@@ -167,18 +209,7 @@ impl Stream {
         Ok((Digest(hashing.hasher.finalize().into()), hashing.bytes))
     }
 
-    fn consumed(&self) -> u64 {
-        match &self.decoder {
-            Decoder::Plain(reader) => reader.get_ref().bytes,
-            Decoder::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
-            Decoder::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
-            Decoder::Parquet(rows) => rows.consumed(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    fn read_bounded(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = match &mut self.decoder {
             Decoder::Plain(reader) => reader.read(buf),
             Decoder::Gzip(decoder) => decoder.read(buf),
@@ -191,6 +222,27 @@ impl Read for Stream {
             Some(reason) => Err(io::Error::other(reason)),
             None => Ok(n),
         }
+    }
+
+    fn consumed(&self) -> u64 {
+        match &self.decoder {
+            Decoder::Plain(reader) => reader.get_ref().bytes,
+            Decoder::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
+            Decoder::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+            Decoder::Parquet(rows) => rows.consumed(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.read_bounded(buf);
+        match (&read, &mut self.content) {
+            (Ok(n), Content::Hashing(hasher)) => hasher.update(&buf[..*n]),
+            (Err(_), content) => *content = Content::Unknown,
+            _ => {}
+        }
+        read
     }
 }
 

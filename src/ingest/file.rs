@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::recognise::{Recognised, recognise};
-use super::{ADAPTERS, Options, Prints, from_part, pages, rfc3339};
+use super::{ADAPTERS, LeftOut, Options, Prints, from_part, pages, rfc3339};
 use crate::evidence::{
     Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Place, Reject, Rejects, Shape, Stream,
 };
@@ -15,6 +15,8 @@ use crate::evidence::{
 pub struct Context<'a, C> {
     pub options: Options<'a>,
     pub prints: Prints<'a>,
+    /// Records that are passed over.
+    pub left_out: &'a LeftOut,
     /// Makes an empty collector of events.
     pub collector: &'a (dyn Fn() -> C + Sync),
 }
@@ -193,7 +195,11 @@ fn read_place<C: Collect + Send>(
     if input.place.container().is_none() && reason.is_none() {
         let most = Expansion::of(&input.place, context.options.bounds.expansion);
         match Stream::open(&input.place) {
-            Ok(stream) => return read_stream(file, (stream.bounded(most), &input.place), context, into, entry, tally),
+            Ok(stream) => {
+                let stream = stream.bounded(most);
+                let stream = if context.options.hash_content { stream.hashing_content() } else { stream };
+                return read_stream(file, (stream, &input.place), context, into, entry, tally);
+            }
             Err(error) => reason = Some(format!("the file cannot be opened: {error}; check its permissions")),
         }
     }
@@ -230,7 +236,8 @@ fn read_stream<C: Collect + Send>(
         _ => None,
     };
     let manner = Manner { adapter, table, mapping, page, packed: stream.is_packed() };
-    let reader = Reader { file, manner: &manner, options: context.options, prints: context.prints, hash_events: false };
+    let Context { options, prints, left_out, .. } = *context;
+    let reader = Reader { file, manner: &manner, options, prints, left_out, hash_events: false };
     let next = |framer: &mut Framer, stream: &mut Stream| -> Vec<Chunk> {
         (0..CHUNKS_AT_ONCE).map_while(|_| framer.next_chunk(stream)).collect()
     };
@@ -259,9 +266,11 @@ fn read_stream<C: Collect + Send>(
         note_pages(&chunks, entry);
     }
     *into.buffer = framer.into_buffer();
+    let (unpacked, as_found) = (stream.finish_content(), stream.is_as_found());
     match stream.finish() {
         Ok((digest, bytes)) => {
             entry.sha256 = Some(digest.to_string());
+            entry.content_sha256 = unpacked.or(as_found.then_some(digest)).map(|digest| digest.to_string());
             entry.bytes = bytes;
         }
         Err(error) => {
@@ -306,6 +315,7 @@ pub struct Reader<'a> {
     pub manner: &'a Manner,
     pub options: Options<'a>,
     pub prints: Prints<'a>,
+    pub left_out: &'a LeftOut,
     /// Whether events are hashed on the way.
     pub hash_events: bool,
 }
@@ -328,6 +338,9 @@ impl Reader<'_> {
                 offset: chunk.base + span.start as u64,
                 length: bytes.len() as u64,
             };
+            if self.left_out.has(&at) {
+                continue;
+            }
             match self.read(bytes, at, &mut part.events, &mut part.facts, tally) {
                 Ok(()) => tally.parsed += 1,
                 Err(reason) => rejects.push(Reject::new(at.record, at.offset, reason)),

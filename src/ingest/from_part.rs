@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::file::{Context, Destination, Manner, part as empty};
 use super::reread::Wanted;
-use super::{Collect, Prints};
+use super::{Collect, LeftOut, Prints};
 use crate::error::{Error, Result};
 use crate::evidence::{FileEntry, Input, Locator, Reject};
 use crate::parts::{PartFile, Run, Table};
@@ -21,7 +21,9 @@ pub fn read<C: Collect + Send>(
     context: &Context<'_, C>,
     into: &mut Destination<'_, C>,
 ) {
-    let mut entry = part.listed().entry.clone();
+    let listed = part.listed();
+    let content_sha256 = listed.content_sha256.clone().filter(|_| context.options.hash_content);
+    let mut entry = FileEntry { content_sha256, ..listed.entry.clone() };
     if let Err(error) = read_runs(part, file, context, into) {
         let reason = error.to_string();
         entry = FileEntry { format: entry.format, ..FileEntry::unread(&input.label, input.bytes) };
@@ -39,17 +41,19 @@ fn read_runs<C: Collect + Send>(
 ) -> std::io::Result<()> {
     part.verify()?;
     let mut facts = part.facts(file)?;
+    facts.changes.retain(|change| !context.left_out.has(&change.at));
+    facts.documents.retain(|document| !context.left_out.has(&document.at));
     match part.listed().runs(Table::Events) {
         [] => {}
         [run] => {
             let into = parts.last_mut().expect("there is always a part");
-            give(part, run, file, context.prints, &mut into.events)?;
+            give(part, run, file, (context.prints, context.left_out), &mut into.events)?;
         }
         runs => {
             for runs in runs.chunks(RUNS_AT_ONCE) {
                 let one = |run: &Run| {
                     let mut of_run = empty(context);
-                    give(part, run, file, context.prints, &mut of_run.events).map(|()| of_run)
+                    give(part, run, file, (context.prints, context.left_out), &mut of_run.events).map(|()| of_run)
                 };
                 parts.extend(runs.par_iter().map(one).collect::<std::io::Result<Vec<_>>>()?);
                 drain(parts);
@@ -63,10 +67,19 @@ fn read_runs<C: Collect + Send>(
 }
 
 /// Gives the events of a run of rows, whose records must ascend.
-fn give(part: &PartFile, run: &Run, file: u32, prints: Prints<'_>, events: &mut dyn Collect) -> std::io::Result<()> {
+fn give(
+    part: &PartFile,
+    run: &Run,
+    file: u32,
+    (prints, left_out): (Prints<'_>, &LeftOut),
+    events: &mut dyn Collect,
+) -> std::io::Result<()> {
     let rows = part.rows(run)?;
     let mut next = run.record;
     for row in run.first..run.first + run.rows {
+        if rows.locator(row, file).is_some_and(|at| left_out.has(&at)) {
+            continue;
+        }
         let at = rows.give(row, file, prints, events).filter(|at| at.record >= next);
         next = at.ok_or_else(|| part.bad_row(run, row))?.record + 1;
     }

@@ -12,6 +12,7 @@ mod fold;
 mod from_part;
 mod genesys_audit;
 mod genesys_job;
+mod left_out;
 mod loose;
 mod mapping;
 mod pages;
@@ -38,17 +39,21 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use adapter::{Adapter, Collect, Facts, Record, Refusal, Sink};
+pub(crate) use adapter::{Table, Tally};
 pub use cloudtrail_changes::policy_value;
 pub use event::{Event, EventColumns, Outcome, TEXT_COLUMN_DOCS, TEXT_COLUMNS, Text};
 pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
+pub(crate) use file::Reader;
 pub use fold::fold;
+pub use left_out::LeftOut;
 pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
 pub use redact::{redact, redact_value};
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, epoch, is_believed, rfc3339};
+pub use time::{AssumedZone, epoch, is_believed, micros, rfc3339};
+pub use trail_fields::STEPS;
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 
@@ -72,6 +77,8 @@ pub struct Options<'m> {
     pub bounds: Bounds,
     /// Mappings for files of other sources; where several fit a file, the first is taken.
     pub mappings: &'m [Mapping],
+    /// Whether what packed files hold is hashed as well ([`FileEntry::content_sha256`]).
+    pub hash_content: bool,
     /// Attempts that have to do with failures and are worked on at the same time, about half a KiB of memory each. No
     /// result depends on it.
     pub attempts_at_a_time: usize,
@@ -80,7 +87,7 @@ pub struct Options<'m> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let (zone, limits, bounds) = (AssumedZone::default(), Limits::default(), Bounds::default());
-        Self { zone, limits, bounds, mappings: &[], attempts_at_a_time: 64 * 1024 }
+        Self { zone, limits, bounds, mappings: &[], hash_content: false, attempts_at_a_time: 64 * 1024 }
     }
 }
 
@@ -115,6 +122,20 @@ pub fn ingest<C: Collect + Send>(
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
+    ingest_without(inputs, options, prints, &LeftOut::default(), collector, absorb, progress)
+}
+
+/// Reads all inputs as [`ingest`] does, as if the records in `left_out` were not in them.
+#[must_use]
+pub fn ingest_without<C: Collect + Send>(
+    inputs: &[Input],
+    options: Options<'_>,
+    prints: Prints<'_>,
+    left_out: &LeftOut,
+    collector: &(dyn Fn() -> C + Sync),
+    absorb: &mut dyn FnMut(C),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Ingested {
     // Containers are hashed while others read what was in them.
     let mut ingested = rayon::in_place_scope(|scope| {
         for input in inputs {
@@ -122,7 +143,7 @@ pub fn ingest<C: Collect + Send>(
                 scope.spawn(|_| drop(container.digest()));
             }
         }
-        read(inputs, &file::Context { options, prints, collector }, absorb, progress)
+        read(inputs, &file::Context { options, prints, left_out, collector }, absorb, progress)
     });
     for (entry, input) in ingested.files.iter_mut().zip(inputs) {
         seal(entry, input);

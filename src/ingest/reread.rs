@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::adapter::{Collect, Facts, Tally};
 use super::file::{Manner, Reader};
-use super::{Options, Prints, from_part};
+use super::{Options, Prints, from_part, left_out};
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
 
@@ -72,7 +72,8 @@ impl Reread<'_> {
         let io = |e| Error::io(&input.label, "reading the records again", e);
         let mut records = RecordReader::open(input).map_err(io)?;
         let manner = &self.manners[file as usize];
-        let reader = Reader { file, manner, options: self.options, prints: self.prints, hash_events: true };
+        let Self { options, prints, .. } = *self;
+        let reader = Reader { file, manner, options, prints, left_out: &left_out::NOTHING, hash_events: true };
         let (mut facts, mut tally) = (Facts::default(), Tally::default());
         for Wanted { at, fingerprint } in wanted {
             let bytes = records.read(at).map_err(io)?;

@@ -95,6 +95,9 @@ pub struct Run {
 pub struct Listed {
     #[serde(flatten)]
     pub entry: FileEntry,
+    /// [`FileEntry::content_sha256`].
+    #[serde(default)]
+    pub content_sha256: Option<String>,
     /// When it was changed last, as its file system said before it was read; an object's `ETag`.
     pub modified: Option<String>,
     /// Whether it was taken over from another folder of parts.

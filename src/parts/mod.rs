@@ -23,17 +23,18 @@ mod write;
 use std::path::Path;
 
 pub use folder::{Folder, Table};
-pub use index::{Listed, Run};
+pub use index::{Index, Listed, Run};
 pub use input::{PartFile, check, content, folder_of, joined};
 pub use rows::EventRows;
 pub use update::{How, Update, lock, update};
+pub use write::put_by;
 
 /// The name of the index.
 pub const INDEX: &str = "holdtrace-parts.json";
 /// The name of the file that is locked while an ingest writes.
 pub const LOCK: &str = "holdtrace-parts.lock";
 /// What files that are being written begin with.
-const ASIDE: &str = ".holdtrace-";
+pub const ASIDE: &str = ".holdtrace-";
 
 /// Whether a file belongs to a folder of parts, by its name and place: such files are not evidence of their own.
 #[must_use]

@@ -54,6 +54,7 @@ pub struct Update {
 /// # Errors
 /// A path is wrong, nothing can be read, `out` holds something else, was read with other options, or cannot be written.
 pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, progress: &dyn Progress) -> Result<Update> {
+    let options = Options { hash_content: true, ..options };
     let mut discovery = discover(paths)?;
     check(&discovery.inputs, options)?;
     if let Some(input) = discovery.inputs.iter().find(|input| matches!(input.place, Place::Stream(_))) {
@@ -302,10 +303,11 @@ fn read(
     }
     documents.finish()?;
     let mut listed = Vec::with_capacity(inputs.len());
-    for (n, ((entry, input), modified)) in (0..).zip(ingested.files.into_iter().zip(inputs).zip(modified)) {
+    for (n, ((mut entry, input), modified)) in (0..).zip(ingested.files.into_iter().zip(inputs).zip(modified)) {
         let [events, changes, documents] = tables.each_mut().map(|table| table.runs.remove(&n).unwrap_or_default());
         let from_parts = input.place.part().is_some();
-        listed.push(Listed { entry, modified, from_parts, events, changes, documents });
+        let content_sha256 = entry.content_sha256.take();
+        listed.push(Listed { entry, content_sha256, modified, from_parts, events, changes, documents });
     }
     Ok((listed, tables.into_iter().flat_map(|table| table.parts).collect()))
 }

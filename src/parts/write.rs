@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use polars::prelude::*;
@@ -19,19 +19,33 @@ use crate::evidence::Digest;
 /// # Errors
 /// The file system refuses.
 pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    put_by(path, |out| out.write_all(bytes).map_err(|e| Error::Output(e.to_string())))
+}
+
+/// Puts what `write` writes in place under `path`, once all of it has been written aside.
+///
+/// # Errors
+/// The file system refuses, or `write` fails.
+pub fn put_by(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let write = || -> std::io::Result<()> {
-        fs::create_dir_all(folder)?;
-        let aside = named(&mut tempfile::Builder::new()).prefix(ASIDE).tempfile_in(folder)?;
-        aside.as_file().write_all(bytes)?;
-        aside.as_file().sync_all()?;
-        aside.persist(path).map_err(|e| e.error)?;
-        Ok(())
+    let refused = |reason: String| {
+        let reason = format!("{reason}; what was there before is left as it was, make room and run it again");
+        Error::io(path, "writing the file", io::Error::other(reason))
     };
-    write().map_err(|e| {
-        let reason = format!("{e}; what was there before is left as it was, make room and run it again");
-        Error::io(path, "writing the file", std::io::Error::other(reason))
-    })
+    let aside = || {
+        fs::create_dir_all(folder)?;
+        named(&mut tempfile::Builder::new()).prefix(ASIDE).tempfile_in(folder)
+    };
+    let aside = aside().map_err(|e| refused(e.to_string()))?;
+    let mut buffered = BufWriter::new(aside.as_file());
+    write(&mut buffered).map_err(|e| match e {
+        Error::Output(reason) => refused(reason),
+        other => other,
+    })?;
+    buffered.flush().and_then(|()| aside.as_file().sync_all()).map_err(|e| refused(e.to_string()))?;
+    drop(buffered);
+    aside.persist(path).map_err(|e| refused(e.error.to_string()))?;
+    Ok(())
 }
 
 /// Temporary files are private; a part is as readable as any file its user makes.

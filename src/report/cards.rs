@@ -1,5 +1,7 @@
 //! Failures for terminals of usual width: each a block of lines, ids whole.
 
+use std::fmt::Write as _;
+
 use super::table::{item, minute, records, recovered, style, symptoms, why};
 use super::terminal::{ID, Look, STRONG, lines, name};
 use super::{FailureReport, Failures};
@@ -37,7 +39,7 @@ fn card(failure: &FailureReport, look: Look, text: &mut String) {
     let mut put = |said: &str, style: Option<anstyle::Style>| {
         for line in lines(said, width - INDENT) {
             let line = style.map_or_else(|| line.clone(), |style| look.paint(style, &line));
-            text.push_str(&format!("{:INDENT$}{}\n", "", line.trim_end()));
+            let _ = writeln!(text, "{:INDENT$}{}", "", line.trim_end());
         }
     };
     put(&happened, None);
@@ -47,6 +49,11 @@ fn card(failure: &FailureReport, look: Look, text: &mut String) {
     if let Some(item) = item(failure) {
         put(&name(&item), None);
     }
-    why(failure).iter().for_each(|said| put(&name(said), None));
-    put(&records(failure).join(" "), Some(ID));
+    for said in why(failure) {
+        put(&name(&said), None);
+    }
+    let records = records(failure);
+    if !records.is_empty() {
+        put(&records.join(" "), Some(ID));
+    }
 }

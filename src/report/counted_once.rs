@@ -13,6 +13,7 @@ use crate::ingest::{Document, Ingested};
 
 /// A record that an amended one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Superseded {
     pub file: String,
     /// 0-based number in the file.
@@ -22,17 +23,19 @@ pub struct Superseded {
     pub superseded_by: Option<String>,
 }
 
-/// Counts such records in the ledger, and takes the changes and documents that they carry out of the evidence.
+/// Counts such records in the ledger, and takes the changes and documents that they carry out of the evidence. Gives the
+/// records of state that say what one before them says.
 ///
 /// # Errors
 /// The outline cannot be read.
-pub fn take_out(ingested: &mut Ingested, correlated: &Correlated) -> Result<()> {
+pub fn take_out(ingested: &mut Ingested, correlated: &Correlated) -> Result<Vec<Locator>> {
     let places = |rows: &[Row]| -> Result<BTreeSet<Locator>> {
         Ok(correlated.outline.wanted(rows)?.into_iter().map(|wanted| wanted.at).collect())
     };
     let superseded: Vec<Row> = correlated.repeated.superseded.iter().map(|(row, _)| *row).collect();
     let (mut repeated, superseded) = (places(&correlated.repeated.duplicates)?, places(&superseded)?);
-    repeated.extend(saved_again(&ingested.documents));
+    let saved_again = saved_again(&ingested.documents);
+    repeated.extend(&saved_again);
     for at in &repeated {
         ingested.files[at.file as usize].duplicates += 1;
     }
@@ -42,7 +45,7 @@ pub fn take_out(ingested: &mut Ingested, correlated: &Correlated) -> Result<()> 
     let counts = |at: &Locator| !repeated.contains(at) && !superseded.contains(at);
     ingested.changes.retain(|change| counts(&change.at));
     ingested.documents.retain(|document| counts(&document.at));
-    Ok(())
+    Ok(saved_again)
 }
 
 /// Records of state that say what one before them says. What was logged is told apart by its events. Equal bodies were made

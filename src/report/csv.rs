@@ -96,6 +96,7 @@ pub fn write_csv(failures: &Failures, out: impl Write) -> Result<()> {
     writer.flush().map_err(|e| Error::Output(e.to_string()))
 }
 
-fn harmless(cell: String) -> String {
+/// The cell, quoted with an apostrophe where a spreadsheet would run it as a formula.
+pub fn harmless(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }

@@ -1,13 +1,14 @@
 //! One failure as it is reported (DESIGN section 7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::record_ids::Digests;
+use super::traces::{Tracer, Traces};
 use super::{Evidence, Failures, Summary};
-use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict};
+use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict, Wording};
 use crate::correlate::{EventTable, Failure, Order, Wave};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
@@ -15,6 +16,7 @@ use crate::ingest::rfc3339;
 
 /// Failing attempts by symptom.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SymptomCounts {
     pub timeouts: usize,
     /// 403.
@@ -25,7 +27,8 @@ pub struct SymptomCounts {
 }
 
 /// A rule that applied, with the records it rests on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EvidenceReport {
     pub rule: String,
     /// Null where it only says how far the evidence is to be relied on.
@@ -37,6 +40,7 @@ pub struct EvidenceReport {
 
 /// One failure. Absent values are null, never left out. Times are RFC 3339, UTC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailureReport {
     pub failure_id: String,
     pub job_id: Option<String>,
@@ -87,6 +91,8 @@ pub struct Selection {
     pub since: Option<i64>,
     /// Those that began before this time.
     pub until: Option<i64>,
+    /// Whether the records behind each are wanted too: [`super::Analysis::traced`].
+    pub traced: bool,
 }
 
 impl Selection {
@@ -105,7 +111,7 @@ impl Selection {
 /// Failures that are weighed at a time.
 pub const BLOCK: usize = 2048;
 
-/// The reports of the failures that are wanted, counted in `summary`.
+/// The reports of the failures that are wanted, counted in `summary`, and the records behind them where these are.
 ///
 /// # Errors
 /// A cited record cannot be read again, a rule not be evaluated, or a report not be put aside.
@@ -114,11 +120,13 @@ pub fn reports(
     pack: &Pack,
     selection: &Selection,
     summary: &mut Summary,
+    wording: Option<&dyn Wording>,
     see: See<'_>,
-) -> Result<Failures> {
+) -> Result<(Failures, Traces)> {
     let Evidence { ingested, correlated, .. } = evidence;
-    let judge = Judge::new(ingested, correlated, pack)?;
+    let judge = Judge::new(ingested, correlated, pack)?.worded(wording);
     let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
+    let (behind, mut traces) = (selection.traced.then(|| Tracer::new(evidence)), Traces::default());
     let mut settling = Settling::default();
     for wave in correlated.waves(&evidence.reread()) {
         let Wave { table, failures: of_wave } = wave?;
@@ -126,9 +134,18 @@ pub fn reports(
         for block in selected.chunks(BLOCK) {
             let verdicts = judge.verdicts(&table, block)?;
             settling.add(&judge.follow(&table, block, &verdicts));
-            let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+            let mut cited: BTreeSet<Locator> =
+                verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+            if behind.is_some() {
+                cited.extend(block.iter().flat_map(|failure| Tracer::rows(failure)).map(|row| table.locator(row)));
+            }
             digests.find(&cited, &[&table, &correlated.probes])?;
             see(&Weighed { table: &table, failures: block, verdicts: &verdicts, digests: &digests })?;
+            if let Some(tracer) = &behind {
+                let pairs = block.par_iter().zip(&verdicts);
+                let found = pairs.map(|(failure, verdict)| tracer.trace(failure, verdict, &table, &digests));
+                traces.add(&found.collect::<Vec<_>>())?;
+            }
             let pairs = block.par_iter().zip(verdicts.into_par_iter());
             let reports = pairs.map(|(failure, verdict)| (failure.order(&table), report(failure, verdict, &digests)));
             let reports: Vec<(Order, FailureReport)> = reports.collect();
@@ -140,12 +157,12 @@ pub fn reports(
     }
     failures.sort();
     if settling.is_empty() {
-        return Ok(failures);
+        return Ok((failures, traces));
     }
     if !selection.is_all() {
         follow_others(evidence, &judge, selection, &mut settling)?;
     }
-    say_what_retries_are_enough(failures, &settling.sentences())
+    Ok((say_what_retries_are_enough(failures, &settling.sentences())?, traces))
 }
 
 /// Takes in what became of the failures that are not wanted: how long a race takes is learned from all of them.
@@ -185,7 +202,8 @@ fn ids(records: &[Locator], digests: &Digests<'_>) -> Vec<String> {
     digests.iter().map(Digest::record_id).collect()
 }
 
-fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
+/// A failure as it is reported.
+pub(super) fn report(failure: &Failure, verdict: Verdict, digests: &Digests<'_>) -> FailureReport {
     let [timeouts, forbidden, conflicts, other] = verdict.symptoms;
     let evidence = verdict
         .findings

@@ -25,12 +25,14 @@ pub struct Failures {
 /// Where a report lies.
 struct Place {
     order: Order,
+    /// As the how-manieth it was added.
+    number: usize,
     offset: u64,
     length: u64,
 }
 
 /// Bytes that are held in memory.
-const HELD: usize = 8 * 1024 * 1024;
+pub const HELD: usize = 8 * 1024 * 1024;
 /// Bytes that are read at a time.
 const AT_ONCE: u64 = 1024 * 1024;
 /// Reports that one thread writes in one go.
@@ -63,7 +65,7 @@ impl Failures {
         let lines = lines.map_err(|e| Error::Output(e.to_string()))?;
         for ((order, _), line) in reports.into_iter().zip(&lines) {
             let length = line.len() as u64;
-            self.places.push(Place { order, offset: self.end, length });
+            self.places.push(Place { order, number: self.places.len(), offset: self.end, length });
             self.end += length;
         }
         let file = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -124,6 +126,11 @@ impl Failures {
         self.places.is_empty()
     }
 
+    /// The numbers under which they were added, in their order.
+    pub fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.places.iter().map(|place| place.number)
+    }
+
     /// All of them, one after the other.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
@@ -163,7 +170,8 @@ impl Failures {
     }
 }
 
-fn put_aside(error: io::Error) -> Error {
+/// Says that what is put aside cannot be written or read.
+pub fn put_aside(error: io::Error) -> Error {
     Error::io(std::env::temp_dir(), "putting reports aside", error)
 }
 

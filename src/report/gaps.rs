@@ -13,6 +13,7 @@ use crate::ingest::rfc3339;
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gap {
     /// `job_without_end`, `pages_missing`, `silence`, `unwitnessed`.
     pub kind: &'static str,

@@ -3,68 +3,113 @@
 mod advice;
 mod advice_text;
 pub mod batch;
+mod calibration;
 mod cards;
 mod counted_once;
 mod csv;
+mod explain;
 mod failure;
 mod failures;
 mod gaps;
 mod html;
 mod joined;
+mod known;
+mod markdown;
+mod ocsf;
 mod parquet;
 mod permissions_text;
 mod policy;
 mod record_ids;
+mod redact;
+mod said;
+mod sarif;
+#[cfg(test)]
+mod schema;
 mod summary;
 mod table;
 mod terminal;
 mod timeline;
 mod timeline_text;
+mod timesketch;
+mod traces;
 mod wide;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use serde::Serialize;
 
 pub use advice::{AdviceReport, ArchiveCounts, advise};
 pub use advice_text::render as render_advice;
+pub use calibration::{ByMargin, BySupport, Calibration, Label, Truth};
 pub use counted_once::Superseded;
 pub use csv::write_csv;
+pub use explain::{
+    Alternative, Argument, Asked, Change, Effect, Explanation, Explanations, MAX_SEARCHED, Pivotal, Placed, Sentence,
+    explain, render as render_explanations,
+};
 pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
 pub use html::{HtmlReport, analyze_for_html};
+pub use markdown::write_markdown;
+pub use ocsf::write_ocsf;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};
+pub use redact::{Redaction, Veil, analyze_redacted};
+pub use sarif::write_sarif;
 pub use summary::Summary;
 pub use table::{Hints, render as render_table};
-pub use terminal::{Look, plain};
+pub use terminal::{Look, name, plain};
 pub use timeline::{Timeline, TimelineEntry, timeline};
 pub use timeline_text::render as render_timeline;
+pub use timesketch::{
+    Form as TimesketchForm, write_failures as write_timesketch, write_timeline as write_timesketch_timeline,
+};
+pub use traces::{Part, TracedRecord, Traces};
 
-use crate::classify::{DEFAULT_PACK, Pack};
-use crate::correlate::{self, ClockOffset, Correlated, EventTable, Row};
-use crate::error::Result;
+use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source, digest_of_layers};
+use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
+use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, discover, is_partial, nothing_readable};
-use crate::ingest::{Ingested, MAPPED, Options, Reread, unused};
+use crate::evidence::{Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
+use crate::ingest::{Ingested, LeftOut, MAPPED, Options, Reread, unused};
 use crate::parts;
 
 /// The whole result.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Analysis {
     pub tool: Tool,
     pub rules: Rules,
     pub summary: Summary,
     /// Ordered by first failing time, then job, then item.
     pub failures: Failures,
+    /// The records behind the failures, where they were asked for.
+    #[serde(skip)]
+    pub traces: Traces,
     pub coverage: Coverage,
     /// What was read: path, size and SHA-256 as found.
     pub manifest: Vec<ManifestEntry>,
+    /// Only of a redacted report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
+}
+
+impl Analysis {
+    /// Writes it as one JSON object.
+    ///
+    /// # Errors
+    /// The reports cannot be read again, or the output not written.
+    pub fn write_json(&self, mut out: &mut dyn Write) -> Result<()> {
+        serde_json::to_writer_pretty(&mut out, self).map_err(|e| Error::Output(e.to_string()))?;
+        out.write_all(b"\n").map_err(|e| Error::Output(e.to_string()))
+    }
 }
 
 /// The program that made the report.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     pub name: &'static str,
     pub version: &'static str,
@@ -78,17 +123,23 @@ impl Tool {
 }
 
 /// The rules the evidence was weighed by.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rules {
+    /// Of several layers the names of all, likewise the versions.
     pub name: String,
     pub version: String,
+    /// Of the text; of several layers of their digests, one a line.
     pub sha256: String,
+    /// From the bottom up.
+    pub layers: Vec<Layer>,
     /// The mappings that files were read by, in the order of their names.
     pub mappings: Vec<MappingName>,
 }
 
 /// A mapping that files were read by.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MappingName {
     pub name: String,
     pub sha256: String,
@@ -107,13 +158,14 @@ impl Rules {
     /// Those of a pack, by which `files` were weighed.
     fn of(rules: &RuleText, files: &[FileEntry]) -> Self {
         let Pack { name, version, .. } = &rules.pack;
-        let (name, version, sha256) = (name.clone(), version.clone(), rules.sha256.clone());
-        Self { name, version, sha256, mappings: mappings(files) }
+        let (name, version, sha256) = (name.clone(), version.clone(), digest_of_layers(&rules.layers));
+        Self { name, version, sha256, layers: rules.layers.clone(), mappings: mappings(files) }
     }
 }
 
 /// What was read and what was not.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
     pub files: Vec<FileEntry>,
     /// Records that an amended one takes the place of.
@@ -138,16 +190,19 @@ impl Coverage {
 
 /// One input file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ManifestEntry {
     pub path: String,
     pub bytes: u64,
     pub sha256: Option<String>,
 }
 
-/// A rule pack with the text it was read from.
+/// A rule pack with the layers it was made of.
 pub struct RuleText {
     pub pack: Pack,
-    pub sha256: String,
+    pub layers: Vec<Layer>,
+    /// By rule, the layers that speak of it.
+    pub of_rule: BTreeMap<String, Vec<usize>>,
 }
 
 impl RuleText {
@@ -156,7 +211,7 @@ impl RuleText {
     /// # Errors
     /// Never: a test checks it.
     pub fn built_in() -> Result<Self> {
-        Ok(Self { pack: Pack::built_in()?, sha256: Digest::of(DEFAULT_PACK.as_bytes()).to_string() })
+        Ok(Self::of(Pack::built_in()?, DEFAULT_PACK))
     }
 
     /// Reads a pack; `origin` is what errors call it.
@@ -164,7 +219,44 @@ impl RuleText {
     /// # Errors
     /// As [`Pack::parse`].
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        Ok(Self { pack: Pack::parse(text, origin)?, sha256: Digest::of(text.as_bytes()).to_string() })
+        Ok(Self::of(Pack::parse(text, origin)?, text))
+    }
+
+    fn of(pack: Pack, text: &str) -> Self {
+        let layer = Layer::new(pack.name.clone(), pack.version.clone(), text);
+        let of_rule = pack.rules.iter().map(|rule| (rule.id.clone(), vec![0])).collect();
+        Self { pack, layers: vec![layer], of_rule }
+    }
+
+    /// Lays packs over the built-in one, the first at the bottom, and checks what comes of it.
+    ///
+    /// # Errors
+    /// As [`classify::layered`] and [`Pack::checked`].
+    pub fn layered(sources: &[Source<'_>]) -> Result<Self> {
+        let mut found = Self::built_in()?;
+        for (n, source) in sources.iter().enumerate() {
+            found = Self::unchecked(&sources[..=n])?;
+            found.pack = found.pack.checked(source.origin)?;
+        }
+        Ok(found)
+    }
+
+    /// The same without the checks, which say no more than the first thing that is wrong.
+    ///
+    /// # Errors
+    /// As [`classify::layered`].
+    pub fn unchecked(sources: &[Source<'_>]) -> Result<Self> {
+        let all: Vec<Source<'_>> = std::iter::once(BUILT_IN).chain(sources.iter().copied()).collect();
+        Self::only(&all)
+    }
+
+    /// Lays packs over each other, and over nothing else: those of a report, to make it again.
+    ///
+    /// # Errors
+    /// As [`classify::layered`].
+    pub fn only(sources: &[Source<'_>]) -> Result<Self> {
+        let Layered { pack, layers, of_rule } = classify::layered(sources)?;
+        Ok(Self { pack, layers, of_rule })
     }
 }
 
@@ -173,6 +265,8 @@ pub struct Evidence<'m> {
     pub discovery: Discovery,
     pub ingested: Ingested,
     pub correlated: Correlated,
+    /// Records of state that say what one before them says.
+    saved_again: Vec<Locator>,
     /// How it was read.
     pub options: Options<'m>,
 }
@@ -183,19 +277,51 @@ impl<'m> Evidence<'m> {
     /// # Errors
     /// A path is wrong, or nothing in the inputs can be read.
     pub fn read(paths: &[String], options: Options<'m>, rules: &RuleText, progress: &dyn Progress) -> Result<Self> {
-        let mut discovery = discover(paths)?;
+        Self::of(discover(paths)?, options, rules, progress)
+    }
+
+    /// Reads and correlates what was discovered and not yet unpacked.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(
+        mut discovery: Discovery,
+        options: Options<'m>,
+        rules: &RuleText,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         parts::check(&discovery.inputs, options)?;
         discovery.unpack(options.bounds)?;
         progress.total(discovery.inputs.iter().map(|input| input.bytes).sum());
-        let (outline, mut ingested) =
+        let (outline, ingested) =
             correlate::read(&discovery.inputs, options, &rules.pack.operations, &|bytes| progress.done(bytes))?;
         if ingested.files.iter().all(|file| file.parsed == 0) {
             return Err(nothing_readable(&discovery, &ingested.files));
         }
         discovery.skipped.extend(unused(options.mappings, &ingested.files));
+        Self::correlated(discovery, options, outline, ingested)
+    }
+
+    /// The same inputs, read and correlated as if the records in `left_out` were not in them.
+    ///
+    /// # Errors
+    /// A file cannot be read again.
+    pub fn without(&self, left_out: &LeftOut, rules: &RuleText) -> Result<Self> {
+        let (discovery, operations) = (self.discovery.clone(), &rules.pack.operations);
+        let (outline, ingested) =
+            correlate::read_without(&discovery.inputs, self.options, left_out, operations, &|_| {})?;
+        Self::correlated(discovery, self.options, outline, ingested)
+    }
+
+    fn correlated(
+        discovery: Discovery,
+        options: Options<'m>,
+        outline: Outline,
+        mut ingested: Ingested,
+    ) -> Result<Self> {
         let correlated = correlate::correlate(outline, &mut ingested, &discovery.inputs, options)?;
-        counted_once::take_out(&mut ingested, &correlated)?;
-        Ok(Self { discovery, ingested, correlated, options })
+        let saved_again = counted_once::take_out(&mut ingested, &correlated)?;
+        Ok(Self { discovery, ingested, correlated, saved_again, options })
     }
 }
 
@@ -204,6 +330,15 @@ impl Evidence<'_> {
     #[must_use]
     pub fn reread(&self) -> Reread<'_> {
         correlate::reread(&self.correlated.outline, &self.ingested, &self.discovery.inputs, self.options)
+    }
+
+    /// Records that repeat an earlier one and do not count.
+    ///
+    /// # Errors
+    /// The outline cannot be read.
+    pub fn repeats(&self) -> Result<BTreeSet<Locator>> {
+        let rows = self.correlated.outline.wanted(&self.correlated.repeated.duplicates)?;
+        Ok(rows.into_iter().map(|wanted| wanted.at).chain(self.saved_again.iter().copied()).collect())
     }
 
     /// All columns of the events at `rows` (ascending) of the outline.
@@ -226,7 +361,14 @@ pub fn analyze(
     selection: &Selection,
     progress: &dyn Progress,
 ) -> Result<Analysis> {
-    let evidence = Evidence::read(paths, options, rules, progress)?;
+    analyze_evidence(Evidence::read(paths, options, rules, progress)?, rules, selection)
+}
+
+/// Finds the failures in `evidence` and weighs those of `selection`.
+///
+/// # Errors
+/// A stage fails.
+pub fn analyze_evidence(evidence: Evidence<'_>, rules: &RuleText, selection: &Selection) -> Result<Analysis> {
     let found = weigh(&evidence, rules, selection, &mut |_| Ok(()))?;
     Ok(found.into_analysis(evidence, rules))
 }
@@ -235,6 +377,7 @@ pub fn analyze(
 struct Found {
     summary: Summary,
     failures: Failures,
+    traces: Traces,
     superseded: Vec<Superseded>,
     gaps: Vec<Gap>,
 }
@@ -242,10 +385,11 @@ struct Found {
 /// Weighs the evidence on the failures of `selection`, which are shown to `see` as they come.
 fn weigh(evidence: &Evidence<'_>, rules: &RuleText, selection: &Selection, see: failure::See<'_>) -> Result<Found> {
     let mut summary = Summary::new(evidence);
-    let failures = failure::reports(evidence, &rules.pack, selection, &mut summary, see)?;
+    let (failures, traces) = failure::reports(evidence, &rules.pack, selection, &mut summary, None, see)?;
     Ok(Found {
         summary,
         failures,
+        traces,
         superseded: counted_once::superseded(evidence)?,
         gaps: gaps::report(evidence, |_| true)?,
     })
@@ -262,15 +406,17 @@ impl Found {
             .iter()
             .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
             .collect();
-        let Self { summary, failures, superseded, gaps } = self;
+        let Self { summary, failures, traces, superseded, gaps } = self;
         let Discovery { skipped, unreadable, .. } = discovery;
         Analysis {
             tool: Tool::own(),
             rules: Rules::of(rules, &files),
             summary,
             failures,
+            traces,
             coverage: Coverage { files, superseded, gaps, clocks, skipped, unreadable },
             manifest,
+            redaction: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use polars_io::parquet::write::ParquetWriter;
 use super::Failures;
 use super::csv::{COLUMNS, row};
 use crate::error::{Error, Result};
+use crate::ingest::micros;
 
 const COUNTS: [&str; 5] = ["attempts", "timeouts", "forbidden", "conflicts", "other"];
 const TIMES: [&str; 3] = ["first_failed_at", "last_failed_at", "recovered_at"];
@@ -31,8 +32,7 @@ fn frame(rows: &[[Option<String>; COLUMNS.len()]]) -> PolarsResult<DataFrame> {
             return Ok(Column::new((*name).into(), numbers));
         }
         if TIMES.contains(name) {
-            let parse = |t: &str| chrono::DateTime::parse_from_rfc3339(t).ok().map(|t| t.timestamp_micros());
-            let micros: Vec<Option<i64>> = texts.map(|t| t.and_then(parse)).collect();
+            let micros: Vec<Option<i64>> = texts.map(|t| t.and_then(micros)).collect();
             return Column::new((*name).into(), micros).cast(&DataType::Datetime(TimeUnit::Microseconds, None));
         }
         Ok(Column::new((*name).into(), texts.collect::<Vec<_>>()))

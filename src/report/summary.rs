@@ -10,6 +10,7 @@ use crate::ingest::rfc3339;
 
 /// How much there was, how much of it failed, and why.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     pub files: usize,
     pub records: u64,

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 
-use super::terminal::{BAD, CHANGED, Look, STRONG, hanging, of_class, plain, word};
-use super::{Analysis, EvidenceReport, FailureReport, cards, wide};
+use super::terminal::{BAD, CHANGED, Look, STRONG, hanging, lines, of_class, plain, word};
+use super::{Analysis, FailureReport, cards, wide};
 use crate::classify::Class;
 use crate::correlate::GapKind;
 use crate::error::Result;
@@ -29,8 +29,14 @@ pub struct Hints<'a> {
 /// # Errors
 /// The reports cannot be read again.
 pub fn render(analysis: &Analysis, look: Look, hints: Hints<'_>) -> Result<String> {
-    let mut text = headline(analysis, look);
-    text.push_str(&coverage(analysis, look));
+    let (mut text, width) = (String::new(), usize::from(look.width));
+    for line in [headline(analysis, look), coverage(analysis, look)].iter().flat_map(|part| part.lines()) {
+        let _ = writeln!(text, "{}", hanging(line, width, "    ").join("\n"));
+    }
+    if let Some(redaction) = &analysis.redaction {
+        let _ = writeln!(text, "Redacted; of the unredacted report (--format json) the SHA-256 is");
+        let _ = writeln!(text, "  {}", redaction.unredacted_sha256);
+    }
     if analysis.failures.is_empty() {
         return Ok(text);
     }
@@ -51,14 +57,16 @@ fn next(analysis: &Analysis, look: Look, hints: Hints<'_>) -> Result<String> {
     let paths: Vec<&str> = hints.paths.iter().map(|path| word(path, "PATH")).collect();
     // Many paths would hide the command.
     let paths = if paths.len() > 3 { "PATH...".to_owned() } else { paths.join(" ") };
-    let record = strongest(&first).and_then(|e| e.records.first()).map_or("ev:...", String::as_str);
+    let record = first.decisive().and_then(|e| e.records.first()).map_or("ev:...", String::as_str);
     let job = first.job_id.as_deref().map_or("ID", |job| word(job, "ID"));
     let commands = [
-        ("the first failure, record by record", format!("holdtrace timeline --job {job} {paths}")),
+        ("the first failure, cross-examined on a page", format!("holdtrace explain --job {job} {paths}")),
+        ("the same, record by record", format!("holdtrace timeline --job {job} {paths}")),
         ("the bytes of a record it rests on", format!("holdtrace show {record} {paths}")),
         ("everything, with every rule that applied", format!("holdtrace analyze --format json {paths}")),
     ];
-    let mut text = "\nSupport is a degree of judgement by the rules, not a probability.\n".to_owned();
+    let support = "Support is a degree of judgement by the rules, not a probability.";
+    let mut text = format!("\n{}\n", lines(support, usize::from(look.width)).join("\n"));
     let _ = writeln!(text, "{}", look.paint(STRONG, "Next:"));
     for (what, command) in commands {
         let _ = writeln!(text, "  {what}:\n    {}", look.paint(STRONG, &command));
@@ -86,26 +94,25 @@ fn headline(analysis: &Analysis, look: Look) -> String {
     for class in Class::ALL {
         let count = s.by_class.get(class.name()).copied().unwrap_or(0);
         if count > 0 {
-            let (name, what) = describe(class);
-            let _ = writeln!(text, "  {count:>6}  {}: {what}", look.paint(style(class), name));
+            let name = look.paint(style(class), class.name());
+            let _ = writeln!(text, "  {count:>6}  {name}: {}", describe(class));
         }
     }
     text
 }
 
-fn describe(class: Class) -> (&'static str, &'static str) {
-    let what = match class {
+pub(super) const fn describe(class: Class) -> &'static str {
+    match class {
         Class::ScopeCollision => "the caller's own authority",
         Class::SyncRace => "time; it had not settled yet",
         Class::PolicyMismatch => "the destination's or the role's policy",
         Class::OtherCause => "credentials, throttling, service faults",
         Class::Inconclusive => "the evidence does not decide",
-    };
-    (class.name(), what)
+    }
 }
 
 /// What could not be read comes first, before any verdict.
-fn coverage(analysis: &Analysis, look: Look) -> String {
+pub(super) fn coverage(analysis: &Analysis, look: Look) -> String {
     let s = &analysis.summary;
     let (mut text, bad) = (String::new(), look.paint(BAD, "NOT READ"));
     let _ = writeln!(
@@ -178,14 +185,7 @@ fn coverage(analysis: &Analysis, look: Look) -> String {
     if others.len() > SHOWN_FILES {
         let _ = writeln!(text, "  and {} more gaps; --format json lists them all", others.len() - SHOWN_FILES);
     }
-    let wrapped = text.lines().flat_map(|line| hanging(line, usize::from(look.width), "    "));
-    wrapped.map(|line| line + "\n").collect()
-}
-
-/// The finding that says most for the verdict.
-pub fn strongest(failure: &FailureReport) -> Option<&EvidenceReport> {
-    let own = failure.evidence.iter().filter(|e| e.class.map(Class::from) == Some(failure.class) && e.weight > 0.0);
-    own.reduce(|a, b| if b.weight > a.weight { b } else { a })
+    text
 }
 
 /// The strongest finding for the verdict, and what speaks against relying on it; where there is none, the reason and what to
@@ -196,7 +196,7 @@ pub fn why(failure: &FailureReport) -> Vec<String> {
         said.extend(failure.next_evidence.first().map(|next| format!("Collect: {next}")));
         return said;
     }
-    let Some(best) = strongest(failure) else { return Vec::new() };
+    let Some(best) = failure.decisive() else { return Vec::new() };
     let mut said = vec![best.statement.clone()];
     said.extend(failure.evidence.iter().filter(|e| e.class.is_none()).map(|e| format!("But: {}", e.statement)));
     if !failure.missing_permissions.is_empty() {
@@ -207,7 +207,7 @@ pub fn why(failure: &FailureReport) -> Vec<String> {
 
 /// The ids of the records that the strongest finding rests on, and how many more there are.
 pub fn records(failure: &FailureReport) -> Vec<String> {
-    let Some(best) = strongest(failure).filter(|_| failure.class != Class::Inconclusive) else { return Vec::new() };
+    let Some(best) = failure.decisive().filter(|_| failure.class != Class::Inconclusive) else { return Vec::new() };
     let more = best.records.len().saturating_sub(SHOWN_RECORDS);
     let mut shown: Vec<String> = best.records.iter().take(SHOWN_RECORDS).cloned().collect();
     shown.extend((more > 0).then(|| format!("and {more} more")));

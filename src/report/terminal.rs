@@ -22,6 +22,9 @@ pub const CHANGED: Style = AnsiColor::Yellow.on_default().bold();
 pub const ID: Style = AnsiColor::Cyan.on_default();
 
 impl Look {
+    /// No colours, and lines as long as they are.
+    pub const PLAIN: Self = Self { width: u16::MAX, colour: false };
+
     /// `text` in `style`, where there are colours. Text from evidence goes through [`plain`] first.
     #[must_use]
     pub fn paint(self, style: Style, text: &str) -> String {

@@ -14,6 +14,7 @@ use crate::ingest::{Change, Text, rfc3339};
 
 /// One record of a timeline.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineEntry {
     /// RFC 3339 UTC; null where the record's time is unknown.
     pub time: Option<String>,
@@ -54,6 +55,7 @@ pub struct TimelineEntry {
 
 /// What a record changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChangeEntry {
     /// `grant`, `revocation`, `bucket policy change`, `new credential`, `hold placed` and so on.
     pub kind: &'static str,

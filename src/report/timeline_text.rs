@@ -1,6 +1,7 @@
 //! The timeline for people: a line of time, with attempts marked, what changed between them, and gaps drawn.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Offset as _, Utc};
@@ -180,7 +181,7 @@ impl Page {
         let room = self.width().saturating_sub(self.clock.width() + 2 + SOURCE_WIDTH + 1);
         let mut line = format!("{times}{} {} ", marked(mark), look.paint(FAINT, &source));
         if what.chars().count() + done.len() + attempt.len() + 2 <= room {
-            line += &format!("{what}  {}{attempt}", marked(&done));
+            let _ = write!(line, "{what}  {}{attempt}", marked(&done));
             self.text.push(line);
         } else {
             self.text.push(line + &what);
@@ -274,7 +275,7 @@ impl Page {
         self.text.push("  the bytes of a record, and where it lies:".to_owned());
         self.text.push(format!("    holdtrace show {id} PATH..."));
         self.text.push("  why it failed:".to_owned());
-        self.text.push(format!("    holdtrace analyze --format table --job {job} PATH..."));
+        self.text.push(format!("    holdtrace explain --job {job} PATH..."));
     }
 }
 

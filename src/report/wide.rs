@@ -15,13 +15,15 @@ const STEP: u16 = 22;
 const VERDICT: u16 = 30;
 const RECORDS: u16 = 21;
 const PADDING: u16 = 2;
+/// Columns between the five.
+const BETWEEN: u16 = 4;
 
 /// Renders the failures as a table.
 ///
 /// # Errors
 /// The reports cannot be read again.
 pub fn render(failures: &Failures, look: Look) -> Result<String> {
-    let rest = look.width.saturating_sub(EXPORT + STEP + VERDICT + RECORDS);
+    let rest = look.width.saturating_sub(EXPORT + STEP + VERDICT + RECORDS + BETWEEN);
     let widths = [EXPORT, STEP, VERDICT, rest, RECORDS];
     let mut table = Table::new();
     table

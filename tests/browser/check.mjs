@@ -49,6 +49,8 @@ await page.locator("#table thead th button").nth(4).click();
 seen.descending = await cells(4);
 await page.locator("button.open").first().click();
 await page.waitForSelector("article.card");
+await page.locator("article.card .cite").first().click();
+seen.cited = await page.locator("article.card details[open]").count();
 seen.mouse_card = await page.locator("article.card").innerText();
 await page.locator("button.open").first().click();
 seen.closed = (await page.locator("article.card").count()) === 0;
@@ -63,7 +65,8 @@ const tab_to = async (what) => {
   return false;
 };
 seen.tabbed_to_search = await tab_to("#f-text");
-const id = (await page.locator("button.open").count()) && (await cells(5))[0];
+// Characters that cannot be typed are shown by their numbers.
+const id = (await cells(5)).find((text) => text !== "" && !text.includes("\\"));
 await page.keyboard.type(id);
 seen.searched = { id, count: await count(), found: await cells(5) };
 seen.tabbed_to_head = await tab_to("#table thead th button");

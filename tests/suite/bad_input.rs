@@ -108,15 +108,35 @@ fn a_broken_element_of_an_array_loses_only_itself() {
 
 #[test]
 fn a_line_of_100_megabytes_is_rejected_in_bounded_memory() {
-    let mut text = line("a", 1).into_bytes();
-    text.extend(b"\n{\"x\":\"");
-    text.resize(text.len() + 100_000_000, b'a');
-    text.extend(b"\"}\n");
-    text.extend(line("b", 2).into_bytes());
-    let (run, entry) = analyze("trail.ndjson", &text);
+    // Packed, so that it takes no room on the disk.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(format!("{}\n{{\"x\":\"", line("a", 1)).as_bytes()).expect("packed");
+    for _ in 0..100 {
+        gzip.write_all(&vec![b'a'; 1_000_000]).expect("packed");
+    }
+    gzip.write_all(format!("\"}}\n{}", line("b", 2)).as_bytes()).expect("packed");
+    let packed = gzip.finish().expect("packed");
+    assert!(packed.len() < 1_000_000);
+    let (run, entry) = analyze("trail.ndjson.gz", &packed);
     let entry = entry.expect("a ledger");
     assert_eq!((run.status, entry["parsed"].as_u64(), entry["rejected"].as_u64()), (1, Some(2), Some(1)));
     assert!(entry["rejects"][0]["reason"].as_str().is_some_and(|r| r.contains("--max-record-bytes")));
+}
+
+#[test]
+fn a_row_of_a_table_is_bounded_like_every_record_and_its_header_is_none() {
+    let case = Case::new();
+    let row = |job: &str, message: &str| format!("{},{job},r-{job},upload,failure,403,{message}\n", time(1));
+    let header = "timestamp,jobId,recordingId,step,outcome,status,errorMessage\n";
+    case.write("trail.csv", header.to_owned() + &row("a", "x") + &row("b", &"long".repeat(100)) + &row("c", "x"));
+    // Even the header is longer than the least of these; it is no record, and the row below it is no header.
+    for (most, parsed) in [("400", 2), ("50", 2), ("1000", 3)] {
+        let run = run(case.path(), &["analyze", ".", "--format", "json", "--max-record-bytes", most]);
+        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let file = &json["coverage"]["files"][0];
+        assert_eq!((&file["parsed"], &file["records"]), (&json!(parsed), &json!(3)), "{most}: {}", run.stderr);
+        assert_eq!(run.stderr.contains("--max-record-bytes"), parsed < 3, "{}", run.stderr);
+    }
 }
 
 #[test]

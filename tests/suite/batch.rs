@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Case, Run, command, run, time};
 
-/// An archive with `failures` failed jobs, of which one of three stays inconclusive.
+/// An archive with `failures` failed jobs: all that is known of two is that they were refused, and of more that their bucket
+/// refuses all.
 fn archive(case: &Case, name: &str, month: i64, failures: i64) {
     let lines = (0..failures).map(|n| {
         let (job, at) = (format!("{name}-{n}"), month * 2_592_000 + n * 60);
@@ -57,7 +58,7 @@ fn every_archive_has_a_page_and_the_index_links_to_all() {
     assert_eq!((run.status, run.stderr.as_str()), (0, ""));
     assert_eq!(
         run.stdout,
-        "holdtrace: 2 archives: 2 read, 0 unchanged, 0 not readable, 0 of earlier runs; 5 failures (5 inconclusive); \
+        "holdtrace: 2 archives: 2 read, 0 unchanged, 0 not readable, 0 of earlier runs; 5 failures (2 inconclusive, 3 policy_mismatch); \
          out/index.html\n"
     );
     let index = index(&case);
@@ -189,7 +190,7 @@ fn a_run_that_is_killed_goes_on_where_it_was() {
     let resumed = files(&case.path().join("out"));
     fs::remove_dir_all(case.path().join("out")).expect("removed");
     crate::support::run(case.path(), &arguments().collect::<Vec<_>>());
-    let mut left_aside = resumed.clone();
+    let mut left_aside = resumed;
     left_aside
         .retain(|path, _| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".holdtrace-")));
     assert_eq!(files(&case.path().join("out")), left_aside);

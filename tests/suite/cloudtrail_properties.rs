@@ -41,7 +41,7 @@ static WHOLE: LazyLock<Files> = LazyLock::new(|| {
 });
 
 #[derive(Clone, Debug)]
-enum Change {
+pub enum Change {
     Flip {
         at: usize,
         bit: u8,
@@ -69,7 +69,7 @@ enum Change {
     },
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub fn change() -> impl Strategy<Value = Change> {
     let at = any::<prop::sample::Index>().prop_map(|index| index.index(1 << 20));
     let at = || at.clone();
     prop_oneof![
@@ -94,8 +94,14 @@ fn apply(change: &Change, files: &mut Files, file: usize) -> Vec<(String, String
         files.insert(other.clone(), one);
         return vec![name, other];
     }
-    let bytes = files.get_mut(&name).expect("a file");
-    let size = bytes.len();
+    let changed = altered(&files[&name], change);
+    files.insert(name.clone(), changed);
+    vec![name]
+}
+
+/// The bytes of one file with the change; an exchange leaves them as they are.
+pub fn altered(bytes: &[u8], change: &Change) -> Vec<u8> {
+    let (mut bytes, size) = (bytes.to_vec(), bytes.len());
     match change {
         Change::Flip { at, bit } => bytes[at % size] ^= 1 << bit,
         Change::Cut { left } => bytes.truncate(left % size),
@@ -105,7 +111,7 @@ fn apply(change: &Change, files: &mut Files, file: usize) -> Vec<(String, String
         Change::Swap { at } => bytes.swap(at % (size - 1), at % (size - 1) + 1),
         Change::Exchange { .. } => {}
     }
-    vec![name]
+    bytes
 }
 
 /// What a single gzip member holds, if there is nothing but that.

@@ -1,6 +1,7 @@
 //! What the documents say is true.
 
 use std::fs;
+use std::sync::Mutex;
 
 use holdtrace::classify::{FEATURES, GROUPS};
 
@@ -10,15 +11,20 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// Compares the table between two marks of docs/rules.md with the code's; `HOLDTRACE_UPDATE_DOCS=1` writes it instead.
-fn check_table(mark: &str, table: &str) {
-    let page = read("docs/rules.md");
+/// Held while a page is read and written: several tests look after tables of the same one.
+static PAGES: Mutex<()> = Mutex::new(());
+
+/// Compares the table between two marks of a page with the code's; `HOLDTRACE_UPDATE_DOCS=1` writes it instead.
+pub fn check_table(name: &str, mark: &str, table: &str) {
+    let lock = PAGES.lock();
+    let page = read(name);
     let (head, rest) = page.split_once(&format!("<!-- {mark} -->")).expect("the table begins");
     let (found, tail) = rest.split_once(&format!("<!-- /{mark} -->")).expect("the table ends");
     if std::env::var_os("HOLDTRACE_UPDATE_DOCS").is_some() {
         let page = format!("{head}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{tail}");
-        fs::write(root().join("docs/rules.md"), page).expect("written");
+        fs::write(root().join(name), page).expect("written");
     } else {
+        drop(lock);
         assert_eq!(found.trim(), table.trim());
     }
 }
@@ -26,9 +32,17 @@ fn check_table(mark: &str, table: &str) {
 #[test]
 fn the_tables_of_feature_columns_and_record_groups_are_the_codes() {
     let rows = FEATURES.iter().map(|(name, kind, doc)| format!("| `{name}` | {} | {doc} |\n", kind.name()));
-    check_table("features", &("| column | type | meaning |\n|---|---|---|\n".to_owned() + &rows.collect::<String>()));
+    check_table(
+        "docs/rules.md",
+        "features",
+        &("| column | type | meaning |\n|---|---|---|\n".to_owned() + &rows.collect::<String>()),
+    );
     let rows = GROUPS.iter().map(|(name, doc)| format!("| `{name}` | {doc} |\n"));
-    check_table("groups", &("| group | records |\n|---|---|\n".to_owned() + &rows.collect::<String>()));
+    check_table(
+        "docs/rules.md",
+        "groups",
+        &("| group | records |\n|---|---|\n".to_owned() + &rows.collect::<String>()),
+    );
 }
 
 /// Commands in the README's shell blocks. Those that build are run as what they build, the test command is this test.
@@ -37,6 +51,7 @@ fn every_command_of_the_readme_runs() {
     let readme = read("README.md");
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
     let mut seen = 0;
+    let folder = tempfile::tempdir().expect("a folder");
     for line in blocks.flat_map(str::lines).filter(|line| !line.trim().is_empty()) {
         seen += 1;
         if line == "cargo test" || line == "cargo build --release" {
@@ -49,8 +64,8 @@ fn every_command_of_the_readme_runs() {
             Some(at) => (&words[..at], Some(words[at + 1])),
             None => (&words[..], None),
         };
-        let folder = tempfile::tempdir().expect("a folder");
-        let run = if words.contains(&"--out") || out.is_some() || words.contains(&"--rules") {
+        let of_case = words.iter().any(|word| word.starts_with("case"));
+        let run = if words.contains(&"--out") || of_case || out.is_some() || words.contains(&"my-rules.toml") {
             // What a command writes goes to a folder of its own, with the samples in reach.
             let samples = root().join("samples").display().to_string();
             let words: Vec<String> =
@@ -74,4 +89,20 @@ fn the_excerpt_in_the_readme_is_real() {
     for line in excerpt.lines().filter(|line| *line != "...") {
         assert!(table.lines().any(|real| real.trim_end() == line.trim_end()), "not in the output: {line}");
     }
+}
+
+#[test]
+fn every_command_of_the_page_of_exports_runs() {
+    let page = read("docs/exports.md");
+    let (_, rest) = page.split_once("```sh\n").expect("commands");
+    let (block, _) = rest.split_once("```").expect("their end");
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = root().join("samples").display().to_string();
+    for line in block.lines() {
+        let words = line.strip_prefix("holdtrace ").expect("a command of holdtrace").split_whitespace();
+        let words: Vec<&str> = words.map(|word| if word == "samples" { samples.as_str() } else { word }).collect();
+        let ran = run(folder.path(), &words);
+        assert_eq!(ran.status, 0, "{line}: {}", ran.stderr);
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), block.lines().count(), "a file by each");
 }

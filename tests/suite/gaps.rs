@@ -48,6 +48,31 @@ fn cursors_that_end_nowhere_are_a_gap_and_a_last_page_ends_them() {
 }
 
 #[test]
+fn a_last_page_without_records_ends_the_result_that_its_others_are_of() {
+    // An empty page is named as an empty file, which is status 1.
+    let gaps = |case: &Case| {
+        let run = run(case.path(), &["analyze", ".", "--format", "json"]);
+        assert!(run.status <= 1, "{}", run.stderr);
+        let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        report["coverage"]["gaps"].as_array().expect("a list").clone()
+    };
+    let case = Case::new();
+    case.write("a.json", json!({ "id": "query-1", "entities": [message("m1")], "cursor": "next" }).to_string());
+    assert_eq!(gaps(&case).len(), 1);
+    case.write("b.json", json!({ "id": "query-1", "entities": [] }).to_string());
+    assert_eq!(gaps(&case), Vec::<Value>::new());
+    let numbered = |number: usize, entities: Value| {
+        json!({ "entities": entities, "pageNumber": number, "pageCount": 3, "selfUri": "/api/v2/audits?x" }).to_string()
+    };
+    case.write("c.json", numbered(1, json!([message("m2")])));
+    case.write("0.json", numbered(3, json!([])));
+    let found = gaps(&case);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0]["detail"], "of 3 pages of /api/v2/audits these are missing: 2");
+    assert_eq!(found[0]["records"].as_array().map(Vec::len), Some(1), "it rests on the page that has records");
+}
+
+#[test]
 fn numbers_of_pages_that_are_left_out_are_named() {
     let case = Case::new();
     for number in [1, 2, 5] {

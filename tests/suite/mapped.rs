@@ -584,3 +584,17 @@ fn show_finds_records_in_a_list_that_only_a_mapping_knows() {
         run(case.path(), &["timeline", "log.json", "--map", "map.toml", "--job", "a", "--format", "ndjson"]).objects();
     assert_eq!((&timeline[0]["record_id"], &timeline[0]["offset"]), (&json!(id), &json!(14)));
 }
+
+#[test]
+fn a_draft_is_made_from_the_first_record_that_says_anything() {
+    let case = Case::new();
+    case.write("log.ndjson", "{}\n{\"when\":\"2026-03-02T01:00:00Z\",\"task\":\"a\"}\n");
+    let draft = run(case.path(), &["map", "init", "log.ndjson"]);
+    assert!(draft.stdout.contains("columns = [\"when\""), "{}{}", draft.stdout, draft.stderr);
+    case.write("map.toml", &draft.bytes);
+    assert!(run(case.path(), &["map", "check", "log.ndjson", "--map", "map.toml"]).stdout.contains("1 read"));
+    case.write("nothing.json", "[{},{}]");
+    let draft = run(case.path(), &["map", "init", "nothing.json"]);
+    assert_eq!((draft.status, draft.stderr.lines().count()), (2, 1), "{}", draft.stderr);
+    assert!(draft.stderr.contains("have no members"), "{}", draft.stderr);
+}

@@ -17,10 +17,13 @@ fn cut(bytes: &[u8], chunk: usize) -> (Vec<(u64, Vec<u8>)>, usize) {
     file.write_all(bytes).expect("written");
     let input = Input { label: "x".to_owned(), place: Place::File(file.path().to_owned()), bytes: 0 };
     let mut stream = Stream::open(&input.place).expect("opened");
-    let mut framer = Framer::new(&mut stream, Limits { max_record: 1 << 20, chunk });
+    let limits = Limits { max_record: 1 << 20, chunk };
+    let framer = Framer::new(&mut stream, limits);
     let (head, whole) = framer.head();
     let (shape, _) = recognise(head, whole, &|_| true);
-    framer.set_shape(&shape);
+    // Recognising reads more than a chunk; records are cut from the first byte on, chunk by chunk.
+    let mut stream = Stream::open(&input.place).expect("opened");
+    let mut framer = Framer::of_shape(limits, &shape);
     let (mut records, mut rejects) = (Vec::new(), 0);
     while let Some(chunk) = framer.next_chunk(&mut stream) {
         rejects += chunk.rejects.len();

@@ -179,7 +179,7 @@ impl Context {
 
 /// The role behind an assumed-role session: `arn:aws:sts::1:assumed-role/R/s` is of `arn:aws:iam::1:role/R`.
 #[must_use]
-pub(super) fn role_of_session(arn: &str) -> Option<String> {
+pub fn role_of_session(arn: &str) -> Option<String> {
     let (head, rest) = arn.split_once(":assumed-role/")?;
     let role = rest.split('/').next()?;
     Some(format!("{}:role/{role}", head.replacen(":sts:", ":iam:", 1)))

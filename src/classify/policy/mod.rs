@@ -22,11 +22,12 @@ mod tri;
 
 pub use answer::{Answer, DecidedBy, Evaluated, Unusable};
 pub use caller::is_account;
+pub use context::role_of_session;
 pub use document::Kind;
 pub use evaluate::evaluate;
 pub use pattern::wildcard;
 pub use question::{Attached, Policies, Question};
-pub use replay::{Gap, Replay, Request, looks_like_id, replay};
+pub use replay::{Gap, Replay, Request, is_of_tenant, looks_like_id, replay};
 pub use shapes::documents;
 
 /// What policies say of a request.

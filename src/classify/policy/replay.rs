@@ -67,7 +67,8 @@ pub struct Request<'a> {
 const LOGGED_IF_SENT: [&str; 2] = ["s3xamz", "awssourcevpce"];
 
 /// Whether a folded key is one on the tenant; the external id stands for it.
-fn is_of_tenant(folded: &str) -> bool {
+#[must_use]
+pub fn is_of_tenant(folded: &str) -> bool {
     ["externalid", "tenantid", "organizationid"].iter().any(|end| folded.ends_with(end))
 }
 

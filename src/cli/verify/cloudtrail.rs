@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::{EXIT, Status, output};
 use crate::cli::analyze::moment;
-use crate::cli::look::width;
+use crate::cli::look;
 use crate::custody::cloudtrail::{Keys, Range, render_table, verify};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 #[derive(Args)]
 #[command(after_help = EXIT)]
@@ -52,12 +52,9 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     let keys = Keys::read(&arguments.public_keys)?;
     let report = verify(&arguments.folder, &keys, range)?;
-    output::data(arguments.out.as_deref(), |mut out| match arguments.format {
-        Format::Table => output::written(out.write_all(render_table(&report, width()).as_bytes())),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &report).map_err(|e| Error::Output(e.to_string()))?;
-            output::written(out.write_all(b"\n"))
-        }
+    output::data(arguments.out.as_deref(), |out| match arguments.format {
+        Format::Table => output::written(out.write_all(render_table(&report, look::width()).as_bytes())),
+        Format::Json => output::json(&report, out),
     })?;
     for note in report.unreadable.iter().chain(&report.skipped) {
         output::message(&format!("holdtrace: {note}"));

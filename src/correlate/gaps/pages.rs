@@ -22,12 +22,7 @@ type Placed<'a> = (usize, &'a Page);
 
 /// Finds results of which pages are missing.
 pub fn find(files: &[FileEntry], outline: &Outline) -> Result<Vec<Gap>> {
-    let mut results: BTreeMap<Series<'_>, Vec<Placed<'_>>> = BTreeMap::new();
-    for (n, file) in files.iter().enumerate() {
-        for page in &file.pages {
-            results.entry(result_of(file, page)).or_default().push((n, page));
-        }
-    }
+    let results = results(files);
     let missing: Vec<(&str, String, Placed<'_>)> = results
         .iter()
         .filter_map(|(result, pages)| missing(result, pages).map(|(d, page)| (result.0, d, page)))
@@ -47,6 +42,27 @@ pub fn find(files: &[FileEntry], outline: &Outline) -> Result<Vec<Gap>> {
     Ok(missing.into_iter().map(gap).collect())
 }
 
+/// All pages, by what they are of.
+fn results(files: &[FileEntry]) -> BTreeMap<Series<'_>, Vec<Placed<'_>>> {
+    let mut results: BTreeMap<Series<'_>, Vec<Placed<'_>>> = BTreeMap::new();
+    let (bare, filled): (Vec<_>, Vec<_>) = files.iter().enumerate().partition(|(_, file)| file.records == 0);
+    for (n, file) in filled {
+        for page in &file.pages {
+            results.entry(result_of(file, page)).or_default().push((n, page));
+        }
+    }
+    // A page without records, as the last one may be, does not show whose it is: the others of its result do.
+    let sources: BTreeMap<_, &str> = results.keys().map(|key| ((key.1, key.2.clone(), key.3), key.0)).collect();
+    for (n, file) in bare {
+        for page in &file.pages {
+            let (own, list, query, count) = result_of(file, page);
+            let source = sources.get(&(list, query.clone(), count)).copied().unwrap_or(own);
+            results.entry((source, list, query, count)).or_default().push((n, page));
+        }
+    }
+    results
+}
+
 fn result_of<'a>(file: &'a FileEntry, page: &'a Page) -> Series<'a> {
     let path = |name| page.get(name).map(|uri: &str| uri.split('?').next().unwrap_or(uri).to_owned());
     let query = page.get("id").map(str::to_owned).or_else(|| path("selfUri")).or_else(|| path("nextUri"));
@@ -57,7 +73,7 @@ fn result_of<'a>(file: &'a FileEntry, page: &'a Page) -> Series<'a> {
 /// What is missing of a result, and the page that says so.
 fn missing<'a>(result: &Series<'_>, pages: &[Placed<'a>]) -> Option<(String, Placed<'a>)> {
     let of = if result.2.is_empty() { String::new() } else { format!(" of {}", short(&result.2)) };
-    let last = *pages.last()?;
+    let last = *pages.iter().rfind(|(_, page)| page.last_record.is_some()).or_else(|| pages.last())?;
     let Some((count, _)) = result.3 else {
         let ends = pages.iter().any(|(_, page)| !page.is_followed());
         let detail = format!("{} pages{of} say that another follows, and none that it is the last", pages.len());

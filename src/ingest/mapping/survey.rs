@@ -34,7 +34,7 @@ pub(super) struct Column {
     pub(super) values: Vec<String>,
     /// Whether it is a list of objects, which no field is made of.
     pub(super) nested_list: bool,
-    /// Whether the first record has it.
+    /// Whether the first record that has any has it.
     pub(super) in_first: bool,
 }
 
@@ -67,6 +67,8 @@ pub(super) struct Survey {
     pub(super) list: Option<Vec<String>>,
     /// Whether there are more columns than are looked at.
     pub(super) cut_short: bool,
+    /// Whether the record at hand is the first that has any columns.
+    in_first: bool,
 }
 
 /// Looks over the first records of a file.
@@ -110,8 +112,12 @@ pub(super) fn survey(input: &Input, options: Options<'_>) -> Result<Survey, Stri
         }
     }
     for record in records.iter().take(MOST_RECORDS) {
+        survey.in_first = survey.columns.is_empty();
         survey.walk(&mut Vec::new(), record);
         survey.records += 1;
+    }
+    if survey.columns.is_empty() {
+        return Err("its records have no members, so there is nothing to map".to_owned());
     }
     // A column of JSON text is known by its members.
     let places: Vec<Place> = survey.columns.iter().map(|column| column.place.clone()).collect();
@@ -197,8 +203,7 @@ impl Survey {
     }
 
     fn note(&mut self, place: &Place, value: &Value) {
-        let in_first = self.records == 0;
-        let Some(column) = self.column(place, in_first) else { return };
+        let Some(column) = self.column(place, self.in_first) else { return };
         column.nested_list |=
             matches!(value, Value::Array(items) if items.iter().any(|i| !i.is_null() && scalar(i).is_none()));
         let text = match value {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::classify::digest_of_layers;
 use crate::error::Result;
 use crate::evidence::{Bounds, FileEntry, Input, discover};
 use crate::ingest::Options;
@@ -25,7 +26,7 @@ pub struct Known {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manner {
     pub holdtrace_version: String,
-    /// SHA-256 of the rule pack.
+    /// SHA-256 of the rule packs.
     pub rules: String,
     /// Those of the mappings, in their order.
     pub mappings: Vec<String>,
@@ -40,7 +41,7 @@ impl Manner {
     pub fn of(options: Options<'_>, rules: &RuleText) -> Self {
         Self {
             holdtrace_version: env!("CARGO_PKG_VERSION").to_owned(),
-            rules: rules.sha256.clone(),
+            rules: digest_of_layers(&rules.layers),
             mappings: options.mappings.iter().map(|mapping| mapping.sha256.clone()).collect(),
             assume_tz: options.zone.to_string(),
             max_record_bytes: options.limits.max_record as u64,
@@ -51,7 +52,7 @@ impl Manner {
 
 /// What an archive consists of now.
 pub struct Inputs {
-    inputs: Vec<Input>,
+    files: Vec<Input>,
     known: Vec<Known>,
     /// What was passed over or could not be listed.
     notes: Vec<String>,
@@ -70,7 +71,7 @@ pub fn inputs_of(archive: &str) -> Result<Inputs> {
         sha256: None,
     };
     let notes = discovery.skipped.into_iter().chain(discovery.unreadable).collect();
-    Ok(Inputs { known: discovery.inputs.iter().map(known).collect(), inputs: discovery.inputs, notes })
+    Ok(Inputs { known: discovery.inputs.iter().map(known).collect(), files: discovery.inputs, notes })
 }
 
 impl Inputs {
@@ -85,7 +86,7 @@ impl Inputs {
         };
         self.notes == notes
             && self.known.len() == known.len()
-            && self.inputs.iter().zip(self.known.iter().zip(known)).all(same)
+            && self.files.iter().zip(self.known.iter().zip(known)).all(same)
     }
 
     /// The same with the hashes that were found when the files were read, and what was passed over.

@@ -41,12 +41,17 @@ struct Mark {
 /// Where a cited record lies.
 #[derive(Serialize, Deserialize)]
 struct Place {
-    id: String,
     sha256: String,
     file: u32,
     record: u64,
     offset: u64,
     length: u64,
+}
+
+impl Place {
+    const fn at(&self) -> Locator {
+        Locator { file: self.file, record: self.record, offset: self.offset, length: self.length }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,15 +65,16 @@ struct Card {
 /// A cited record as a card shows it.
 #[derive(Serialize)]
 struct Cited {
-    file: String,
+    sha256: String,
+    /// Index into the names of files.
+    file: usize,
     record: u64,
     offset: u64,
     length: u64,
-    sha256: String,
-    /// Null where it is not kept here.
-    text: Option<String>,
     whole: bool,
     blanked: bool,
+    /// Null where it is not kept here.
+    text: Option<String>,
 }
 
 /// Some failures with all that their cards show.
@@ -76,7 +82,9 @@ struct Cited {
 pub struct Together {
     failures: Vec<FailureReport>,
     cards: Vec<Shown>,
-    records: BTreeMap<String, Cited>,
+    files: Vec<String>,
+    /// In the order of the archive; a record's id is the beginning of its hash.
+    records: Vec<Cited>,
 }
 
 #[derive(Serialize)]
@@ -117,22 +125,26 @@ impl Cards {
     /// # Errors
     /// A temporary file cannot be read.
     pub fn of(&self, failures: Vec<FailureReport>, raw: &RawRecords, files: &[FileEntry]) -> Result<Together> {
-        let (mut cards, mut records) = (Vec::new(), BTreeMap::new());
+        let (mut cards, mut places) = (Vec::new(), BTreeMap::new());
         for failure in &failures {
-            let Card { marks, more, places } = self.card(&failure.failure_id)?;
-            for Place { id, sha256, file, record, offset, length } in places {
-                if records.contains_key(&id) {
-                    continue;
-                }
-                let text = raw.of(&Locator { file, record, offset, length })?;
-                let (whole, blanked) = text.as_ref().map_or((false, false), |kept| (kept.whole, kept.blanked));
-                let file = files.get(file as usize).map(|file| file.path.clone()).unwrap_or_default();
-                let text = text.map(|kept| kept.text);
-                records.insert(id, Cited { file, record, offset, length, sha256, text, whole, blanked });
-            }
+            let Card { marks, more, places: of_card } = self.card(&failure.failure_id)?;
+            places.extend(of_card.into_iter().map(|place| (place.at(), place.sha256)));
             cards.push(Shown { marks, more });
         }
-        Ok(Together { failures, cards, records })
+        let (mut names, mut records) = (Vec::new(), Vec::new());
+        let mut before = None;
+        // Records that lie beside each other are alike, and pack well.
+        for (at, sha256) in places {
+            if before.replace(at.file) != Some(at.file) {
+                names.push(files.get(at.file as usize).map(|file| file.path.clone()).unwrap_or_default());
+            }
+            let text = raw.of(&at)?;
+            let (whole, blanked) = text.as_ref().map_or((false, false), |kept| (kept.whole, kept.blanked));
+            let Locator { record, offset, length, .. } = at;
+            let text = text.map(|kept| kept.text);
+            records.push(Cited { sha256, file: names.len() - 1, record, offset, length, whole, blanked, text });
+        }
+        Ok(Together { failures, cards, files: names, records })
     }
 
     fn card(&self, failure: &str) -> Result<Card> {
@@ -188,23 +200,25 @@ impl Making<'_> {
         marks.sort_by_key(|(time, at, _)| (time.is_none(), *time, *at));
         let more = marks.len().saturating_sub(MOST_MARKS);
         marks.truncate(MOST_MARKS);
-        let mut places = BTreeMap::new();
-        let mut place = |at: Locator| -> Option<String> {
-            let digest = table.row_at(&at).and_then(|row| table.sha256(row)).or_else(|| block.digests.of(&at))?;
-            let Locator { file, record, offset, length } = at;
-            let (id, sha256) = (digest.record_id(), digest.to_string());
-            places.entry(at).or_insert(Place { id: id.clone(), sha256, file, record, offset, length });
-            Some(id)
-        };
-        for at in &cited {
-            let _ = place(*at);
+        let digest = |at: &Locator| table.row_at(at).and_then(|row| table.sha256(row)).or_else(|| block.digests.of(at));
+        // Attempts that only led there are named; the others are shown with all that they say.
+        let leading = [&failure.failing, &failure.witnesses].into_iter().flatten().chain(&failure.recovery);
+        let shown: BTreeSet<Locator> = cited.iter().copied().chain(leading.map(|row| table.locator(*row))).collect();
+        let places: Vec<Place> = shown
+            .iter()
+            .filter_map(|at| {
+                let Locator { file, record, offset, length } = *at;
+                Some(Place { sha256: digest(at)?.to_string(), file, record, offset, length })
+            })
+            .collect();
+        let id = |at: &Locator| digest(at).map(|digest| digest.record_id());
+        let marks = marks.into_iter().map(|(_, at, mark)| Mark { record: id(&at), ..mark }).collect();
+        for at in shown {
+            if self.bytes < IN_ALL && self.cited.insert(at) {
+                self.bytes += at.length.min(SHOWN as u64);
+            }
         }
-        let marks = marks.into_iter().map(|(_, at, mark)| Mark { record: place(at), ..mark }).collect();
-        for at in places.keys().filter(|_| self.bytes < IN_ALL) {
-            let new = self.cited.insert(*at);
-            self.bytes += if new { at.length.min(SHOWN as u64) } else { 0 };
-        }
-        Card { marks, more, places: places.into_values().collect() }
+        Card { marks, more, places }
     }
 }
 

@@ -168,13 +168,18 @@ impl<'a> Charts<'a> {
                 });
             }
         }
-        let bands = self.syncing.iter().filter(|(from, _)| *from >= self.start).take(WINDOWS).map(|(from, to)| Bar {
-            x: number(x_of(*from)),
-            y: number(TALL + 4.0),
-            width: number((x_of(*to) - x_of(*from)).max(1.5)),
-            height: number(8.0),
-            class: "",
-            says: format!("holds synchronising from {} to {}", rfc3339(*from), rfc3339(*to)),
+        // Behind the bars, where they can be compared, and below them, where they can be seen.
+        let places = [("syncing", 10.0, TALL - 10.0), ("", TALL + 4.0, 8.0)];
+        let windows = self.syncing.iter().filter(|(from, _)| *from >= self.start).take(WINDOWS);
+        let bands = windows.flat_map(|(from, to)| {
+            places.map(|(class, y, height)| Bar {
+                x: number(x_of(*from)),
+                y: number(y),
+                width: number((x_of(*to) - x_of(*from)).max(1.5)),
+                height: number(height),
+                class,
+                says: format!("holds synchronising from {} to {}", rfc3339(*from), rfc3339(*to)),
+            })
         });
         let mut labels = vec![label(4.0, 20.0, most.to_string()), label(4.0, TALL, "0".to_owned())];
         for quarter in 0..4 {
@@ -187,7 +192,7 @@ impl<'a> Charts<'a> {
             id: "over-time",
             title: "Failures by class over time".to_owned(),
             about: format!(
-                "Each bar is {}, UTC. The strip below the bars shows when legal holds were synchronising{}.",
+                "Each bar is {}, UTC. The shade behind and the strip below the bars show when legal holds were synchronising{}.",
                 span(self.step),
                 match self.syncing.len() {
                     0 => ": none on record".to_owned(),
@@ -234,11 +239,13 @@ impl<'a> Charts<'a> {
         let wide = (WIDTH - LEFT) / 24.0;
         for (line, region) in (0_u32..).zip(&regions) {
             let bottom = f64::from(line + 1) * (tall + 18.0);
-            labels.push(label(4.0, bottom - tall + 4.0, format!("{region}, up to {most:.0} s")));
+            labels.push(label(4.0, bottom - tall - 4.0, format!("{region}, up to {most:.0} s")));
             for (_, hour, seconds, seen) in cells.iter().filter(|(of, ..)| of == region) {
                 let height = if most > 0.0 { seconds / most * (tall - 16.0) } else { 0.0 };
+                let at = LEFT + float(i64::try_from(*hour).unwrap_or(0)) * wide;
+                labels.push(label(at + 2.0, bottom - height - 3.0, format!("{seconds:.0} s")));
                 bars.push(Bar {
-                    x: number(LEFT + float(i64::try_from(*hour).unwrap_or(0)) * wide + 1.0),
+                    x: number(at + 1.0),
                     y: number(bottom - height),
                     width: number(wide - 2.0),
                     height: number(height.max(1.0)),

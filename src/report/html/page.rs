@@ -236,8 +236,9 @@ fn sentences(analysis: &Analysis) -> Vec<String> {
     let open = s.by_class.get(Class::Inconclusive.name()).map_or(0, |n| *n as u64);
     if open > 0 {
         said.push(format!(
-            "Of {} the evidence does not decide the cause; their cards say what to collect.",
-            count(open, "failure", "failures")
+            "Of {} the evidence does not decide the cause; {} what to collect.",
+            count(open, "failure", "failures"),
+            if open == 1 { "its card says" } else { "their cards say" }
         ));
     }
     said
