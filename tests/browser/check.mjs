@@ -1,37 +1,12 @@
 // Opens a report in Chromium as a reader would, and prints what it saw as JSON: `node check.mjs CHROMIUM REPORT FOLDER`.
 // It only observes; what must hold is said in tests/suite/html.rs.
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { open } from "./open.mjs";
 
 const [executablePath, report, folder] = process.argv.slice(2);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const seen = { errors: [], requests: [], dialogs: [] };
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
-// A folder of its own each time: nothing of an earlier run plays a part.
-const browser = await chromium.launchPersistentContext(join(folder, "profile"),
-  { executablePath, headless: true, args: flags, viewport: { width: 1280, height: 900 } });
-const page = browser.pages()[0] ?? (await browser.newPage());
-page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
-page.on("pageerror", (error) => seen.errors.push(String(error)));
-page.on("request", (request) => seen.requests.push(request.url()));
-page.on("dialog", (dialog) => { seen.dialogs.push(dialog.message()); dialog.dismiss(); });
-await page.addInitScript(() => { window.ran = () => { window.didRun = true; }; });
-
+const { browser, page, seen, violations } = await open(executablePath, report, folder);
 const count = () => page.locator("#count").textContent();
 const cells = (column) => page.locator(`#table > tbody > tr:not(.opened) > :nth-child(${column + 1})`).allTextContents();
-const violations = async (name) => {
-  // The policy of the page forbids scripts that it does not know, and this one comes in by the debugger.
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return found.violations.filter((v) => ["serious", "critical"].includes(v.impact))
-    .map((v) => `${name}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
-};
-
-await page.goto(pathToFileURL(report).href);
 await page.waitForSelector("#filters:not([hidden])");
 seen.all = await count();
 seen.summary = await page.locator("#summary").innerText();

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::browser::observe;
 use crate::support::{Case, Run, command, run, time};
 
 /// An archive with `failures` failed jobs: all that is known of two is that they were refused, and of more that their bucket
@@ -245,4 +246,21 @@ fn what_is_kept_of_a_report_names_its_inputs_with_their_hashes() {
     let bytes = fs::read(case.path().join("january/trail.ndjson")).expect("read");
     assert_eq!(kept["inputs"][0]["sha256"], holdtrace::evidence::Digest::of(&bytes).to_string());
     assert_eq!(kept["counts"]["failures"], 2);
+}
+
+#[test]
+fn in_a_browser_the_index_reads_well_and_leads_to_the_pages_by_keyboard() {
+    let case = months();
+    let hostile = "<img src=x onerror=ran()>\u{202e}";
+    archive(&case, hostile, 2, 1);
+    report(&case, &["january"]);
+    report(&case, &["january", "february", hostile, "--since-last"]);
+    let Some((seen, _folder)) = observe("index.mjs", &case.path().join("out/index.html")) else { return };
+    for nothing in ["errors", "dialogs", "violations"] {
+        assert_eq!(seen[nothing], json!([]), "{nothing}");
+    }
+    assert_eq!((&seen["ran"], seen["overflow"].as_i64()), (&json!(false), Some(0)), "{seen}");
+    assert!(seen["focused"].as_str().expect("an element").contains(">january<"), "{}", seen["focused"]);
+    assert!(seen["followed"].as_str().is_some_and(|title| !title.is_empty()), "{}", seen["followed"]);
+    assert_eq!(seen["requests"].as_array().expect("requests").len(), 2, "the index and a page: {}", seen["requests"]);
 }

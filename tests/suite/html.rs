@@ -1,12 +1,12 @@
 //! The report as one HTML file: its structure, and what it does in a browser.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
+use crate::browser::observe;
 use crate::support::{Case, command, root, run, time};
 
 fn html(folder: &Path, arguments: &[&str]) -> String {
@@ -228,49 +228,12 @@ fn many_failures_stay_small() {
     assert!(before.matches("<tr>").count() < 300, "rows are built page by page");
 }
 
-/// Where Chromium and the node modules are, or why the tests cannot run. Nobody should take a skipped test for a passed one.
-fn browser() -> Option<&'static str> {
-    static BROWSER: OnceLock<Option<&'static str>> = OnceLock::new();
-    *BROWSER.get_or_init(|| {
-        let skipped = |why: &str| {
-            println!("\n*** SKIPPED: the HTML report was not opened in a browser: {why} (see .ci/run)\n");
-            None
-        };
-        let Some(chromium) =
-            ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists())
-        else {
-            return skipped("there is no Chromium");
-        };
-        if !Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success()) {
-            return skipped("there is no node");
-        }
-        let folder = root().join("tests/browser");
-        let installed =
-            || folder.join("node_modules/playwright-core").exists() && folder.join("node_modules/axe-core").exists();
-        if !installed() {
-            let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-            let _ = Command::new("npm").args(install).current_dir(&folder).output();
-        }
-        if installed() { Some(chromium) } else { skipped("playwright-core and axe-core could not be installed by npm") }
-    })
-}
-
 /// What a reader sees who opens a report in a browser; the folder holds what it looks like.
 fn open(page: &str) -> Option<(Value, tempfile::TempDir)> {
-    let chromium = browser()?;
     let folder = tempfile::tempdir().expect("a folder");
     let report = folder.path().join("report.html");
     fs::write(&report, page).expect("written");
-    let script = root().join("tests/browser/check.mjs");
-    let output =
-        Command::new("node").arg(script).arg(chromium).arg(&report).arg(folder.path()).output().expect("node runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    if let Some(kept) = std::env::var_os("HOLDTRACE_SCREENSHOTS").map(PathBuf::from) {
-        for file in fs::read_dir(folder.path()).expect("listed").flatten().filter(|file| file.path().is_file()) {
-            fs::copy(file.path(), kept.join(file.file_name())).expect("copied");
-        }
-    }
-    Some((serde_json::from_slice(&output.stdout).expect("JSON"), folder))
+    observe("check.mjs", &report)
 }
 
 /// How many pages a PDF has, and its text where `pdftotext` is there.

@@ -12,6 +12,7 @@ mod archives_in_parts;
 mod attestations;
 mod bad_input;
 mod batch;
+mod browser;
 mod calibration;
 mod case_analyze;
 mod case_folder;

@@ -7,6 +7,7 @@ use askama::Template;
 use super::stored::{Counts, Past};
 use crate::classify::Class;
 use crate::error::{Error, Result};
+use crate::report::table::minute;
 use crate::report::terminal::name;
 
 /// Width of the longest bar, and height of one with the space below it, in the units of the drawing.
@@ -86,6 +87,8 @@ struct Page<'a> {
 /// An archive in the table.
 struct Row {
     name: String,
+    from: String,
+    to: String,
     folder: String,
     counts: Option<Counts>,
     change: String,
@@ -191,7 +194,18 @@ impl Index {
             State::Earlier => format!("from an earlier run{partly}"),
             State::Failed(reason) => format!("not read: {}", name(reason)),
         };
-        Row { name: name(&entry.archive), folder: entry.folder.clone(), counts: entry.counts.clone(), change, state }
+        let time =
+            |of: fn(&Counts) -> &Option<String>| entry.counts.as_ref().and_then(|c| of(c).as_deref()).map(minute);
+        let [from, to] = [time(|c| &c.first_time), time(|c| &c.last_time)].map(Option::unwrap_or_default);
+        Row {
+            name: name(&entry.archive),
+            from,
+            to,
+            folder: entry.folder.clone(),
+            counts: entry.counts.clone(),
+            change,
+            state,
+        }
     }
 
     fn bars(&self) -> Vec<Bar> {
