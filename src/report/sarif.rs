@@ -92,7 +92,7 @@ fn tool(analysis: &Analysis, pack: &Pack, verdicts: &BTreeMap<String, (Class, Ve
         let level = if *class == Class::Inconclusive { "none" } else { "error" };
         json!({
             "id": id,
-            "shortDescription": text(describe(*class)),
+            "shortDescription": text(&format!("{}: {}", class.name(), describe(*class))),
             "help": (!remedies.is_empty()).then(|| text(&remedies.join("\n"))),
             "defaultConfiguration": { "level": level },
         })

@@ -106,6 +106,26 @@ fn the_page_says_what_the_json_report_says() {
 }
 
 #[test]
+fn every_rule_that_a_card_names_stands_in_the_page_with_its_standing_and_source() {
+    let page = html(root(), &["samples"]);
+    let packed = cards(&page, 0);
+    let evidence = packed["failures"].as_array().expect("failures").iter();
+    let mut counts = std::collections::BTreeMap::new();
+    for finding in evidence.flat_map(|failure| failure["evidence"].as_array().expect("evidence")) {
+        *counts.entry(finding["rule"].as_str().expect("a rule")).or_insert(0) += 1;
+    }
+    assert!(counts.len() > 10 && page.matches("<tr id=\"rule-").count() == counts.len(), "{counts:?}");
+    for (rule, count) in counts {
+        let row = between(&page, &format!("<tr id=\"rule-{rule}\">"), "</tr>");
+        assert!(row.contains(&format!("<td class=\"n\">{count}</td>")), "{rule}: {row}");
+        let shown = run(root(), &["rules", "show", rule]).stdout;
+        let source =
+            shown.lines().find_map(|line| line.trim().strip_prefix("source     ")).unwrap_or_else(|| panic!("{shown}"));
+        assert!(row.contains(source.split(['&', '<', '\'', '"']).next().expect("a beginning")), "{rule}: {row}");
+    }
+}
+
+#[test]
 fn a_record_in_a_card_is_what_show_prints() {
     let packed = cards(&html(root(), &["samples"]), 0);
     let mut shown = 0;

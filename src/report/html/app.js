@@ -143,7 +143,8 @@
     element.append(make("h4", {}, "Cited records"), ...cited(failure, marks, records));
     return element;
   };
-  const statement = (evidence) => make("span", {}, evidence.statement + " ", ...evidence.records.flatMap((id) => [cite(id), " "]));
+  const statement = (evidence) => make("span", {}, evidence.statement + " ", ...evidence.records.flatMap((id) => [cite(id), " "]),
+    make("a", { class: "rule", href: "#rule-" + evidence.rule }, "rule " + evidence.rule));
   // Leads to the record, which the same card holds.
   const cite = (id) => {
     const button = make("button", { type: "button", class: "cite" }, make("code", {}, id));

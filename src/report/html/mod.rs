@@ -7,9 +7,10 @@ mod charts;
 mod embed;
 mod page;
 mod raw;
+mod rules;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use cards::Cards;
@@ -17,9 +18,10 @@ use charts::Charts;
 use embed::Packed;
 use page::{Page, Row, TITLES};
 use raw::RawRecords;
+use rules::Applied;
 
 use super::{Analysis, Evidence, FailureReport, Progress, RuleText, Selection, weigh};
-use crate::classify::{HoldLags, Judge};
+use crate::classify::{HoldLags, Judge, Rule};
 use crate::error::{Error, Result};
 use crate::ingest::Options;
 
@@ -38,6 +40,7 @@ pub struct HtmlReport {
     /// When holds were synchronising, microseconds since 1970, UTC.
     syncing: Vec<(i64, i64)>,
     lags: HoldLags,
+    rules: Vec<Rule>,
 }
 
 /// Analyses `paths` as [`super::analyze`] does, and keeps what an HTML report shows besides.
@@ -59,7 +62,8 @@ pub fn analyze_for_html(
     let (syncing, lags) = (charts::syncing(&evidence.ingested.changes), judge.hold_lags()?);
     drop(judge);
     let cards = cards.done();
-    Ok(HtmlReport { analysis: weighed.into_analysis(evidence, rules), cards, raw, syncing, lags })
+    let analysis = weighed.into_analysis(evidence, rules);
+    Ok(HtmlReport { analysis, cards, raw, syncing, lags, rules: rules.pack.rules.clone() })
 }
 
 impl HtmlReport {
@@ -86,7 +90,7 @@ impl HtmlReport {
                 first.push(row);
             }
         }
-        let page = Page::new(&self.analysis, &counts, charts.drawn(), first);
+        let page = Page::new(&self.analysis, &counts, charts.drawn(), first, Applied::of(&self.rules, &counts.by_rule));
         page.write_head(out)?;
         embed::json(out, "titles", &TITLES)?;
         rows.write(out, "rows")?;
@@ -110,10 +114,12 @@ impl HtmlReport {
     }
 }
 
-/// What failed by mechanism, and what to do about it.
+/// What failed by mechanism and by which rules, and what to do about it.
 #[derive(Default)]
 struct Counts {
     by_cause: BTreeMap<(crate::classify::Class, Option<String>), Told>,
+    /// Failures that a rule applied to, by its id.
+    by_rule: BTreeMap<String, usize>,
 }
 
 /// Failures of one mechanism.
@@ -138,5 +144,8 @@ impl Counts {
             told.job.clone_from(&failure.job_id);
         }
         told.open += usize::from(open);
+        for rule in failure.evidence.iter().map(|evidence| &evidence.rule).collect::<BTreeSet<_>>() {
+            *self.by_rule.entry(rule.clone()).or_default() += 1;
+        }
     }
 }

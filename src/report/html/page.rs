@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{Analysis, FailureReport, Gap};
 use super::charts::{Chart, WIDTH};
+use super::rules::Applied;
 use super::words::{count, grouped, plain_class, title};
 use super::{Counts, MOST_CARDS};
 use crate::classify::Class;
@@ -128,6 +129,7 @@ struct Head<'a> {
     more_gaps: usize,
     notes: Vec<&'a str>,
     more_notes: usize,
+    rules: &'a [Applied<'a>],
 }
 
 #[derive(Template)]
@@ -142,6 +144,7 @@ pub struct Page<'a> {
     to_do: Vec<ToDo>,
     charts: Vec<Chart>,
     first: Vec<Row>,
+    rules: Vec<Applied<'a>>,
 }
 
 fn digest(text: &str) -> String {
@@ -150,8 +153,14 @@ fn digest(text: &str) -> String {
 
 impl<'a> Page<'a> {
     /// The page of an analysis.
-    pub fn new(analysis: &'a Analysis, counts: &Counts, charts: Vec<Chart>, first: Vec<Row>) -> Self {
-        Self { analysis, to_do: to_do(counts), charts, first }
+    pub fn new(
+        analysis: &'a Analysis,
+        counts: &Counts,
+        charts: Vec<Chart>,
+        first: Vec<Row>,
+        rules: Vec<Applied<'a>>,
+    ) -> Self {
+        Self { analysis, to_do: to_do(counts), charts, first, rules }
     }
 
     /// Writes what comes before the data.
@@ -188,6 +197,7 @@ impl<'a> Page<'a> {
             more_gaps: coverage.gaps.len().saturating_sub(LISTED),
             notes: notes().take(LISTED).collect(),
             more_notes: notes().count().saturating_sub(LISTED),
+            rules: &self.rules,
         };
         write(&head, out)
     }
