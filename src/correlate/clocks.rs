@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::columns::Column;
-use super::outline::{Block, Id, IdHash, Outline, Share, flag};
+use super::outline::{Block, Id, IdHash, Outline, flag};
+use super::shares::{Size, Tell, by_share, halves, joined};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -268,21 +269,28 @@ struct Bearing {
 /// The requests that two sources record, each once: an id that several records of a source bear names no request.
 fn shared(outline: &Outline) -> Result<Shared> {
     let mut found = Shared::new();
-    for share in Share::of(outline.len(), LOOKED_UP) {
-        let of_block = |block: &Block<'_>| -> Vec<Bearing> {
-            let known = block.places().filter(|n| block.counts(*n)).filter_map(|n| Some((n, block.known_time(n)?)));
-            let bearing = known.flat_map(|(n, time)| {
+    let tell_all = |tell: &mut Tell<'_, 3>| -> Result<()> {
+        for block in outline.blocks(&LOOKED_AT) {
+            let block = block?;
+            let sources = block.names(Column::Source);
+            for n in block.places().filter(|n| block.counts(*n) && block.known_time(*n).is_some()) {
                 let [request, correlation] = REQUESTS.map(|id| block.id(id)[n]);
                 let ids = [request, if correlation == request { 0 } else { correlation }];
-                let source = block.names(Column::Source)[n];
-                ids.map(|id| Bearing { id, row: block.row(n), source, time })
-            });
-            bearing.filter(|bearing| bearing.id != 0 && share.has(bearing.id)).collect()
-        };
-        let mut bearing: Vec<Bearing> = outline.look(&LOOKED_AT, of_block)?.into_iter().flatten().collect();
+                let (known, time) = (joined(block.row(n), sources[n]), block.time[n].cast_unsigned());
+                ids.into_iter().filter(|id| *id != 0).try_for_each(|id| tell(id, [id, known, time]))?;
+            }
+        }
+        Ok(())
+    };
+    let take = |bearing: &mut Vec<Bearing>, [id, known, time]: [u64; 3]| {
+        let [row, source] = halves(known);
+        bearing.push(Bearing { id, row, source, time: time.cast_signed() });
+    };
+    let size = Size { expected: outline.len(), most: LOOKED_UP };
+    by_share(size, tell_all, Vec::new, take, |mut bearing: Vec<Bearing>| {
         let sources: BTreeSet<Symbol> = bearing.iter().map(|b| b.source).collect();
         if sources.len() < 2 {
-            continue;
+            return Ok(());
         }
         bearing.par_sort_unstable();
         for same in bearing.chunk_by(|a, b| a.id == b.id).filter(|same| same.len() > 1) {
@@ -294,7 +302,8 @@ fn shared(outline: &Outline) -> Result<Shared> {
                 others.for_each(|b| found.entry((a.source, b.source)).or_default().add(a, b));
             }
         }
-    }
+        Ok(())
+    })?;
     for pairs in found.values_mut() {
         pairs.of.sort_unstable();
         pairs.of.dedup();

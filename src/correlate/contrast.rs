@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use super::columns::{Column, from_words, to_words};
-use super::outline::{Block, Id, IdHash, NO_TIME, Outline, Share, flag, temporary};
+use super::outline::{Block, Id, IdHash, NO_TIME, Outline, flag, temporary};
+use super::shares::{Size, Tell, by_share, halves, joined, known};
 use super::spilled::Spilled;
 use super::symbols::Symbol;
 use crate::error::Result;
@@ -96,80 +97,63 @@ impl Contrast {
         let (span, failed_steps) = span_and_failed_steps(outline)?;
         let names = failed_steps.iter().filter_map(|step| outline.symbols.name(*step)).map(str::to_owned);
         let mut contrast = Self { span, failed_steps: names.collect(), ..Self::default() };
-        let attempts = outline.count(flag::ATTEMPT);
-        for share in Share::of(attempts, GROUPED) {
-            let (by_caller, by_bucket) = contrast.group(outline, attempts.min(GROUPED), share)?;
-            add_counts(&by_caller, &mut contrast.by_caller);
-            add_counts(&by_bucket, &mut contrast.by_bucket);
-            add_through(outline, &by_caller, &failed_steps, &mut contrast.through)?;
-        }
+        contrast.count(outline, &failed_steps)?;
         contrast.gather_statements(outline)?;
         Ok(contrast)
     }
 
-    /// Groups the attempts of the jobs in `share`, and counts the failing ones by the hour.
-    fn group(
-        &mut self,
-        outline: &Outline,
-        expected: usize,
-        share: Share,
-    ) -> Result<(Groups<(Symbol, Symbol)>, Groups<Symbol>)> {
-        let (mut by_caller, mut by_bucket) = (Groups::default(), Groups::default());
-        // A job goes through a step several times.
-        by_caller.reserve(expected / 4);
-        by_bucket.reserve(expected / 8);
-        let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
-        for block in outline.blocks(&LOOKED_AT) {
-            let block = block?;
-            let jobs = block.id(Id::Job);
-            for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT) && share.has(jobs[*n])) {
-                let job = jobs[n];
-                let of_job = |column: Column, stated: Text| match block.names(column)[n] {
-                    0 => outline.jobs.get(job).map_or(0, |job| job.stated(stated)),
-                    own => own,
-                };
-                let phase = block.names(Column::Phase)[n];
-                let principal = of_job(Column::Principal, Text::Principal);
-                if principal != 0 {
-                    by_caller.entry(((phase, principal), job)).or_default().add(&block, n);
-                }
-                if stores.contains(&Some(phase)) {
-                    let bucket = of_job(Column::Bucket, Text::Bucket);
-                    if bucket != 0 {
-                        by_bucket.entry((bucket, job)).or_default().add(&block, n);
-                    }
-                }
-                if block.is(n, flag::FAILING)
-                    && let Some(time) = block.known_time(n)
-                {
-                    let region = of_job(Column::Region, Text::Region);
-                    *self.by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
-                }
-            }
-        }
-        Ok((by_caller, by_bucket))
+    /// Groups the attempts by job, and counts the failing ones by the hour.
+    fn count(&mut self, outline: &Outline, failed_steps: &BTreeSet<Symbol>) -> Result<()> {
+        let Self { by_caller, by_bucket, by_hour, through, .. } = self;
+        let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
+        let start = || {
+            let mut groups = Grouped::default();
+            // A job goes through a step several times.
+            groups.by_caller.reserve(size.expected.min(size.most) / 4);
+            groups.by_bucket.reserve(size.expected.min(size.most) / 8);
+            groups
+        };
+        by_share(
+            size,
+            |tell| tell_attempts(outline, by_hour, tell),
+            start,
+            Grouped::take,
+            |groups| {
+                add_counts(&groups.by_caller, by_caller);
+                add_counts(&groups.by_bucket, by_bucket);
+                add_through(outline, &groups.by_caller, failed_steps, through)
+            },
+        )
     }
 
     fn gather_statements(&mut self, outline: &Outline) -> Result<()> {
+        type Found = HashMap<(IdHash, Symbol, Symbol), Statement, foldhash::fast::RandomState>;
         let columns = [Column::Time, Column::Principal, Column::Scopes, Column::Id(Id::Job), Column::At];
-        for share in Share::of(outline.jobs.count(), GROUPED) {
-            let mut found: HashMap<(IdHash, Symbol, Symbol), Statement, foldhash::fast::RandomState> =
-                HashMap::default();
+        let tell_all = |tell: &mut Tell<'_, 7>| -> Result<()> {
             for block in outline.blocks(&columns) {
                 let block = block?;
                 let (jobs, principals) = (block.id(Id::Job), block.names(Column::Principal));
-                for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate() {
-                    let (job, principal) = (jobs[n], principals[n]);
-                    if scopes != 0 && share.has(job) {
-                        let (time, at) = (block.known_time(n), block.at[n]);
-                        let said = Statement { job, time, scopes, at, principal };
-                        let held = found.entry((job, principal, scopes)).or_insert(said);
-                        held.time = [held.time, time].into_iter().flatten().min();
-                    }
+                for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate().filter(|(_, s)| *s != 0) {
+                    let [file, record, offset, length] = to_words(&block.at[n]);
+                    let names = joined(principals[n], scopes);
+                    tell(jobs[n], [jobs[n], names, block.time[n].cast_unsigned(), file, record, offset, length])?;
                 }
             }
-            self.statements.extend(found.into_values());
-        }
+            Ok(())
+        };
+        let take = |found: &mut Found, [job, names, time, file, record, offset, length]: [u64; 7]| {
+            let ([principal, scopes], time) = (halves(names), known(time));
+            let at = from_words([file, record, offset, length]);
+            let said = Statement { job, time, scopes, at, principal };
+            let held = found.entry((job, principal, scopes)).or_insert(said);
+            held.time = [held.time, time].into_iter().flatten().min();
+        };
+        let statements = &mut self.statements;
+        let size = Size { expected: outline.jobs.count(), most: GROUPED };
+        by_share(size, tell_all, Found::default, take, |found| {
+            statements.extend(found.into_values());
+            Ok(())
+        })?;
         self.statements.sort_unstable_by_key(|said| (said.job, said.time, said.at));
         for Statement { scopes, .. } in &self.statements {
             self.scope_sets.entry(*scopes).or_insert_with(|| {
@@ -227,20 +211,75 @@ impl ScopeGroup {
         Self {
             job,
             principal: Symbol::try_from(principal).unwrap_or(0),
-            time: Some(time.cast_signed()).filter(|time| *time != NO_TIME),
+            time: known(time),
             ok,
             example: from_words([file, record, offset, length]),
         }
     }
 }
 
+/// Tells of each attempt its job, step and caller, bucket and flags, time and place, and counts the failing ones.
+fn tell_attempts(
+    outline: &Outline,
+    by_hour: &mut HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>,
+    tell: &mut Tell<'_, 8>,
+) -> Result<()> {
+    let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
+    for block in outline.blocks(&LOOKED_AT) {
+        let block = block?;
+        let jobs = block.id(Id::Job);
+        for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
+            let stated = outline.jobs.get(jobs[n]);
+            let of_job = |column: Column, text: Text| match block.names(column)[n] {
+                0 => stated.map_or(0, |job| job.stated(text)),
+                own => own,
+            };
+            let phase = block.names(Column::Phase)[n];
+            let caller = joined(phase, of_job(Column::Principal, Text::Principal));
+            let stores = stores.contains(&Some(phase));
+            let bucket = if stores { of_job(Column::Bucket, Text::Bucket) } else { 0 };
+            if block.is(n, flag::FAILING)
+                && let Some(time) = block.known_time(n)
+            {
+                let region = of_job(Column::Region, Text::Region);
+                *by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
+            }
+            let flags = [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
+            let [file, record, offset, length] = to_words(&block.at[n]);
+            let time = block.time[n].cast_unsigned();
+            tell(jobs[n], [jobs[n], caller, joined(bucket, flags), time, file, record, offset, length])?;
+        }
+    }
+    Ok(())
+}
+
+/// The attempts of some jobs.
+#[derive(Default)]
+struct Grouped {
+    by_caller: Groups<(Symbol, Symbol)>,
+    by_bucket: Groups<Symbol>,
+}
+
+impl Grouped {
+    fn take(&mut self, [job, caller, bucket, time, file, record, offset, length]: [u64; 8]) {
+        let ([phase, principal], [bucket, flags]) = (halves(caller), halves(bucket));
+        let (time, at) = (known(time), from_words([file, record, offset, length]));
+        if principal != 0 {
+            self.by_caller.entry(((phase, principal), job)).or_default().add(flags, time, at);
+        }
+        if bucket != 0 {
+            self.by_bucket.entry((bucket, job)).or_default().add(flags, time, at);
+        }
+    }
+}
+
 impl Group {
-    fn add(&mut self, block: &Block<'_>, place: usize) {
-        self.failed += u64::from(block.is(place, flag::FAILING));
-        if block.is(place, flag::OK) {
+    fn add(&mut self, flags: u32, time: Option<i64>, at: Locator) {
+        self.failed += u64::from(flags & u32::from(flag::FAILING) != 0);
+        if flags & u32::from(flag::OK) != 0 {
             self.ok += 1;
-            self.first_ok = self.first_ok.or(Some(block.at[place]));
-            self.ok_at = [self.ok_at, block.known_time(place)].into_iter().flatten().min();
+            self.first_ok = self.first_ok.or(Some(at));
+            self.ok_at = [self.ok_at, time].into_iter().flatten().min();
         }
     }
 }

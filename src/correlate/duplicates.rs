@@ -4,8 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::columns::Column;
-use super::outline::{IdHash, Outline, Share, flag};
+use super::outline::{IdHash, Outline, flag};
 use super::reexports;
+use super::shares::{Size, Tell, by_share, halves, joined};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -32,9 +33,7 @@ pub struct Repeated {
 pub fn mark(outline: &mut Outline, reread: &Reread<'_>) -> Result<Repeated> {
     let mut duplicates = Vec::new();
     let mut candidates: BTreeMap<Row, Vec<Row>> = BTreeMap::new();
-    for share in Share::of(outline.len(), HELD) {
-        find(outline, share, &mut duplicates, &mut candidates)?;
-    }
+    find(outline, &mut duplicates, &mut candidates)?;
     duplicates.extend(confirmed(outline, reread.inputs, &candidates)?);
     outline.mark(duplicates.iter().copied(), flag::DUPLICATE, flag::ATTEMPT);
     let again = reexports::find(outline, reread)?;
@@ -46,44 +45,73 @@ pub fn mark(outline: &mut Outline, reread: &Reread<'_>) -> Result<Repeated> {
     Ok(Repeated { duplicates, superseded: superseded.into_iter().collect() })
 }
 
-/// Finds those whose ids and fingerprints are in `share`: with the id, or the bytes, of an earlier one. Equal fingerprints
-/// are only candidates; what counts is the SHA-256 of the records. An addendum may bear the id of the record that it
-/// amends, and repeats only other addenda.
-fn find(
-    outline: &Outline,
-    share: Share,
-    duplicates: &mut Vec<Row>,
-    candidates: &mut BTreeMap<Row, Vec<Row>>,
-) -> Result<()> {
-    let mut by_uid: HashSet<(Symbol, u64), foldhash::fast::RandomState> = HashSet::default();
-    let mut addenda: HashSet<(Symbol, u64, IdHash), foldhash::fast::RandomState> = HashSet::default();
-    let mut by_print: HashMap<u64, Row, foldhash::fast::RandomState> = HashMap::default();
-    by_print.reserve(outline.without_uid.min(HELD));
-    by_uid.reserve((outline.len() - outline.without_uid).min(HELD));
+/// Finds those with the id, or the bytes, of an earlier one. Equal fingerprints are only candidates; what counts is the
+/// SHA-256 of the records. An addendum may bear the id of the record that it amends, and repeats only other addenda.
+fn find(outline: &Outline, duplicates: &mut Vec<Row>, candidates: &mut BTreeMap<Row, Vec<Row>>) -> Result<()> {
+    let size = Size { expected: outline.len(), most: HELD };
+    let start = || {
+        let mut met = Met::default();
+        met.by_print.reserve(outline.without_uid.min(HELD));
+        met.by_uid.reserve((outline.len() - outline.without_uid).min(HELD));
+        met
+    };
+    by_share(
+        size,
+        |tell| tell_all(outline, tell),
+        start,
+        Met::take,
+        |met| {
+            duplicates.extend(met.duplicates);
+            for (first, more) in met.candidates {
+                candidates.entry(first).or_default().extend(more);
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Tells of each record its row, its source, its id, or else 0 and its fingerprint, and the id of what it amends or 0.
+fn tell_all(outline: &Outline, tell: &mut Tell<'_, 4>) -> Result<()> {
     let mut amendments = outline.amendments.iter().peekable();
     for block in outline.blocks(&[Column::Source, Column::Uid, Column::Fingerprint]) {
         let block = block?;
         let sources = block.names(Column::Source);
         for n in block.places() {
             let (row, uid, print) = (block.row(n), block.uid[n], block.fingerprint[n]);
-            let amends = amendments.next_if(|(amending, _)| *amending == row);
-            if uid != 0 {
-                let mut new = || match amends {
-                    Some((_, original)) => addenda.insert((sources[n], uid, *original)),
-                    None => by_uid.insert((sources[n], uid)),
-                };
-                if share.has(uid) && !new() {
-                    duplicates.push(row);
-                }
-            } else if share.has(print) {
-                match by_print.entry(print) {
-                    Entry::Occupied(first) => candidates.entry(*first.get()).or_default().push(row),
-                    Entry::Vacant(free) => drop(free.insert(row)),
-                }
-            }
+            let amends = amendments.next_if(|(amending, _)| *amending == row).map_or(0, |(_, original)| *original);
+            let known = joined(row, sources[n]);
+            tell(if uid == 0 { print } else { uid }, [known, uid, print, amends])?;
         }
     }
     Ok(())
+}
+
+/// The records of a share that were met so far.
+#[derive(Default)]
+struct Met {
+    by_uid: HashSet<(Symbol, u64), foldhash::fast::RandomState>,
+    addenda: HashSet<(Symbol, u64, IdHash), foldhash::fast::RandomState>,
+    by_print: HashMap<u64, Row, foldhash::fast::RandomState>,
+    duplicates: Vec<Row>,
+    candidates: BTreeMap<Row, Vec<Row>>,
+}
+
+impl Met {
+    fn take(&mut self, [known, uid, print, amends]: [u64; 4]) {
+        let [row, source] = halves(known);
+        if uid == 0 {
+            match self.by_print.entry(print) {
+                Entry::Occupied(first) => self.candidates.entry(*first.get()).or_default().push(row),
+                Entry::Vacant(free) => drop(free.insert(row)),
+            }
+            return;
+        }
+        let new =
+            if amends == 0 { self.by_uid.insert((source, uid)) } else { self.addenda.insert((source, uid, amends)) };
+        if !new {
+            self.duplicates.push(row);
+        }
+    }
 }
 
 fn confirmed(outline: &Outline, inputs: &[Input], candidates: &BTreeMap<Row, Vec<Row>>) -> Result<Vec<Row>> {

@@ -17,6 +17,7 @@ mod passages;
 mod reexports;
 mod related;
 mod requests;
+mod shares;
 mod spilled;
 mod steps;
 mod symbols;

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::columns::Column;
-use super::outline::{Block, Id, IdHash, Outline, Share, flag};
+use super::columns::{Column, from_words, to_words};
+use super::outline::{Block, Id, IdHash, Outline, flag};
+use super::shares::{Size, Tell, by_share, halves, joined, known};
 use super::symbols::Symbol;
 use crate::error::Result;
 use crate::evidence::Locator;
@@ -53,46 +54,61 @@ const LOOKED_AT: [Column; 6] =
 /// # Errors
 /// The outline cannot be read.
 pub fn passages(outline: &Outline, mut each: impl FnMut(&Passage)) -> Result<()> {
-    for share in Share::of(outline.count(flag::ATTEMPT), GROUPED) {
-        let mut groups = Groups::default();
-        for block in outline.blocks(&LOOKED_AT) {
-            let block = block?;
-            let jobs = block.id(Id::Job);
-            for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT) && share.has(jobs[*n])) {
-                note(outline, &block, n, &mut groups);
+    let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
+    by_share(
+        size,
+        |tell| tell_all(outline, tell),
+        Groups::default,
+        note,
+        |groups| {
+            #[expect(clippy::iter_over_hash_type, reason = "those who ask add up and take the least")]
+            for passage in groups.values() {
+                each(passage);
             }
-        }
-        #[expect(clippy::iter_over_hash_type, reason = "those who ask add up and take the least")]
-        for passage in groups.values() {
-            each(passage);
+            Ok(())
+        },
+    )
+}
+
+/// Tells of each attempt its job, step and caller, media type and flags, time and place.
+fn tell_all(outline: &Outline, tell: &mut Tell<'_, 8>) -> Result<()> {
+    for block in outline.blocks(&LOOKED_AT) {
+        let block = block?;
+        let jobs = block.id(Id::Job);
+        for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
+            let job = outline.jobs.get(jobs[n]);
+            let principal = match block.names(Column::Principal)[n] {
+                0 => job.map_or(0, |job| job.stated(Text::Principal)),
+                own => own,
+            };
+            if principal == 0 {
+                continue;
+            }
+            let stated = || job.filter(|job| !job.several_media).map_or(0, |job| job.stated(Text::MediaType));
+            let media = match block.names(Column::Media)[n] {
+                0 => stated(),
+                own => own,
+            };
+            let flags = [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
+            let caller = joined(block.names(Column::Phase)[n], principal);
+            let [file, record, offset, length] = to_words(&block.at[n]);
+            let time = block.time[n].cast_unsigned();
+            tell(jobs[n], [jobs[n], caller, joined(media, flags), time, file, record, offset, length])?;
         }
     }
     Ok(())
 }
 
-fn note(outline: &Outline, block: &Block<'_>, n: usize, groups: &mut Groups) {
-    let hash = block.id(Id::Job)[n];
-    let job = outline.jobs.get(hash);
-    let principal = match block.names(Column::Principal)[n] {
-        0 => job.map_or(0, |job| job.stated(Text::Principal)),
-        own => own,
-    };
-    if principal == 0 {
-        return;
-    }
-    let stated = || job.filter(|job| !job.several_media).map_or(0, |job| job.stated(Text::MediaType));
-    let media = match block.names(Column::Media)[n] {
-        0 => stated(),
-        own => own,
-    };
+fn note(groups: &mut Groups, [job, caller, media, time, file, record, offset, length]: [u64; 8]) {
+    let ([step, principal], [media, flags]) = (halves(caller), halves(media));
+    let (time, at) = (known(time), from_words([file, record, offset, length]));
     let media = if media == 0 { Media::Unknown } else { Media::One(media) };
-    let step = block.names(Column::Phase)[n];
     for media in [Media::All, media] {
-        let group = groups.entry((step, media, principal, hash)).or_insert_with(|| Passage {
+        let group = groups.entry((step, media, principal, job)).or_insert_with(|| Passage {
             step,
             media,
             principal,
-            job: hash,
+            job,
             ok: 0,
             ok_at: None,
             first_ok: None,
@@ -100,14 +116,13 @@ fn note(outline: &Outline, block: &Block<'_>, n: usize, groups: &mut Groups) {
             failed_at: None,
             first_failed: None,
         });
-        let (time, at) = (block.known_time(n), block.at[n]);
         let least = |held: Option<i64>| [held, time].into_iter().flatten().min();
-        if block.is(n, flag::OK) {
+        if flags & u32::from(flag::OK) != 0 {
             group.ok += 1;
             group.ok_at = least(group.ok_at);
             group.first_ok = group.first_ok.or(Some(at));
         }
-        if block.is(n, flag::FAILING) {
+        if flags & u32::from(flag::FAILING) != 0 {
             group.failed += 1;
             group.failed_at = least(group.failed_at);
             group.first_failed = group.first_failed.or(Some(at));

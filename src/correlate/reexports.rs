@@ -8,7 +8,8 @@ use std::hash::{BuildHasher as _, Hash, Hasher};
 use foldhash::quality::RandomState;
 
 use super::columns::Column;
-use super::outline::{Block, Id, NO_TIME, Outline, Share};
+use super::outline::{Block, Id, NO_TIME, Outline};
+use super::shares::{Size, Tell, by_share};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -19,6 +20,9 @@ use crate::ingest::{Collect, Event, Reread};
 const IDS: [Id; 6] = [Id::Job, Id::Recording, Id::Conversation, Id::Object, Id::Request, Id::Correlation];
 /// Names that are the same for the same record.
 const NAMES: [Column; 5] = [Column::Source, Column::Step, Column::Principal, Column::Bucket, Column::Region];
+/// The first row of each key.
+type First = HashMap<u64, u64, foldhash::fast::RandomState>;
+
 /// Records that are held at a time.
 const HELD: usize = 1 << 20;
 
@@ -63,8 +67,7 @@ fn alike(outline: &Outline) -> Result<Vec<Row>> {
     }
     let ids = IDS.map(Column::Id);
     let columns: Vec<Column> = [&NAMES[..], &ids, &[Column::Time, Column::Uid, Column::At]].concat();
-    for share in Share::of(outline.without_uid, HELD) {
-        let mut first: HashMap<u64, Row, foldhash::fast::RandomState> = HashMap::default();
+    let tell_all = |tell: &mut Tell<'_, 2>| -> Result<()> {
         for block in outline.blocks(&columns) {
             let block = block?;
             let may_be = |n: &usize| {
@@ -74,16 +77,22 @@ fn alike(outline: &Outline) -> Result<Vec<Row>> {
             for n in block.places().filter(may_be) {
                 let names = NAMES.map(|name| block.names(name)[n]);
                 let key = outline.keys.hash_one((block.time[n], names, IDS.map(|id| block.id(id)[n])));
-                if !share.has(key) {
-                    continue;
-                }
-                let before = *first.entry(key).or_insert(block.row(n));
-                if before != block.row(n) {
-                    found.extend([before, block.row(n)]);
-                }
+                tell(key, [key, u64::from(block.row(n))])?;
             }
         }
-    }
+        Ok(())
+    };
+    let take = |(first, alike): &mut (First, Vec<[u64; 2]>), [key, row]: [u64; 2]| {
+        let before = *first.entry(key).or_insert(row);
+        if before != row {
+            alike.push([before, row]);
+        }
+    };
+    let size = Size { expected: outline.without_uid, most: HELD };
+    by_share(size, tell_all, Default::default, take, |(_, alike)| {
+        found.extend(alike.into_iter().flatten().filter_map(|row| Row::try_from(row).ok()));
+        Ok(())
+    })?;
     Ok(found.into_iter().collect())
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Gap, GapKind, between, records_at};
 use crate::correlate::columns::Column;
-use crate::correlate::outline::{Block, Id, IdHash, Outline, Share, flag};
+use crate::correlate::outline::{Block, Id, IdHash, Outline, flag};
+use crate::correlate::shares::{Size, Tell, by_share, halves, joined};
 use crate::correlate::symbols::Symbol;
 use crate::error::Result;
 
@@ -44,9 +45,18 @@ pub fn find(outline: &Outline) -> Result<Vec<Gap>> {
     if spans.is_empty() || steps.is_empty() {
         return Ok(Vec::new());
     }
-    for share in Share::of(outline.count(flag::ATTEMPT), HELD) {
-        count(outline, share, &spans, &steps, &mut slots)?;
-    }
+    let size = Size { expected: outline.count(flag::ATTEMPT), most: HELD };
+    let take = |share: &mut Told, entry| share.take(entry);
+    by_share(
+        size,
+        |tell| tell_all(outline, &steps, tell),
+        Told::default,
+        take,
+        |share| {
+            share.count(&spans, &mut slots);
+            Ok(())
+        },
+    )?;
     let mut found = Vec::new();
     for ((source, step, bucket), slots) in &slots {
         let Some(span) = spans.get(source) else { continue };
@@ -74,42 +84,59 @@ fn spans(outline: &Outline) -> Result<BTreeMap<Symbol, (i64, i64)>> {
     Ok(found)
 }
 
-/// Counts what was stored, as far as the id of it is in `share`: the object, or else the recording.
-fn count(
-    outline: &Outline,
-    share: Share,
-    spans: &BTreeMap<Symbol, (i64, i64)>,
-    steps: &[Symbol],
-    slots: &mut Slots,
-) -> Result<()> {
+/// Tells of what the trail says was stored, and of what other sources say at all, by the object or else the recording:
+/// source and step (0 for other sources), bucket, id, job and time.
+fn tell_all(outline: &Outline, steps: &[Symbol], tell: &mut Tell<'_, 5>) -> Result<()> {
     let ids = [Id::Object, Id::Recording];
-    let of_others = |block: &Block<'_>| -> Vec<(Symbol, IdHash)> {
-        let others = block.places().filter(|n| block.is(*n, flag::ATTEMPT) && !block.is(*n, flag::TRAIL));
-        let named = others.flat_map(|n| ids.map(|id| (block.names(Column::Source)[n], block.id(id)[n])));
-        named.filter(|(_, id)| *id != 0 && share.has(*id)).collect()
-    };
-    let columns = [Column::Source, Column::Id(Id::Object), Column::Id(Id::Recording)];
-    let told: HashSet<(Symbol, IdHash), foldhash::fast::RandomState> =
-        outline.look(&columns, of_others)?.into_iter().flatten().collect();
-    let columns = [Column::Time, Column::Phase, Column::Bucket, Column::Id(Id::Job), columns[1], columns[2]];
+    let [object, recording] = ids.map(Column::Id);
+    let columns = [Column::Time, Column::Source, Column::Phase, Column::Bucket, Column::Id(Id::Job), object, recording];
     for block in outline.blocks(&columns) {
         let block = block?;
-        let phases = block.names(Column::Phase);
-        let stored = |n: &usize| {
-            let trail = [flag::ATTEMPT, flag::TRAIL, flag::OK].iter().all(|flag| block.is(*n, *flag));
-            trail && steps.contains(&phases[*n])
-        };
-        for n in block.places().filter(stored) {
-            let id = ids.iter().map(|id| block.id(*id)[n]).find(|id| *id != 0).filter(|id| share.has(*id));
-            let (Some(id), Some(time)) = (id, block.known_time(n)) else { continue };
-            for source in spans.keys() {
-                let of = (*source, phases[n], block.names(Column::Bucket)[n]);
-                let slot = slots.entry(of).or_default().entry(time.div_euclid(SLOT)).or_default();
-                slot.add(time, block.id(Id::Job)[n], told.contains(&(*source, id)));
+        let (sources, phases, buckets) =
+            (block.names(Column::Source), block.names(Column::Phase), block.names(Column::Bucket));
+        for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
+            let mut named = ids.iter().map(|id| block.id(*id)[n]).filter(|id| *id != 0);
+            if !block.is(n, flag::TRAIL) {
+                named.try_for_each(|id| tell(id, [joined(sources[n], 0), 0, id, 0, 0]))?;
+            } else if block.is(n, flag::OK)
+                && steps.contains(&phases[n])
+                && let (Some(id), Some(time)) = (named.next(), block.known_time(n))
+            {
+                let place = joined(sources[n], phases[n]);
+                tell(id, [place, u64::from(buckets[n]), id, block.id(Id::Job)[n], time.cast_unsigned()])?;
             }
         }
     }
     Ok(())
+}
+
+/// What the sources tell of some items.
+#[derive(Default)]
+struct Told {
+    /// By other sources than the trail.
+    others: HashSet<(Symbol, IdHash), foldhash::fast::RandomState>,
+    stored: Vec<[u64; 5]>,
+}
+
+impl Told {
+    fn take(&mut self, entry: [u64; 5]) {
+        let [place, _, id, ..] = entry;
+        match halves(place) {
+            [source, 0] => drop(self.others.insert((source, id))),
+            _ => self.stored.push(entry),
+        }
+    }
+
+    fn count(&self, spans: &BTreeMap<Symbol, (i64, i64)>, slots: &mut Slots) {
+        for [place, bucket, id, job, time] in &self.stored {
+            let ([_, step], [_, bucket], time) = (halves(*place), halves(*bucket), time.cast_signed());
+            for source in spans.keys() {
+                let of = (*source, step, bucket);
+                let slot = slots.entry(of).or_default().entry(time.div_euclid(SLOT)).or_default();
+                slot.add(time, *job, self.others.contains(&(*source, *id)));
+            }
+        }
+    }
 }
 
 impl Slot {

@@ -1,0 +1,152 @@
+//! What is looked up by hash is looked up share by share of all hashes where an archive is large, so that it takes no more
+//! memory than in a small one. The archive is gone through once however many shares there are: the entries of each lie in
+//! a temporary file until it is their turn.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use super::outline::{IdHash, NO_TIME, temporary};
+use crate::error::Result;
+
+/// Entries of a share that are written and read together.
+const CHUNK: usize = 1024;
+
+/// Takes an entry of `N` words, by its hash.
+pub type Tell<'t, const N: usize> = dyn FnMut(IdHash, [u64; N]) -> Result<()> + 't;
+
+/// How many entries are expected, and how many may be held at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub expected: usize,
+    pub most: usize,
+}
+
+/// Goes through what `gather` tells: each share begins with `start`, takes its entries in the order in which they were told
+/// and is then given to `end`. Entries of the same hash are in the same share.
+///
+/// # Errors
+/// Those of `gather` and `end`, and of the temporary file.
+pub fn by_share<const N: usize, S>(
+    size: Size,
+    gather: impl FnOnce(&mut Tell<'_, N>) -> Result<()>,
+    start: impl Fn() -> S,
+    take: impl Fn(&mut S, [u64; N]),
+    mut end: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
+    let shares = 1 + size.expected / size.most;
+    if shares == 1 {
+        let mut share = start();
+        gather(&mut |_, entry| {
+            take(&mut share, entry);
+            Ok(())
+        })?;
+        return end(share);
+    }
+    let mut divided = Divided::new(shares)?;
+    gather(&mut |hash, entry| divided.push(hash, entry))?;
+    for number in 0..shares {
+        let mut share = start();
+        divided.each(number, |entry| take(&mut share, entry))?;
+        end(share)?;
+    }
+    Ok(())
+}
+
+/// Entries by share, in the order in which they were added.
+struct Divided<const N: usize> {
+    /// What is not yet in the file.
+    open: Vec<Vec<[u64; N]>>,
+    /// Where the chunks of each share begin in the file.
+    chunks: Vec<Vec<u64>>,
+    /// Unnamed; for this process only, so the bytes are in the order of the machine.
+    file: Mutex<File>,
+    end: u64,
+}
+
+impl<const N: usize> Divided<N> {
+    fn new(shares: usize) -> Result<Self> {
+        let file = Mutex::new(tempfile::tempfile().map_err(|e| temporary("making a temporary file", e))?);
+        Ok(Self { open: vec![Vec::new(); shares], chunks: vec![Vec::new(); shares], file, end: 0 })
+    }
+
+    fn push(&mut self, hash: IdHash, entry: [u64; N]) -> Result<()> {
+        let share = usize::try_from(hash % self.open.len() as u64).unwrap_or(0);
+        let open = &mut self.open[share];
+        open.push(entry);
+        if open.len() == CHUNK {
+            let bytes: &[u8] = bytemuck::cast_slice(open.as_flattened());
+            let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(bytes).map_err(|e| temporary("writing what is known of the records", e))?;
+            self.chunks[share].push(self.end);
+            self.end += bytes.len() as u64;
+            open.clear();
+        }
+        Ok(())
+    }
+
+    /// Goes through the entries of a share, which is done with then.
+    fn each(&mut self, share: usize, mut see: impl FnMut([u64; N])) -> Result<()> {
+        let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = Vec::new();
+        entries.resize(CHUNK, [0; N]);
+        for at in std::mem::take(&mut self.chunks[share]) {
+            let read = file.seek(SeekFrom::Start(at));
+            let read = read.and_then(|_| file.read_exact(bytemuck::cast_slice_mut(entries.as_flattened_mut())));
+            read.map_err(|e| temporary("reading what is known of the records", e))?;
+            entries.iter().copied().for_each(&mut see);
+        }
+        std::mem::take(&mut self.open[share]).into_iter().for_each(see);
+        Ok(())
+    }
+}
+
+/// Two numbers in a word.
+pub fn joined(first: u32, second: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(second)
+}
+
+/// The numbers in a word.
+#[expect(clippy::cast_possible_truncation, reason = "two halves of a word")]
+pub const fn halves(word: u64) -> [u32; 2] {
+    [(word >> 32) as u32, word as u32]
+}
+
+/// A time that lay in a word.
+pub fn known(time: u64) -> Option<i64> {
+    Some(time.cast_signed()).filter(|time| *time != NO_TIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{CHUNK, Size, by_share};
+
+    #[test]
+    fn however_many_shares_there_are_each_entry_comes_once_in_order_with_all_of_its_hash() {
+        for (entries, most) in [(0, 1), (10, 100), (10, 3), (5 * CHUNK + 7, 2 * CHUNK), (40 * CHUNK, CHUNK)] {
+            let (mut seen, mut shares) = (Vec::new(), 0);
+            by_share::<2, Vec<[u64; 2]>>(
+                Size { expected: entries, most },
+                |tell| (0..entries as u64).try_for_each(|n| tell(n * n % 97, [n, n * n % 97])),
+                Vec::new,
+                Vec::push,
+                |share| {
+                    assert!(share.is_sorted(), "in order");
+                    shares += 1;
+                    seen.push(share);
+                    Ok(())
+                },
+            )
+            .expect("a temporary file");
+            assert_eq!(shares, 1 + entries / most);
+            let hashes: Vec<BTreeSet<u64>> = seen.iter().map(|s| s.iter().map(|[_, hash]| *hash).collect()).collect();
+            let distinct: BTreeSet<&u64> = hashes.iter().flatten().collect();
+            assert_eq!(distinct.len(), hashes.iter().map(BTreeSet::len).sum::<usize>(), "a hash is in one share");
+            let mut all: Vec<[u64; 2]> = seen.concat();
+            all.sort_unstable();
+            assert!(all.len() == entries && all.iter().zip(0..).all(|([n, _], at)| *n == at), "{entries} by {most}");
+        }
+    }
+}
