@@ -57,6 +57,7 @@ enum Source {
 
 /// Bytes that are read at a time: records that lie near each other cost one call.
 const WINDOW: u64 = 32 * 1024;
+const STEP: u64 = 1024 * 1024;
 
 impl RecordReader {
     /// Opens a file.
@@ -91,10 +92,9 @@ impl RecordReader {
             Source::Plain(file) => {
                 file.seek(SeekFrom::Start(locator.offset))?;
                 self.window.clear();
-                let read = file.take(locator.length.max(WINDOW)).read_to_end(&mut self.window);
+                let read = append(file, &mut self.window, locator.length.max(WINDOW));
                 // What lies behind the record need not be readable.
-                read.map(drop)
-                    .or_else(|e| if (self.window.len() as u64) < locator.length { Err(e) } else { Ok(()) })?;
+                read.or_else(|e| if (self.window.len() as u64) < locator.length { Err(e) } else { Ok(()) })?;
             }
             Source::Packed(stream) => {
                 let out_of_order = || io::Error::other("records out of order");
@@ -108,6 +108,28 @@ impl RecordReader {
     }
 }
 
+/// Appends up to `most` bytes: in one go where a file gives them so, as `read_to_end` does not.
+fn append(from: &mut impl Read, window: &mut Vec<u8>, most: u64) -> io::Result<()> {
+    let mut rest = most;
+    while rest > 0 {
+        let filled = window.len();
+        // Step by step: how long a record is may be a claim.
+        window.resize(filled + usize::try_from(rest.min(STEP)).unwrap_or(0), 0);
+        let read = loop {
+            match from.read(&mut window[filled..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        window.truncate(filled + read.as_ref().map_or(0, |read| *read));
+        match read? {
+            0 => break,
+            read => rest -= read as u64,
+        }
+    }
+    Ok(())
+}
+
 /// Unpacks until the window, which begins at stream offset `base`, holds the record at `locator`, and gives up what lies
 /// before it.
 fn unpack(stream: &mut Stream, window: &mut Vec<u8>, base: &mut u64, locator: &Locator) -> io::Result<()> {
@@ -118,7 +140,7 @@ fn unpack(stream: &mut Stream, window: &mut Vec<u8>, base: &mut u64, locator: &L
         *base += done as u64;
         let before = window.len();
         // What lies behind the record need not be readable.
-        match stream.by_ref().take(WINDOW).read_to_end(window) {
+        match append(stream, window, WINDOW) {
             Err(e) if *base + (window.len() as u64) < end => return Err(e),
             _ if window.len() == before => return Err(io::ErrorKind::UnexpectedEof.into()),
             _ => {}

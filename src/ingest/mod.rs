@@ -34,7 +34,9 @@ mod trail_names;
 mod trail_record;
 mod vault_audit;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::mpsc::{self, Sender};
 
 use rayon::prelude::*;
 
@@ -107,7 +109,7 @@ pub struct Ingested {
     pub manners: Vec<Manner>,
 }
 
-/// Runs of small files that are read before their parts are taken in.
+/// Runs of small files that are being read, or have been and wait for those before them.
 const RUNS_AT_ONCE: usize = 8;
 
 /// Reads all inputs, their events into collectors that `collector` makes; `absorb` gets these in the order of the files
@@ -180,18 +182,63 @@ fn read<C: Collect + Send>(
             work = &work[1..];
             continue;
         }
-        let runs: Vec<Range<usize>> = work.iter().map_while(file::Work::small).take(RUNS_AT_ONCE).collect();
+        let runs: Vec<Range<usize>> = work.iter().map_while(file::Work::small).collect();
         work = &work[runs.len()..];
-        let read = |run: Range<usize>| {
+        let read = |run: &Range<usize>| {
             let parts = file::read_small(inputs, run.clone(), context);
-            run.for_each(|n| progress(inputs[n].bytes));
+            run.clone().for_each(|n| progress(inputs[n].bytes));
             parts
         };
-        let parts: Vec<file::Part<C>> = runs.into_par_iter().flat_map_iter(read).collect();
-        parts.into_iter().for_each(&mut take);
+        in_order(&runs, &read, &mut |parts| parts.into_iter().for_each(&mut take));
     }
     ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
     ingested
+}
+
+/// Gives what `read` makes of each run to `take`, in order, while others are being read.
+fn in_order<T: Send>(runs: &[Range<usize>], read: &(dyn Fn(&Range<usize>) -> T + Sync), take: &mut dyn FnMut(T)) {
+    // A thread of the pool would wait for itself.
+    if rayon::current_thread_index().is_some() {
+        for some in runs.chunks(RUNS_AT_ONCE) {
+            some.par_iter().map(read).collect::<Vec<T>>().into_iter().for_each(&mut *take);
+        }
+        return;
+    }
+    let (sender, receiver) = mpsc::channel();
+    rayon::in_place_scope(|scope| {
+        let (mut begun, mut taken, mut early) = (0, 0, BTreeMap::new());
+        while taken < runs.len() {
+            for (n, run) in runs.iter().enumerate().take(taken + RUNS_AT_ONCE).skip(begun) {
+                let sender = sender.clone();
+                scope.spawn(move |_| {
+                    let mut done = Done { number: n, made: None, sender };
+                    done.made = Some(read(run));
+                });
+                begun = n + 1;
+            }
+            // Nothing was made where a thread panicked, which the end of the scope passes on.
+            let Ok((n, Some(done))) = receiver.recv() else { return };
+            early.insert(n, done);
+            while let Some(done) = early.remove(&taken) {
+                take(done);
+                taken += 1;
+            }
+        }
+    });
+}
+
+/// Says what was made, and that nothing was where making it panicked.
+struct Done<T> {
+    number: usize,
+    made: Option<T>,
+    sender: Sender<(usize, Option<T>)>,
+}
+
+impl<T> Drop for Done<T> {
+    fn drop(&mut self) {
+        // Who gave up waiting has no use for it.
+        let _ = self.sender.send((self.number, self.made.take()));
+    }
 }
 
 /// Puts the hash of a container into its entry.
