@@ -39,7 +39,7 @@ impl Archive<'_, '_> {
     /// Holds on the failure's conversation. A hold may cover many conversations, each of which synchronises by itself:
     /// where both name the conversation, it must be the same.
     #[must_use]
-    pub fn holds_of(&self, failure: &Failure) -> Vec<&Hold> {
+    pub fn holds_of(&self, failure: &Failure) -> Vec<Hold<'_>> {
         let named = failure.attempts.iter().filter_map(|row| self.table.text(Text::HoldId, *row));
         let own = failure.conversation_id.iter().chain(&failure.recording_id).map(String::as_str);
         self.holds.of(&own.chain(named).collect(), failure.conversation_id.as_deref())
@@ -140,7 +140,7 @@ impl<'a> Whole<'a> {
 
     /// All holds on record.
     #[must_use]
-    pub fn holds(&self) -> &[Hold] {
+    pub fn holds(&self) -> &[Hold<'_>] {
         self.holds.all()
     }
 
@@ -267,8 +267,10 @@ fn unacknowledged(outline: &Outline, holds: &Holds<'_>) -> Result<BTreeMap<Strin
     if outline.count(flag::UNACKNOWLEDGED) == 0 {
         return Ok(found);
     }
-    let placed: HashMap<IdHash, i64, foldhash::fast::RandomState> =
-        holds.first_placed().map(|(id, placed)| (outline.hash(id), placed)).collect();
+    let mut placed: HashMap<IdHash, i64, foldhash::fast::RandomState> = HashMap::default();
+    for (id, time) in holds.placings() {
+        placed.entry(outline.hash(id)).and_modify(|first| *first = time.min(*first)).or_insert(time);
+    }
     let columns = [Column::Time, Column::Step, Column::Id(Id::Conversation), Column::Id(Id::Hold)];
     for block in outline.blocks(&columns) {
         let block = block?;

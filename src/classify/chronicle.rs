@@ -1,7 +1,8 @@
 //! The changes of an archive in order of time, found by whom or what they are of.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use super::by_ids::ByIds;
 use crate::ingest::Change;
 
 /// Place of a change in the chronicle.
@@ -11,8 +12,8 @@ pub type Place = usize;
 pub struct Chronicle<'a> {
     /// In order of time.
     changes: &'a [Change],
-    /// By subject, by its other ids and by hold: places, ascending.
-    by_id: HashMap<&'a str, Vec<Place>, foldhash::fast::RandomState>,
+    /// By subject, by its other ids and by hold.
+    by_id: ByIds<'a>,
 }
 
 /// A span of time, microseconds since 1970, UTC. Sources that write whole seconds may have cut off up to one, so a change
@@ -47,16 +48,7 @@ impl<'a> Chronicle<'a> {
     /// Indexes `changes`, which are in order of time.
     #[must_use]
     pub fn new(changes: &'a [Change]) -> Self {
-        let mut by_id: HashMap<&str, Vec<Place>, foldhash::fast::RandomState> = HashMap::default();
-        for (place, change) in changes.iter().enumerate() {
-            for id in change.ids() {
-                let places = by_id.entry(id).or_default();
-                if places.last() != Some(&place) {
-                    places.push(place);
-                }
-            }
-        }
-        Self { changes, by_id }
+        Self { changes, by_id: ByIds::new(changes, false, |_| true) }
     }
 
     /// The change at a place.
@@ -69,10 +61,10 @@ impl<'a> Chronicle<'a> {
     #[must_use]
     pub fn of(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<Place> {
         let mut found = Vec::new();
-        for places in ids.iter().filter_map(|id| self.by_id.get(id)) {
-            let start = places.partition_point(|place| self.changes[*place].time < span.start());
-            let within = places[start..].iter().take_while(|place| self.changes[**place].time <= span.last);
-            found.extend(within.copied().filter(|place| span.holds(&self.changes[*place])));
+        for id in ids {
+            let within = self.by_id.of(id, Some(span.start()));
+            let within = within.take_while(|place| self.changes[*place].time <= span.last);
+            found.extend(within.filter(|place| span.holds(&self.changes[*place])));
         }
         found.sort_unstable();
         found.dedup();

@@ -139,8 +139,9 @@ fn synced(archive: &Archive<'_, '_>, failure: &Failure, last_failed: i64) -> Opt
         return None;
     }
     let holds = archive.holds_of(failure);
-    let open = |hold: &&&Hold| hold.placed <= last_failed && hold.ended.is_none_or(|end| end > last_failed);
-    let ends = holds.iter().filter(open).map(|hold| Some((hold.synced?, *hold.records.last()?)));
+    let open =
+        |hold: &&Hold<'_>| hold.placed.time <= last_failed && hold.ended.is_none_or(|end| end.time > last_failed);
+    let ends = holds.iter().filter(open).map(|hold| Some((hold.synced()?, hold.ended?.at)));
     ends.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
@@ -250,23 +251,23 @@ pub struct Placed {
 /// The outline cannot be read.
 pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
     let mut found = Placed { began: Vec::new(), lifted: 0, told_again: 0 };
-    let mut places: Vec<Locator> = archive.holds().iter().flat_map(|hold| hold.records.iter().copied()).collect();
+    let mut places: Vec<Locator> = archive.holds().iter().flat_map(Hold::records).collect();
     places.sort_unstable();
     places.dedup();
     let regions = regions_at(archive.outline, &places)?;
-    let region = |at: &Locator| {
-        let symbol = places.binary_search(at).map_or(0, |n| regions[n]);
+    let region = |at: Locator| {
+        let symbol = places.binary_search(&at).map_or(0, |n| regions[n]);
         archive.outline.symbols.name(symbol).map(str::to_owned)
     };
     let (mut seen, mut open): (BTreeSet<(&str, Option<&str>, Option<Locator>)>, BTreeSet<&str>) = Default::default();
     // Those that name their hold come first: a record that does not may be another one of the same placing.
     for named in [true, false] {
         for hold in archive.holds() {
-            let change = archive.chronicle.at(hold.change);
+            let change = hold.placed;
             if change.hold.is_some() != named {
                 continue;
             }
-            let (subject, end) = (change.subject.as_str(), hold.records.get(1).copied());
+            let (subject, end) = (change.subject.as_str(), hold.ended.map(|end| end.at));
             let known = end.is_none() && !named && open.contains(subject);
             if known || !seen.insert((subject, change.hold.as_deref().filter(|_| end.is_none()), end)) {
                 found.told_again += 1;
@@ -275,10 +276,10 @@ pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
             if end.is_none() {
                 open.insert(subject);
             }
-            found.lifted += usize::from(hold.ended.is_some() && hold.synced.is_none());
-            let observed = |(synced, at)| Observed { micros: synced - hold.placed, records: [change.at, at] };
-            let took = hold.synced.zip(end).map(observed);
-            found.began.push(Began { region: hold.records.iter().find_map(region), time: hold.placed, took });
+            found.lifted += usize::from(hold.ended.is_some() && hold.synced().is_none());
+            let observed = |(synced, at)| Observed { micros: synced - change.time, records: [change.at, at] };
+            let took = hold.synced().zip(end).map(observed);
+            found.began.push(Began { region: hold.records().find_map(region), time: change.time, took });
         }
     }
     Ok(found)

@@ -5,6 +5,7 @@ mod amend;
 mod archive;
 mod authority;
 mod backoff;
+mod by_ids;
 mod chronicle;
 mod dossier;
 mod features;

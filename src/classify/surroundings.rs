@@ -31,7 +31,7 @@ fn fill_holds(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossie
     let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
     let soon = |moment: &&Moment<'_>| {
         let open = holds.iter().filter(|h| h.ended.is_none() && after_placing(archive, moment, h) == Some(true));
-        open.into_iter().any(|h| seconds(moment.time - h.placed) <= lag)
+        open.into_iter().any(|h| seconds(moment.time - h.placed.time) <= lag)
     };
     let answers: Vec<Option<bool>> = moments.iter().map(|moment| inside_any(archive, moment, &holds)).collect();
     let count = |wanted: Option<bool>| answers.iter().filter(|answer| **answer == wanted).count();
@@ -40,24 +40,24 @@ fn fill_holds(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossie
     dossier.features.count("hold_unordered", count(None));
     dossier.features.count("after_open_hold", moments.iter().filter(soon).count());
     if count(None) > 0 {
-        dossier.cite("unordered", holds.iter().flat_map(|h| h.records.iter().copied()));
+        dossier.cite("unordered", holds.iter().flat_map(Hold::records));
     }
-    dossier.cite("holds", holds.iter().flat_map(|h| h.records.iter().copied()));
+    dossier.cite("holds", holds.iter().flat_map(Hold::records));
     dossier.features.number("sync_lag_seconds", Some(lag));
     let span = failure.first_failed_at.zip(failure.last_failed_at).map(|(first, last)| seconds(last - first));
     dossier.features.number("span_over_lag", span.map(|span| span / lag.max(1.0)));
 }
 
 /// Whether a moment lies after the placing of a hold; `None` where the clocks do not tell.
-fn after_placing(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
-    moment.order(archive, hold.placed_by, hold.placed).map(Ordering::is_le)
+fn after_placing(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold<'_>) -> Option<bool> {
+    moment.order(archive, hold.placed.source, hold.placed.time).map(Ordering::is_le)
 }
 
 /// Whether a moment lies between the placing of a hold and the end of its synchronising; `None` where the clocks do not
 /// tell.
-fn inside(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option<bool> {
-    let Some((ended, by)) = hold.ended.zip(hold.ended_by) else { return Some(false) };
-    let before_end = moment.order(archive, by, ended).map(Ordering::is_ge);
+fn inside(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold<'_>) -> Option<bool> {
+    let Some(end) = hold.ended else { return Some(false) };
+    let before_end = moment.order(archive, end.source, end.time).map(Ordering::is_ge);
     match (after_placing(archive, moment, hold), before_end) {
         (Some(false), _) | (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),
@@ -65,7 +65,7 @@ fn inside(archive: &Archive<'_, '_>, moment: &Moment<'_>, hold: &Hold) -> Option
     }
 }
 
-fn inside_any(archive: &Archive<'_, '_>, moment: &Moment<'_>, holds: &[&Hold]) -> Option<bool> {
+fn inside_any(archive: &Archive<'_, '_>, moment: &Moment<'_>, holds: &[Hold<'_>]) -> Option<bool> {
     let answers: Vec<Option<bool>> = holds.iter().map(|hold| inside(archive, moment, hold)).collect();
     if answers.contains(&Some(true)) { Some(true) } else { (!answers.contains(&None)).then_some(false) }
 }

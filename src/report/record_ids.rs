@@ -1,6 +1,6 @@
 //! Record ids of cited records.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::Evidence;
 use crate::correlate::EventTable;
@@ -12,7 +12,9 @@ use crate::ingest::Ingested;
 /// else found by going back.
 pub struct Digests<'a> {
     evidence: &'a Evidence<'a>,
-    of_facts: HashMap<Locator, Digest, foldhash::fast::RandomState>,
+    /// Places of changes and of documents, in the order of their records.
+    changes: Vec<u32>,
+    documents: Vec<u32>,
     /// Those that were found by going back: they may be asked for again.
     found: Cited,
     /// Those of rows of tables that were asked for last.
@@ -24,10 +26,11 @@ impl<'a> Digests<'a> {
     #[must_use]
     pub fn new(evidence: &'a Evidence<'a>) -> Self {
         let Ingested { changes, documents, .. } = &evidence.ingested;
-        let of_changes = changes.iter().filter_map(|change| Some((change.at, change.sha256?)));
-        let of_documents = documents.iter().filter_map(|document| Some((document.at, document.sha256?)));
-        let of_facts = of_changes.chain(of_documents).collect();
-        Self { evidence, of_facts, found: Cited::new(), of_rows: Cited::new() }
+        let mut of_changes: Vec<u32> = (0..).zip(changes).map(|(place, _)| place).collect();
+        of_changes.sort_unstable_by_key(|place| changes[*place as usize].at);
+        let mut of_documents: Vec<u32> = (0..).zip(documents).map(|(place, _)| place).collect();
+        of_documents.sort_unstable_by_key(|place| documents[*place as usize].at);
+        Self { evidence, changes: of_changes, documents: of_documents, found: Cited::new(), of_rows: Cited::new() }
     }
 
     /// Finds those of `wanted`, of which some may be rows of `tables`.
@@ -46,6 +49,14 @@ impl<'a> Digests<'a> {
     /// The SHA-256 of a record that was wanted.
     #[must_use]
     pub fn of(&self, at: &Locator) -> Option<Digest> {
-        self.of_facts.get(at).or_else(|| self.of_rows.get(at)).or_else(|| self.found.get(at)).copied()
+        self.of_fact(at).or_else(|| self.of_rows.get(at).or_else(|| self.found.get(at)).copied())
+    }
+
+    fn of_fact(&self, at: &Locator) -> Option<Digest> {
+        let Ingested { changes, documents, .. } = &self.evidence.ingested;
+        let change = self.changes.binary_search_by_key(at, |place| changes[*place as usize].at).ok();
+        let document = || self.documents.binary_search_by_key(at, |place| documents[*place as usize].at).ok();
+        let of_change = change.and_then(|n| changes[self.changes[n] as usize].sha256);
+        of_change.or_else(|| documents[self.documents[document()?] as usize].sha256)
     }
 }

@@ -74,8 +74,12 @@ pub struct Charts<'a> {
 #[must_use]
 pub fn syncing(changes: &[Change]) -> Vec<(i64, i64)> {
     let holds = Holds::new(changes);
-    let mut all: Vec<(i64, i64)> =
-        holds.all().iter().filter_map(|hold| Some((hold.placed, hold.ended?))).filter(|(from, to)| from < to).collect();
+    let mut all: Vec<(i64, i64)> = holds
+        .all()
+        .iter()
+        .filter_map(|hold| Some((hold.placed.time, hold.ended?.time)))
+        .filter(|(from, to)| from < to)
+        .collect();
     all.sort_unstable();
     let mut joined: Vec<(i64, i64)> = Vec::new();
     for (from, to) in all {
