@@ -4,6 +4,7 @@ mod advise;
 mod analyze;
 mod attest;
 mod case;
+mod certificate;
 mod evaluate;
 mod explain;
 mod ingest;
@@ -89,6 +90,9 @@ enum Command {
     Attest(attest::Arguments),
     /// Disclose a single record of a case, with the proof that it is one of them
     Prove(prove::Arguments),
+    /// Draft a certification of a case under US Federal Rules of Evidence 902(13) and (14), with a table of custody, for a
+    /// person to complete and sign
+    Certificate(certificate::Arguments),
     /// Make a case: evidence, reports, rules and a ledger of every act in one folder
     #[command(subcommand)]
     Case(case::Command),
@@ -213,6 +217,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Prove(arguments) => prove::run(&arguments),
+        Command::Certificate(arguments) => certificate::run(&arguments),
         Command::Case(command) => case::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
     };

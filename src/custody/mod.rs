@@ -4,6 +4,7 @@
 
 pub mod attest;
 pub mod case;
+pub mod certificate;
 mod check;
 pub mod cloudtrail;
 pub mod merkle;

@@ -169,7 +169,7 @@ fn word(word: &str) -> String {
 }
 
 /// A code span: fenced by more backticks than the text holds in a row.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = name(text);
     let most = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(most + 1);

@@ -52,7 +52,7 @@ pub use failure::{EvidenceReport, FailureReport, Selection, SymptomCounts};
 pub use failures::Failures;
 pub use gaps::Gap;
 pub use html::{HtmlReport, analyze_for_html};
-pub use markdown::write_markdown;
+pub use markdown::{code as code_span, write_markdown};
 pub use ocsf::write_ocsf;
 pub use parquet::write_parquet;
 pub use policy::{add_on_record, attached};

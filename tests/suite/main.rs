@@ -18,6 +18,7 @@ mod case_analyze;
 mod case_folder;
 mod case_properties;
 mod case_verify;
+mod certificates;
 mod classes;
 mod clocks;
 mod cloudtrail_bucket;
