@@ -47,7 +47,12 @@ pub fn render(analysis: &Analysis, look: Look, hints: Hints<'_>) -> Result<Strin
         cards::render(&analysis.failures, look)
     };
     text.push_str(&body?);
-    text.push_str(&next(analysis, look, hints)?);
+    let support = "Support is a degree of judgement by the rules, not a probability.";
+    let _ = writeln!(text, "\n{}", lines(support, width).join("\n"));
+    // Paths are not for those who may not see names, and no command takes what stands for an id.
+    if analysis.redaction.is_none() {
+        text.push_str(&next(analysis, look, hints)?);
+    }
     Ok(text)
 }
 
@@ -65,9 +70,7 @@ fn next(analysis: &Analysis, look: Look, hints: Hints<'_>) -> Result<String> {
         ("the bytes of a record it rests on", format!("holdtrace show {record} {paths}")),
         ("everything, with every rule that applied", format!("holdtrace analyze --format json {paths}")),
     ];
-    let support = "Support is a degree of judgement by the rules, not a probability.";
-    let mut text = format!("\n{}\n", lines(support, usize::from(look.width)).join("\n"));
-    let _ = writeln!(text, "{}", look.paint(STRONG, "Next:"));
+    let mut text = format!("{}\n", look.paint(STRONG, "Next:"));
     for (what, command) in commands {
         let _ = writeln!(text, "  {what}:\n    {}", look.paint(STRONG, &command));
     }

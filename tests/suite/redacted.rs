@@ -227,6 +227,22 @@ fn a_text_stays_only_if_it_is_on_the_list() {
     assert_eq!(reasons(&["--keep-text", "keep.txt"]), reason);
 }
 
+/// The table once ended in commands with the paths as they were given.
+#[test]
+fn no_format_for_people_names_the_paths_that_were_given() {
+    let case = Case::new();
+    let record =
+        r#"{"timestamp":"2026-03-02T08:00:00Z","jobId":"a-job","step":"upload","outcome":"failure","status":403}"#;
+    case.write("of-jane-doe/trail.ndjson", record);
+    case.write("redact.key", "0123456789abcdef0123456789abcdef");
+    for format in ["table", "markdown", "json"] {
+        let run = run(case.path(), &[&["analyze", "of-jane-doe", "--format", format], &REDACT[..]].concat());
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        assert!(!run.stdout.contains("jane") && !run.stdout.contains("a-job"), "{format}: {}", run.stdout);
+        assert!(!run.stderr.contains("jane"), "{format}: {}", run.stderr);
+    }
+}
+
 #[test]
 fn redaction_wants_a_key_that_cannot_be_guessed() {
     let case = Case::new();
