@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Place;
 use super::row::{nested, scalar};
-use crate::evidence::{Chunk, Encoding, Framer, Input, Shape, Stream, sample_at};
+use crate::evidence::{Chunk, Encoding, Expansion, Framer, Input, Shape, Stream, sample_at};
 use crate::ingest::Options;
 use crate::ingest::adapter::Table;
 use crate::ingest::fold::fold;
@@ -76,7 +76,8 @@ pub(super) struct Survey {
 /// # Errors
 /// One sentence: it cannot be read, or holds no records.
 pub(super) fn survey(input: &Input, options: Options<'_>) -> Result<Survey, String> {
-    let mut stream = Stream::open(&input.place).map_err(|e| format!("it cannot be opened: {e}"))?;
+    let most = Expansion::of(&input.place, options.bounds.expansion);
+    let mut stream = Stream::open(&input.place).map_err(|e| format!("it cannot be opened: {e}"))?.bounded(most);
     let mut framer = Framer::new(&mut stream, options.limits);
     let (shape, _) = framer.recognise(stream.encoding(), &|_| false);
     let mut survey = Survey::default();
