@@ -3,7 +3,7 @@
 //! The data flows one way: [`evidence`] finds files and cuts them into records, [`ingest`] reads the records of every
 //! source into one frame of events, [`correlate`] finds the failures among them, [`classify`] weighs the evidence on
 //! each, [`report`] writes down the result. [`analyze`] runs all of it; the command line in [`cli`] is one caller.
-//! [`custody`] stands beside: it checks that evidence is what it was.
+//! [`custody`] stands beside: it checks that evidence is what it was. [`spill`] lies below: what may not fit into memory.
 #![forbid(unsafe_code)]
 
 pub mod classify;
@@ -17,6 +17,7 @@ pub mod fuzzing;
 pub mod ingest;
 pub mod parts;
 pub mod report;
+pub mod spill;
 
 pub use error::{Error, Result};
 pub use report::{Analysis, analyze};

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::authority::{Authority, Need};
-use super::chronicle::Chronicle;
+use super::chronicle::{Chronicle, Others};
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
 use crate::correlate::{
-    Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Id, IdHash, Job, Outline, Row, flag,
+    Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Holds as AllHolds, Id, Job, NO_TIME, Outline, Row,
+    Symbol, Wave, flag,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::Locator;
-use crate::ingest::{Document, DocumentKind, Ingested, Text};
+use crate::ingest::{ChangeKind, Document, DocumentKind, Ingested, Text};
+use crate::spill::{Size, Tell, by_share};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -25,6 +27,10 @@ pub struct Archive<'t, 'a> {
     /// The events that the failures rest on.
     pub table: &'t EventTable,
     pub whole: &'t Whole<'a>,
+    pub chronicle: Chronicle<'t>,
+    holds: Holds<'t>,
+    /// The first thing that could not be read while looking something up.
+    failed: Mutex<Option<Error>>,
 }
 
 impl<'a> Deref for Archive<'_, 'a> {
@@ -32,6 +38,32 @@ impl<'a> Deref for Archive<'_, 'a> {
 
     fn deref(&self) -> &Whole<'a> {
         self.whole
+    }
+}
+
+impl<'t, 'a> Archive<'t, 'a> {
+    /// As the failures of `wave` see it.
+    #[must_use]
+    pub fn new(wave: &'t Wave, whole: &'t Whole<'a>) -> Self {
+        let chronicle = Chronicle::new(&whole.others, &wave.held, whole.all_holds.log());
+        let holds = Holds::new(&wave.held);
+        Self { table: &wave.table, whole, chronicle, holds, failed: Mutex::default() }
+    }
+
+    /// What was found, or nothing where it could not be read, which [`Self::check`] tells of.
+    pub fn found<T: Default>(&self, found: Result<T>) -> T {
+        found.unwrap_or_else(|error| {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            T::default()
+        })
+    }
+
+    /// Whether everything that was looked up could be read.
+    ///
+    /// # Errors
+    /// It could not.
+    pub fn check(&self) -> Result<()> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }
 
@@ -52,14 +84,14 @@ pub struct Whole<'a> {
     pub contrast: &'a Contrast,
     pub clocks: &'a Clocks,
     pub gaps: &'a [Gap],
-    pub chronicle: Chronicle<'a>,
+    pub others: Others<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     /// By record, the first document that says the same.
     same_body: HashMap<Locator, Locator, foldhash::fast::RandomState>,
     pub authority: Authority<'a>,
     pub pack: &'a Pack,
     needs: BTreeMap<String, Need>,
-    holds: Holds<'a>,
+    pub all_holds: &'a AllHolds,
     /// Direct metadata writes.
     pub probe_table: &'a EventTable,
     /// Their rows by caller, in order of time.
@@ -86,31 +118,26 @@ impl<'a> Whole<'a> {
         let find_needs = || -> Result<BTreeMap<String, Need>> {
             steps.par_iter().map(|step| Ok((String::clone(step), authority.need(step)?))).collect()
         };
-        let find_holds = || {
-            let holds = Holds::new(&ingested.changes);
-            let unacknowledged = unacknowledged(outline, &holds);
-            (holds, unacknowledged, Chronicle::new(&ingested.changes))
-        };
-        let (needs, (holds, unacknowledged, chronicle)) = rayon::join(find_needs, find_holds);
-        let (longest_lag, unacknowledged) = (holds.longest_lag(), unacknowledged?);
+        let find_others = || (unacknowledged(outline, &correlated.holds), Others::new(&ingested.changes));
+        let (needs, (unacknowledged, others)) = rayon::join(find_needs, find_others);
         Ok(Self {
             outline,
             contrast: &correlated.contrast,
             clocks: &correlated.clocks,
             gaps: &correlated.gaps,
-            chronicle,
+            others,
             by_subject: by_subject(&ingested.documents),
             same_body: same_body(&ingested.documents),
             authority,
             pack,
             needs: needs?,
-            holds,
+            all_holds: &correlated.holds,
             probe_table,
             probes: probes(probe_table, &[Text::Principal]),
             probes_by_item: probes(probe_table, &[Text::RecordingId, Text::ConversationId, Text::JobId]),
-            unacknowledged,
+            unacknowledged: unacknowledged?,
             sources: outline.sources().map(str::to_owned).collect(),
-            longest_lag,
+            longest_lag: correlated.holds.longest_lag(),
         })
     }
 
@@ -136,12 +163,6 @@ impl<'a> Whole<'a> {
     #[must_use]
     pub fn passed_unacknowledged(&self, step: &str) -> i64 {
         self.unacknowledged.get(step).copied().unwrap_or(0)
-    }
-
-    /// All holds on record.
-    #[must_use]
-    pub fn holds(&self) -> &[Hold<'_>] {
-        self.holds.all()
     }
 
     /// Direct metadata writes by the failure's caller about its item, after its first failing attempt, in order of time.
@@ -262,26 +283,66 @@ fn probes(table: &EventTable, columns: &[Text]) -> BTreeMap<String, Vec<Row>> {
 
 /// Attempts that got through with the hold not acknowledged, on conversations that were under one, by step. That others
 /// pass without acknowledging a hold that they do not have says nothing.
-fn unacknowledged(outline: &Outline, holds: &Holds<'_>) -> Result<BTreeMap<String, i64>> {
+fn unacknowledged(outline: &Outline, holds: &AllHolds) -> Result<BTreeMap<String, i64>> {
     let mut found = BTreeMap::new();
-    if outline.count(flag::UNACKNOWLEDGED) == 0 {
+    let unacknowledged = outline.count(flag::UNACKNOWLEDGED);
+    if unacknowledged == 0 {
         return Ok(found);
     }
-    let mut placed: HashMap<IdHash, i64, foldhash::fast::RandomState> = HashMap::default();
-    for (id, time) in holds.placings() {
-        placed.entry(outline.hash(id)).and_modify(|first| *first = time.min(*first)).or_insert(time);
-    }
     let columns = [Column::Time, Column::Step, Column::Id(Id::Conversation), Column::Id(Id::Hold)];
-    for block in outline.blocks(&columns) {
-        let block = block?;
-        for n in block.places().filter(|n| block.is(*n, flag::UNACKNOWLEDGED)) {
-            let since = placed.get(&block.id(Id::Conversation)[n]);
-            let under = since.is_some_and(|placed| Some(*placed) <= block.known_time(n));
-            let held = block.id(Id::Hold)[n] != 0 || under;
-            if let Some(step) = outline.symbols.name(block.names(Column::Step)[n]).filter(|_| held) {
-                *found.entry(step.to_owned()).or_default() += 1;
+    // Placings first, by the ids that they name; then the attempts, by their conversations.
+    let tell_all = |tell: &mut Tell<'_, 4>| -> Result<()> {
+        let mut told = Ok(());
+        holds.log().ids(|entry| {
+            if entry.kind == ChangeKind::HoldPlaced && told.is_ok() {
+                told = tell(entry.id, [entry.id, entry.time.cast_unsigned(), 0, PLACED]);
+            }
+        })?;
+        told?;
+        for block in outline.blocks(&columns) {
+            let block = block?;
+            for n in block.places().filter(|n| block.is(*n, flag::UNACKNOWLEDGED)) {
+                let (conversation, step) = (block.id(Id::Conversation)[n], u64::from(block.names(Column::Step)[n]));
+                let named = if block.id(Id::Hold)[n] == 0 { PASSED } else { PASSED_A_HOLD };
+                tell(conversation, [conversation, block.time[n].cast_unsigned(), step, named])?;
             }
         }
-    }
+        Ok(())
+    };
+    let take = |share: &mut Passed, [id, time, step, what]: [u64; 4]| {
+        let time = time.cast_signed();
+        if what == PLACED {
+            share.placed.entry(id).and_modify(|first| *first = time.min(*first)).or_insert(time);
+            return;
+        }
+        let under = || share.placed.get(&id).is_some_and(|placed| time != NO_TIME && *placed <= time);
+        if what == PASSED_A_HOLD || under() {
+            *share.by_step.entry(step).or_default() += 1;
+        }
+    };
+    let size = Size { expected: holds.log().len() * 3 + unacknowledged, most: LOOKED_UP };
+    by_share(size, tell_all, Passed::default, take, |share| {
+        for (step, count) in share.by_step {
+            if let Some(step) = Symbol::try_from(step).ok().and_then(|step| outline.symbols.name(step)) {
+                *found.entry(step.to_owned()).or_default() += count;
+            }
+        }
+        Ok(())
+    })?;
     Ok(found)
+}
+
+/// Ids of placings, and attempts, that are held at a time.
+const LOOKED_UP: usize = 1 << 18;
+/// What is told: a placing, an attempt, an attempt that names a hold itself.
+const PLACED: u64 = 0;
+const PASSED: u64 = 1;
+const PASSED_A_HOLD: u64 = 2;
+
+/// Attempts that got through with the hold not acknowledged.
+#[derive(Default)]
+struct Passed {
+    /// By id, when the first hold was placed.
+    placed: HashMap<u64, i64, foldhash::fast::RandomState>,
+    by_step: BTreeMap<u64, i64>,
 }

@@ -1,19 +1,49 @@
-//! The changes of an archive in order of time, found by whom or what they are of.
+//! The changes of an archive in order of time, found by whom or what they are of. Those of holds are many: the ones that a
+//! wave of failures has to do with are at hand, the others are asked for in the log.
 
 use std::collections::BTreeSet;
 
 use super::by_ids::ByIds;
-use crate::ingest::Change;
+use crate::correlate::Held;
+use crate::error::Result;
+use crate::ingest::{Change, HoldLog};
 
-/// Place of a change in the chronicle.
+/// Place of a change in the chronicle: those of holds come behind all others.
 pub type Place = usize;
+
+/// Changes other than of holds, by subject and by their other ids.
+pub struct Others<'a> {
+    /// In order of time.
+    changes: &'a [Change],
+    by_id: ByIds<'a>,
+}
+
+impl<'a> Others<'a> {
+    /// Indexes `changes`, which are in order of time.
+    #[must_use]
+    pub fn new(changes: &'a [Change]) -> Self {
+        Self { changes, by_id: ByIds::new(changes, false, |_| true) }
+    }
+
+    /// Changes within `span` of anything that goes by one of `ids`, in order of time.
+    #[must_use]
+    pub fn of(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<&'a Change> {
+        let mut found = BTreeSet::new();
+        for id in ids {
+            let within = self.by_id.of(id, Some(span.start()));
+            let within = within.take_while(|place| self.changes[*place].time <= span.last);
+            found.extend(within.filter(|place| span.holds(&self.changes[*place])));
+        }
+        found.into_iter().map(|place| &self.changes[place]).collect()
+    }
+}
 
 /// Answers which changes fell into a span of time.
 pub struct Chronicle<'a> {
-    /// In order of time.
-    changes: &'a [Change],
-    /// By subject, by its other ids and by hold.
-    by_id: ByIds<'a>,
+    others: &'a Others<'a>,
+    held: &'a Held,
+    held_by_id: ByIds<'a>,
+    log: &'a HoldLog,
 }
 
 /// A span of time, microseconds since 1970, UTC. Sources that write whole seconds may have cut off up to one, so a change
@@ -34,7 +64,11 @@ impl Span {
     /// Whether a change lies within.
     #[must_use]
     pub fn holds(self, change: &Change) -> bool {
-        change.time <= self.last && self.is_after_start(change)
+        self.has(change.time)
+    }
+
+    const fn has(self, time: i64) -> bool {
+        time <= self.last && (time >= self.first || (time > self.first - SECOND && time % SECOND == 0))
     }
 
     /// Whether a change lies after the start.
@@ -45,46 +79,78 @@ impl Span {
 }
 
 impl<'a> Chronicle<'a> {
-    /// Indexes `changes`, which are in order of time.
+    /// That of all changes but those of holds, with those of holds in `held`, of all in `log`.
     #[must_use]
-    pub fn new(changes: &'a [Change]) -> Self {
-        Self { changes, by_id: ByIds::new(changes, false, |_| true) }
+    pub fn new(others: &'a Others<'a>, held: &'a Held, log: &'a HoldLog) -> Self {
+        Self { others, held, held_by_id: ByIds::new(&held.changes, false, |_| true), log }
     }
 
     /// The change at a place.
     #[must_use]
     pub fn at(&self, place: Place) -> &'a Change {
-        &self.changes[place]
+        let others = self.others.changes;
+        others.get(place).unwrap_or_else(|| &self.held.changes[place - others.len()])
     }
 
     /// Changes within `span` of anything that goes by one of `ids`, in order of time.
     #[must_use]
     pub fn of(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<Place> {
         let mut found = Vec::new();
+        let lists = [(&self.others.by_id, 0), (&self.held_by_id, self.others.changes.len())];
         for id in ids {
-            let within = self.by_id.of(id, Some(span.start()));
-            let within = within.take_while(|place| self.changes[*place].time <= span.last);
-            found.extend(within.filter(|place| span.holds(&self.changes[*place])));
+            for (by_id, before) in lists {
+                let within = by_id.of(id, Some(span.start())).map(|place| before + place);
+                let within = within.take_while(|place| self.at(*place).time <= span.last);
+                found.extend(within.filter(|place| span.holds(self.at(*place))));
+            }
         }
         found.sort_unstable();
         found.dedup();
+        found.sort_by_key(|place| order(self.at(*place)));
         found
     }
 
     /// How many changes fell into `span`.
-    #[must_use]
-    pub fn count(&self, span: Span) -> usize {
-        let before = |time: i64| self.changes.partition_point(|change| change.time < time);
-        let cut_off = self.changes[before(span.start())..before(span.first)].iter().filter(|c| span.holds(c)).count();
-        cut_off + before(span.last.saturating_add(1)).saturating_sub(before(span.first))
+    ///
+    /// # Errors
+    /// A temporary file cannot be read.
+    pub fn count(&self, span: Span) -> Result<usize> {
+        let changes = self.others.changes;
+        let before = |time: i64| changes.partition_point(|change| change.time < time);
+        let cut_off = changes[before(span.start())..before(span.first)].iter().filter(|c| span.holds(c)).count();
+        let others = cut_off + before(span.last.saturating_add(1)).saturating_sub(before(span.first));
+        let cut_off = self.log.times(span.start(), span.first)?.into_iter().filter(|time| span.has(*time)).count();
+        let held = self.log.before(span.last.saturating_add(1))?.saturating_sub(self.log.before(span.first)?);
+        Ok(others + cut_off + held)
     }
 
     /// The first `many` changes within `span` but for those at `skipped`, which is ascending.
-    #[must_use]
-    pub fn others(&self, span: Span, skipped: &[Place], many: usize) -> Vec<&'a Change> {
-        let start = self.changes.partition_point(|change| change.time < span.start());
-        let within = self.changes.iter().enumerate().skip(start).take_while(|(_, change)| change.time <= span.last);
+    ///
+    /// # Errors
+    /// A temporary file cannot be read.
+    pub fn others(&self, span: Span, skipped: &[Place], many: usize) -> Result<Vec<Change>> {
+        let changes = self.others.changes;
+        let start = changes.partition_point(|change| change.time < span.start());
+        let within = changes.iter().enumerate().skip(start).take_while(|(_, change)| change.time <= span.last);
         let others = within.filter(|(place, change)| span.holds(change) && skipped.binary_search(place).is_err());
-        others.map(|(_, change)| change).take(many).collect()
+        let mut found: Vec<Change> = others.map(|(_, change)| change.clone()).take(many).collect();
+        let named = |place: &Place| Some(self.held.places[place.checked_sub(changes.len())?]);
+        let skipped: BTreeSet<u64> = skipped.iter().filter_map(named).collect();
+        let mut left = many;
+        self.log.since(span.start(), |place, change| {
+            let time = change.time;
+            if span.holds(&change) && !skipped.contains(&place) {
+                found.push(change);
+                left -= 1;
+            }
+            left > 0 && time <= span.last
+        })?;
+        found.sort_by_key(order);
+        found.truncate(many);
+        Ok(found)
     }
+}
+
+fn order(change: &Change) -> (i64, crate::evidence::Locator, crate::ingest::ChangeKind) {
+    (change.time, change.at, change.kind)
 }

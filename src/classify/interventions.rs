@@ -57,8 +57,8 @@ pub fn fill(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossier)
     let within = named.iter().filter(|place| span.holds(archive.chronicle.at(**place))).count();
     let at = |places: Vec<Place>| places.into_iter().map(|place| archive.chronicle.at(place)).collect();
     let mut found = Found {
-        set_aside: archive.chronicle.count(span) - within,
-        aside: archive.chronicle.others(span, &named, MAX_SET_ASIDE),
+        set_aside: archive.found(archive.chronicle.count(span)).saturating_sub(within),
+        aside: archive.found(archive.chronicle.others(span, &named, MAX_SET_ASIDE)),
         relevant: at(relevant),
         just_before: Vec::new(),
         unordered: at(unordered.clone()),
@@ -157,7 +157,7 @@ struct Found<'a> {
     /// Changes that may lie between the two or not.
     unordered: Vec<&'a Change>,
     /// The first of the changes to other things, and how many there are.
-    aside: Vec<&'a Change>,
+    aside: Vec<Change>,
     set_aside: usize,
 }
 

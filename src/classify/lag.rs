@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Judge;
+use super::OfWave;
 use super::archive::{Archive, Whole};
 use super::figures::{Cites, Observed, Records, Sample, Spread};
-use super::holds::Hold;
+use super::holds::{Hold, Holds};
 use super::verdict::{Class, Verdict};
 use crate::correlate::{EventTable, Failure, Row, Symbol, hour_of_day, regions_at};
 use crate::error::Result;
@@ -69,14 +69,14 @@ impl Courses {
     }
 }
 
-impl Judge<'_> {
-    /// What became of `failures`, which have these verdicts; `table` holds the events of their wave.
+impl OfWave<'_, '_> {
+    /// What became of `failures`, which have these verdicts.
     #[must_use]
-    pub fn follow(&self, table: &EventTable, failures: &[&Failure], verdicts: &[Verdict]) -> Courses {
-        let archive = Archive { table, whole: &self.whole };
+    pub fn follow(&self, failures: &[&Failure], verdicts: &[Verdict]) -> Courses {
+        let archive = &self.archive;
         let mut courses = Courses::default();
         for (failure, verdict) in failures.iter().zip(verdicts) {
-            let conflict = conflict(table, failure);
+            let conflict = conflict(archive.table, failure);
             let race = verdict.class == Class::SyncRace;
             if !race && conflict.is_none() {
                 continue;
@@ -85,7 +85,7 @@ impl Judge<'_> {
                 Class::SyncRace => verdict.mechanism.as_deref() != Some(OVER_WHEN_ACKNOWLEDGED),
                 class => class == Class::Inconclusive,
             };
-            if let Some(course) = course(&archive, failure, verdict, conflict).filter(|_| by_time) {
+            if let Some(course) = course(archive, failure, verdict, conflict).filter(|_| by_time) {
                 courses.all.push(course);
             } else {
                 let why = verdict.mechanism.as_deref().unwrap_or_else(|| verdict.class.name());
@@ -251,7 +251,9 @@ pub struct Placed {
 /// The outline cannot be read.
 pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
     let mut found = Placed { began: Vec::new(), lifted: 0, told_again: 0 };
-    let mut places: Vec<Locator> = archive.holds().iter().flat_map(Hold::records).collect();
+    let held = archive.all_holds.all()?;
+    let holds = Holds::new(&held);
+    let mut places: Vec<Locator> = holds.all().iter().flat_map(Hold::records).collect();
     places.sort_unstable();
     places.dedup();
     let regions = regions_at(archive.outline, &places)?;
@@ -262,7 +264,7 @@ pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
     let (mut seen, mut open): (BTreeSet<(&str, Option<&str>, Option<Locator>)>, BTreeSet<&str>) = Default::default();
     // Those that name their hold come first: a record that does not may be another one of the same placing.
     for named in [true, false] {
-        for hold in archive.holds() {
+        for hold in holds.all() {
             let change = hold.placed;
             if change.hold.is_some() != named {
                 continue;

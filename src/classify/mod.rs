@@ -59,7 +59,7 @@ pub use settling::Settling;
 pub use tally::{Side, Split, Suspects};
 pub use verdict::{Class, Finding, Hypothesis, Support, Verdict, Wording};
 
-use crate::correlate::{Correlated, EventTable, Failure};
+use crate::correlate::{Correlated, Failure, Wave};
 use crate::error::{Error, Result};
 use crate::ingest::Ingested;
 use verdict::Scales;
@@ -95,19 +95,35 @@ impl<'a> Judge<'a> {
         self
     }
 
-    /// The verdicts on `failures`, in their order; `table` holds the events of their wave. What is found of them all is held
-    /// at the same time: ask for some thousand at once.
+    /// What weighs the evidence for the failures of `wave`.
+    #[must_use]
+    pub fn of<'w>(&'w self, wave: &'w Wave) -> OfWave<'w, 'a> {
+        OfWave { judge: self, archive: archive::Archive::new(wave, &self.whole) }
+    }
+}
+
+/// What weighs the evidence for the failures of a wave.
+pub struct OfWave<'w, 'a> {
+    judge: &'w Judge<'a>,
+    archive: archive::Archive<'w, 'a>,
+}
+
+impl OfWave<'_, '_> {
+    /// The verdicts on `failures`, in their order. What is found of them all is held at the same time: ask for some thousand
+    /// at once.
     ///
     /// # Errors
-    /// Polars cannot evaluate a rule.
-    pub fn verdicts(&self, table: &EventTable, failures: &[&Failure]) -> Result<Vec<Verdict>> {
-        let archive = archive::Archive { table, whole: &self.whole };
-        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(&archive, failure)).collect();
-        let mut verdicts = self.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))?;
+    /// Polars cannot evaluate a rule, or a temporary file not be read.
+    pub fn verdicts(&self, failures: &[&Failure]) -> Result<Vec<Verdict>> {
+        let Self { judge, archive } = self;
+        let dossiers: Vec<Dossier> = failures.par_iter().map(|failure| Dossier::new(archive, failure)).collect();
+        archive.check()?;
+        let mut verdicts = judge.scales.weigh(failures, &dossiers).map_err(Error::frame("classify"))?;
         // It is made of names, which whoever words sentences otherwise does not want.
-        if self.scales.wording.is_none() {
+        if judge.scales.wording.is_none() {
             let all = verdicts.par_iter_mut().zip(failures).zip(&dossiers);
-            all.for_each(|((verdict, failure), dossier)| say_smallest_change(&archive, failure, dossier, verdict));
+            all.for_each(|((verdict, failure), dossier)| say_smallest_change(archive, failure, dossier, verdict));
+            archive.check()?;
         }
         Ok(verdicts)
     }
@@ -115,17 +131,18 @@ impl<'a> Judge<'a> {
     /// The verdict on one failure with all that it was drawn from, and what could be collected next.
     ///
     /// # Errors
-    /// Polars cannot evaluate a rule.
-    pub fn examine(&self, table: &EventTable, failure: &Failure) -> Result<Examined> {
-        let archive = archive::Archive { table, whole: &self.whole };
-        let dossier = Dossier::new(&archive, failure);
+    /// As [`verdicts`](Self::verdicts).
+    pub fn examine(&self, failure: &Failure) -> Result<Examined> {
+        let Self { judge, archive } = self;
+        let dossier = Dossier::new(archive, failure);
         let weigh = || -> PolarsResult<(Verdict, Vec<Question>)> {
-            let mut verdict = self.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
-            say_smallest_change(&archive, failure, &dossier, &mut verdict);
-            let questions = questions::questions(&self.scales, failure, &dossier, &verdict)?;
+            let mut verdict = judge.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
+            say_smallest_change(archive, failure, &dossier, &mut verdict);
+            let questions = questions::questions(&judge.scales, failure, &dossier, &verdict)?;
             Ok((verdict, questions))
         };
         let (verdict, questions) = weigh().map_err(Error::frame("classify"))?;
+        archive.check()?;
         Ok(Examined { dossier, verdict, questions })
     }
 }

@@ -91,8 +91,7 @@ fn micros(seconds: f64) -> i64 {
 fn rotations_of<'a>(archive: &Whole<'a>, caller: &str, span: Span) -> Vec<&'a Change> {
     let names = archive.authority.names_of(caller);
     let own = |change: &&Change| change.kind == ChangeKind::Credential && names.iter().any(|name| change.is_of(name));
-    let places = archive.chronicle.of(&names, span);
-    places.into_iter().map(|place| archive.chronicle.at(place)).filter(own).collect()
+    archive.others.of(&names, span).into_iter().filter(own).collect()
 }
 
 /// Time and first record of each rotation: several sources may tell of one.

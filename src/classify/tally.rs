@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Judge;
+use super::OfWave;
 use super::archive::Whole;
 use super::authority::{STRAY_SHARE, holds};
 use super::refusal;
@@ -75,10 +75,10 @@ impl Suspects {
     }
 }
 
-impl Judge<'_> {
-    /// Takes in what `failures`, which have these verdicts, say of permissions; `table` holds the events of their wave.
-    pub fn suspect(&self, table: &EventTable, failures: &[&Failure], verdicts: &[Verdict], suspects: &mut Suspects) {
-        let outline = self.whole.outline;
+impl OfWave<'_, '_> {
+    /// Takes in what `failures`, which have these verdicts, say of permissions.
+    pub fn suspect(&self, failures: &[&Failure], verdicts: &[Verdict], suspects: &mut Suspects) {
+        let (outline, table) = (self.archive.outline, self.archive.table);
         // What a role of AWS may do is another matter than the permissions of the platform's client.
         let may = |verdict: &Verdict| match verdict.class {
             Class::ScopeCollision => verdict.mechanism.as_deref() != Some("identity_policy_denied"),

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::columns::Column;
 use super::outline::{Block, Id, IdHash, Outline, flag};
-use super::shares::{Size, Tell, by_share, halves, joined};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
-use crate::ingest::{Change, Document, MAPPED};
+use crate::ingest::{Ingested, MAPPED, source_named};
+use crate::spill::{Size, Tell, by_share, halves, joined};
 
 /// How far the clock of a source is from that of another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -131,7 +131,7 @@ fn tenths(count: i64) -> f64 {
 ///
 /// # Errors
 /// The outline cannot be read.
-pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) -> Result<Clocks> {
+pub fn align(outline: &mut Outline, ingested: &mut Ingested) -> Result<Clocks> {
     let mut clocks = Clocks::default();
     let sources = sources(outline)?;
     let shared = if sources.len() > 1 { shared(outline)? } else { Shared::new() };
@@ -147,7 +147,7 @@ pub fn align(outline: &mut Outline, changes: &mut [Change], documents: &mut [Doc
     let unknown = sources.keys().filter(|name| !placed.contains(&name.as_str()));
     clocks.offsets.extend(unknown.map(|name| not_known(&sources, &shared, name, root)));
     clocks.offsets.sort_by(|a, b| a.source.cmp(&b.source));
-    shift(&clocks.shifts, outline, changes, documents);
+    shift(&clocks.shifts, outline, ingested);
     Ok(clocks)
 }
 
@@ -352,11 +352,15 @@ fn bounds(differences: &[i64], unit: i64) -> Bounds {
     Bounds { low: low - beyond - unit, high: high + beyond + unit }
 }
 
-fn shift(shifts: &BTreeMap<String, i64>, outline: &mut Outline, changes: &mut [Change], documents: &mut [Document]) {
+fn shift(shifts: &BTreeMap<String, i64>, outline: &mut Outline, ingested: &mut Ingested) {
+    let Ingested { changes, holds, documents, .. } = ingested;
     for (source, by) in shifts {
         outline.shift(source, *by);
         for change in changes.iter_mut().filter(|c| c.source == source) {
             change.time += by;
+        }
+        if let Some(source) = source_named(source) {
+            holds.shift(source, *by);
         }
         for document in documents.iter_mut().filter(|d| d.source == source) {
             document.time = document.time.map(|time| time + by);

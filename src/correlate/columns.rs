@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::outline::{Id, IdHash};
+use super::outline::{Id, IdHash, NO_TIME};
 use super::symbols::Symbol;
 use crate::evidence::Locator;
 
@@ -188,6 +188,12 @@ pub fn to_words(at: &Locator) -> [u64; 4] {
 #[must_use]
 pub fn from_words([file, record, offset, length]: [u64; 4]) -> Locator {
     Locator { file: u32::try_from(file).unwrap_or(u32::MAX), record, offset, length }
+}
+
+/// A time that lay in a word.
+#[must_use]
+pub fn known(time: u64) -> Option<i64> {
+    Some(time.cast_signed()).filter(|time| *time != NO_TIME)
 }
 
 fn filled<T: bytemuck::Pod>(column: &mut Vec<T>, rows: usize, mut from: impl Read) -> io::Result<()> {

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use super::columns::{Column, from_words, to_words};
-use super::outline::{Block, Id, IdHash, NO_TIME, Outline, flag, temporary};
-use super::shares::{Size, Tell, by_share, halves, joined, known};
-use super::spilled::Spilled;
+use super::columns::{Column, from_words, known, to_words};
+use super::outline::{Block, Id, IdHash, NO_TIME, Outline, flag};
 use super::symbols::Symbol;
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
+use crate::spill::{Size, Spilled, Tell, by_share, halves, joined, temporary};
 
 /// Attempts that got through and that did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::columns::Column;
 use super::outline::{IdHash, Outline, flag};
 use super::reexports;
-use super::shares::{Size, Tell, by_share, halves, joined};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
 use crate::evidence::{Digest, Input, Locator, cite};
 use crate::ingest::Reread;
+use crate::spill::{Size, Tell, by_share, halves, joined};
 
 /// Records whose ids and fingerprints are held at a time.
 const HELD: usize = 1 << 20;

@@ -8,6 +8,7 @@ mod duplicates;
 mod echoes;
 mod failures;
 mod gaps;
+mod holds;
 mod issued;
 mod items;
 mod jobs;
@@ -17,8 +18,6 @@ mod passages;
 mod reexports;
 mod related;
 mod requests;
-mod shares;
-mod spilled;
 mod steps;
 mod symbols;
 mod table;
@@ -36,19 +35,20 @@ pub use contrast::{Contrast, Count, ScopeGroup, Statement};
 pub use duplicates::Repeated;
 pub use failures::{Failure, Order};
 pub use gaps::{Gap, GapKind};
+pub use holds::{Held, Holds};
 pub use issued::HOPS;
 pub use items::Unit;
 pub use jobs::{Job, Jobs};
 pub use links::By;
-pub use outline::{Block, Id, IdHash, Outline, flag};
+pub use outline::{Block, Id, IdHash, NO_TIME, Outline, flag};
 pub use passages::{HOURS, Media, Passage, attempts_by_hour, hour_of_day, passages, regions_at};
 pub use steps::{JOBS, Operation, Steps, is_of_platform};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
 
 use crate::error::{Error, Result};
-use crate::evidence::Input;
-use crate::ingest::{Ingested, LeftOut, Options, Prints, Reread, ingest_without};
+use crate::evidence::{Input, Locator};
+use crate::ingest::{HoldLog, Ingested, LeftOut, Options, Prints, Reread, ingest_without};
 use issued::Keys;
 use related::Related;
 use waves::Attempts;
@@ -63,6 +63,7 @@ pub struct Correlated {
     waves: Vec<Attempts>,
     /// The jobs that keys were issued to, of those with which such attempts were made.
     keys: Keys,
+    pub holds: Holds,
     /// What the rest of the archive did.
     pub contrast: Contrast,
     pub clocks: Clocks,
@@ -80,6 +81,8 @@ pub struct Wave {
     pub table: EventTable,
     /// By first failing time, then job, then item.
     pub failures: Vec<Failure>,
+    /// The changes of holds that they have to do with.
+    pub held: Held,
 }
 
 impl Correlated {
@@ -109,7 +112,8 @@ impl Correlated {
         let related = Related::new(outline, attempts);
         let failures =
             failures::find(&table, &related, &items::group(&table, &related, outline, keys), outline, clocks);
-        Ok(Wave { table, failures })
+        let held = self.holds.of(&table, &failures)?;
+        Ok(Wave { table, failures, held })
     }
 }
 
@@ -162,7 +166,7 @@ pub fn correlate(
 ) -> Result<Correlated> {
     let hashing = outline.keys.clone();
     let repeated = duplicates::mark(&mut outline, &reread_in(&hashing, ingested, inputs, options))?;
-    let clocks = clocks::align(&mut outline, &mut ingested.changes, &mut ingested.documents)?;
+    let clocks = clocks::align(&mut outline, ingested)?;
     echoes::leave_out(&mut outline)?;
     let divided = || {
         let related = related::related(&outline)?;
@@ -170,13 +174,25 @@ pub fn correlate(
         let waves = waves::divide(&outline, &keys, related, options.attempts_at_a_time)?;
         Ok::<_, Error>((keys, waves))
     };
-    let (divided, contrast) = rayon::join(divided, || Contrast::new(&outline));
-    let ((keys, waves), contrast) = (divided?, contrast?);
+    let holds = std::mem::take(&mut ingested.holds);
+    let (divided, (contrast, holds)) =
+        rayon::join(divided, || (Contrast::new(&outline), find_holds(holds, &outline, &repeated)));
+    let ((keys, waves), contrast, holds) = (divided?, contrast?, holds?);
     let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
     let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
     let gaps = gaps::find(&outline, &ingested.files)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
-    Ok(Correlated { outline, probes, waves, keys, contrast, clocks, repeated, gaps, attempts, jobs })
+    Ok(Correlated { outline, probes, waves, keys, holds, contrast, clocks, repeated, gaps, attempts, jobs })
+}
+
+/// The holds of which the records count.
+fn find_holds(mut log: HoldLog, outline: &Outline, repeated: &Repeated) -> Result<Holds> {
+    let superseded = repeated.superseded.iter().map(|(row, _)| *row);
+    let mut rows: Vec<Row> = repeated.duplicates.iter().copied().chain(superseded).collect();
+    rows.sort_unstable();
+    let places: Vec<Locator> = outline.wanted(&rows)?.into_iter().map(|wanted| wanted.at).collect();
+    log.index(|at| places.binary_search(at).is_err())?;
+    Holds::find(log)
 }
 
 /// How records of an archive are read again.

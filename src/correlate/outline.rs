@@ -20,9 +20,10 @@ use super::jobs::Jobs;
 use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
 use super::table::Row;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Outcome, Text, Wanted};
+use crate::spill::temporary;
 
 /// The columns whose values tie records together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -393,10 +394,6 @@ impl Outline {
             self.sources.push(source);
         }
     }
-}
-
-pub(super) fn temporary(action: &'static str, error: io::Error) -> Error {
-    Error::io(std::env::temp_dir(), action, error)
 }
 
 fn hash(keys: &RandomState, text: &str) -> IdHash {

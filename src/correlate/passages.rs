@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::columns::{Column, from_words, to_words};
+use super::columns::{Column, from_words, known, to_words};
 use super::outline::{Block, Id, IdHash, Outline, flag};
-use super::shares::{Size, Tell, by_share, halves, joined, known};
 use super::symbols::Symbol;
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
+use crate::spill::{Size, Tell, by_share, halves, joined};
 
 /// Media of a passage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

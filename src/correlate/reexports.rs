@@ -9,12 +9,12 @@ use foldhash::quality::RandomState;
 
 use super::columns::Column;
 use super::outline::{Block, Id, NO_TIME, Outline};
-use super::shares::{Size, Tell, by_share};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Reread};
+use crate::spill::{Size, Tell, by_share};
 
 /// Ids that are the same for the same record.
 const IDS: [Id; 6] = [Id::Job, Id::Recording, Id::Conversation, Id::Object, Id::Request, Id::Correlation];

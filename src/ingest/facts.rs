@@ -33,6 +33,12 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// Whether it is one of a legal hold.
+    #[must_use]
+    pub const fn is_of_hold(self) -> bool {
+        matches!(self, Self::HoldPlaced | Self::HoldSynced | Self::HoldReleased)
+    }
+
     /// How reports call it.
     #[must_use]
     pub const fn name(self) -> &'static str {

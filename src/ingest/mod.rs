@@ -12,6 +12,7 @@ mod fold;
 mod from_part;
 mod genesys_audit;
 mod genesys_job;
+mod holds;
 mod left_out;
 mod loose;
 mod mapping;
@@ -48,6 +49,7 @@ pub use facts::{Change, ChangeKind, Document, DocumentKind};
 pub use file::Manner;
 pub(crate) use file::Reader;
 pub use fold::fold;
+pub use holds::{Entry as HoldEntry, HoldLog, Named, Place as HoldPlace};
 pub use left_out::LeftOut;
 pub use mapping::{Filled, MAPPED, Mapping, draft, unused};
 pub use prints::Prints;
@@ -102,7 +104,9 @@ pub fn source_named(name: &str) -> Option<&'static str> {
 /// What was read of an archive besides its events.
 #[derive(Default)]
 pub struct Ingested {
+    /// All but those of holds.
     pub changes: Vec<Change>,
+    pub holds: HoldLog,
     pub documents: Vec<Document>,
     pub files: Vec<FileEntry>,
     /// How to read records of each file again.
@@ -159,10 +163,18 @@ fn read<C: Collect + Send>(
     absorb: &mut dyn FnMut(C),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Ingested {
-    let (mut ingested, mut bodies, mut room) = (Ingested::default(), facts::Bodies::default(), Room::default());
+    let holds = HoldLog::new(context.prints.keys().clone());
+    let mut ingested = Ingested { holds, ..Ingested::default() };
+    let (mut bodies, mut room) = (facts::Bodies::default(), Room::default());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
-        ingested.changes.extend(part.facts.changes);
+        for change in part.facts.changes {
+            if change.kind.is_of_hold() {
+                ingested.holds.push(&change);
+            } else {
+                ingested.changes.push(change);
+            }
+        }
         ingested.documents.extend(part.facts.documents.into_iter().map(|mut document| {
             bodies.share(&mut document);
             document

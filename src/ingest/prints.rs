@@ -27,6 +27,12 @@ impl<'a> Prints<'a> {
         Self { keys, of_digests: true }
     }
 
+    /// The keys of the run.
+    #[must_use]
+    pub const fn keys(&self) -> &RandomState {
+        self.keys
+    }
+
     /// Whether every record has to be hashed.
     #[must_use]
     pub fn need_digests(&self) -> bool {

@@ -291,7 +291,9 @@ fn read(
         return Err(error);
     }
     events.finish()?;
-    ingested.changes.sort_by_key(|change| change.at.file);
+    ingested.holds.index(|_| true)?;
+    ingested.holds.each(|change| ingested.changes.push(change))?;
+    ingested.changes.sort_by_key(|change| (change.at.file, change.time, change.at, change.kind));
     for some in ingested.changes.chunks(how.rows.max(1)) {
         let some: Vec<&Change> = some.iter().collect();
         changes.take(changes_frame(&some).map_err(Error::frame("parts"))?)?;

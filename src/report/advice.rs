@@ -8,7 +8,7 @@ use super::failure::BLOCK;
 use super::record_ids::Digests;
 use super::{Evidence, Progress, RuleText, Rules, Tool};
 use crate::classify::{Advice, Cites as _, Courses, Judge, Suspects};
-use crate::correlate::{Failure, Wave};
+use crate::correlate::Failure;
 use crate::error::Result;
 use crate::evidence::{Discovery, FileEntry, Locator, is_partial};
 use crate::ingest::{Options, rfc3339};
@@ -87,13 +87,14 @@ fn learn(evidence: &Evidence<'_>, rules: &RuleText) -> Result<(Advice, usize)> {
     let judge = Judge::new(&evidence.ingested, &evidence.correlated, &rules.pack)?;
     let (mut courses, mut suspects, mut count) = (Courses::default(), Suspects::default(), 0);
     for wave in evidence.correlated.waves(&evidence.reread()) {
-        let Wave { table, failures } = wave?;
-        let all: Vec<&Failure> = failures.iter().collect();
+        let wave = wave?;
+        let judge = judge.of(&wave);
+        let all: Vec<&Failure> = wave.failures.iter().collect();
         count += all.len();
         for block in all.chunks(BLOCK) {
-            let verdicts = judge.verdicts(&table, block)?;
-            courses.add(judge.follow(&table, block, &verdicts));
-            judge.suspect(&table, block, &verdicts, &mut suspects);
+            let verdicts = judge.verdicts(block)?;
+            courses.add(judge.follow(block, &verdicts));
+            judge.suspect(block, &verdicts, &mut suspects);
         }
     }
     Ok((judge.advice(&courses, &suspects)?, count))

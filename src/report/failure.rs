@@ -9,7 +9,7 @@ use super::record_ids::Digests;
 use super::traces::{Tracer, Traces};
 use super::{Evidence, Failures, Summary};
 use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict, Wording};
-use crate::correlate::{EventTable, Failure, Order, Wave};
+use crate::correlate::{EventTable, Failure, Order};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
@@ -129,25 +129,26 @@ pub fn reports(
     let (behind, mut traces) = (selection.traced.then(|| Tracer::new(evidence)), Traces::default());
     let mut settling = Settling::default();
     for wave in correlated.waves(&evidence.reread()) {
-        let Wave { table, failures: of_wave } = wave?;
-        let selected: Vec<&Failure> = of_wave.iter().filter(|failure| selection.takes(failure)).collect();
+        let wave = wave?;
+        let (judge, table) = (judge.of(&wave), &wave.table);
+        let selected: Vec<&Failure> = wave.failures.iter().filter(|failure| selection.takes(failure)).collect();
         for block in selected.chunks(BLOCK) {
-            let verdicts = judge.verdicts(&table, block)?;
-            settling.add(&judge.follow(&table, block, &verdicts));
+            let verdicts = judge.verdicts(block)?;
+            settling.add(&judge.follow(block, &verdicts));
             let mut cited: BTreeSet<Locator> =
                 verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
             if behind.is_some() {
                 cited.extend(block.iter().flat_map(|failure| Tracer::rows(failure)).map(|row| table.locator(row)));
             }
-            digests.find(&cited, &[&table, &correlated.probes])?;
-            see(&Weighed { table: &table, failures: block, verdicts: &verdicts, digests: &digests })?;
+            digests.find(&cited, &[table, &correlated.probes])?;
+            see(&Weighed { table, failures: block, verdicts: &verdicts, digests: &digests })?;
             if let Some(tracer) = &behind {
                 let pairs = block.par_iter().zip(&verdicts);
-                let found = pairs.map(|(failure, verdict)| tracer.trace(failure, verdict, &table, &digests));
-                traces.add(&found.collect::<Vec<_>>())?;
+                let found = pairs.map(|(failure, verdict)| tracer.trace(failure, verdict, table, &digests));
+                traces.add(&found.collect::<Result<Vec<_>>>()?)?;
             }
             let pairs = block.par_iter().zip(verdicts.into_par_iter());
-            let reports = pairs.map(|(failure, verdict)| (failure.order(&table), report(failure, verdict, &digests)));
+            let reports = pairs.map(|(failure, verdict)| (failure.order(table), report(failure, verdict, &digests)));
             let reports: Vec<(Order, FailureReport)> = reports.collect();
             for (_, report) in &reports {
                 summary.add(report);
@@ -173,10 +174,11 @@ fn follow_others(
     settling: &mut Settling,
 ) -> Result<()> {
     for wave in evidence.correlated.waves(&evidence.reread()) {
-        let Wave { table, failures } = wave?;
-        let others: Vec<&Failure> = failures.iter().filter(|failure| !selection.takes(failure)).collect();
+        let wave = wave?;
+        let judge = judge.of(&wave);
+        let others: Vec<&Failure> = wave.failures.iter().filter(|failure| !selection.takes(failure)).collect();
         for block in others.chunks(BLOCK) {
-            settling.add(&judge.follow(&table, block, &judge.verdicts(&table, block)?));
+            settling.add(&judge.follow(block, &judge.verdicts(block)?));
         }
     }
     Ok(())

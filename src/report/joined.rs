@@ -181,7 +181,7 @@ pub fn joined(evidence: &Evidence, job: &str) -> Result<Joined> {
     let mut linked: BTreeMap<Locator, By> = BTreeMap::new();
     let mut marks = BTreeMap::new();
     for wave in evidence.correlated.waves_of(&own.rows, &evidence.reread()) {
-        let Wave { table, failures } = wave?;
+        let Wave { table, failures, .. } = wave?;
         for failure in failures.iter().filter(|failure| failure.job_id.as_deref() == Some(job)) {
             let links = failure.attempts.iter().zip(&failure.links);
             linked.extend(links.map(|(row, by)| (table.locator(*row), *by)));

@@ -40,6 +40,11 @@ impl<'a> Digests<'a> {
     pub fn find(&mut self, wanted: &BTreeSet<Locator>, tables: &[&EventTable]) -> Result<()> {
         let of_row = |at: &Locator| tables.iter().find_map(|table| table.sha256(table.row_at(at)?));
         self.of_rows = wanted.iter().filter_map(|at| Some((*at, of_row(at)?))).collect();
+        let log = self.evidence.correlated.holds.log();
+        for at in wanted {
+            let told = if log.is_empty() || self.of(at).is_some() { None } else { log.of_record(at)?.pop() };
+            self.of_rows.extend(told.and_then(|change| Some((*at, change.sha256?))));
+        }
         let unknown = wanted.iter().copied().filter(|at| self.of(at).is_none());
         let found = cite(&self.evidence.discovery.inputs, unknown)?;
         self.found.extend(found);

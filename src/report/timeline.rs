@@ -116,9 +116,14 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
     let mut digests = Digests::new(evidence);
     digests.find(&rows.iter().map(|row| table.locator(*row)).collect(), &[&table])?;
     let held: BTreeMap<Locator, Row> = rows.iter().map(|row| (table.locator(*row), *row)).collect();
-    let mut changes: BTreeMap<Locator, &Change> = BTreeMap::new();
+    let mut changes: BTreeMap<Locator, Change> = BTreeMap::new();
     for change in evidence.ingested.changes.iter().filter(|change| held.contains_key(&change.at)) {
-        changes.entry(change.at).or_insert(change);
+        changes.entry(change.at).or_insert_with(|| change.clone());
+    }
+    for at in held.keys() {
+        for change in evidence.correlated.holds.log().of_record(at)? {
+            changes.entry(*at).or_insert(change);
+        }
     }
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {

@@ -177,7 +177,7 @@ impl<'a> Tracer<'a> {
         verdict: &Verdict,
         table: &EventTable,
         digests: &Digests<'_>,
-    ) -> Vec<TracedRecord> {
+    ) -> Result<Vec<TracedRecord>> {
         let mut places: BTreeMap<Locator, Part> =
             verdict.findings.iter().flat_map(|f| &f.records).map(|at| (*at, Part::Cited)).collect();
         let [failing, witnesses] = [&failure.failing, &failure.witnesses].map(BTreeSet::from_iter);
@@ -193,13 +193,13 @@ impl<'a> Tracer<'a> {
             };
             places.insert(table.locator(row), part);
         }
-        let mut records: Vec<TracedRecord> =
-            places.into_iter().map(|(at, part)| self.record(at, part, table, digests.of(&at))).collect();
+        let records = places.into_iter().map(|(at, part)| self.record(at, part, table, digests.of(&at)));
+        let mut records: Vec<TracedRecord> = records.collect::<Result<_>>()?;
         records.sort_by_key(|r| (r.time.is_none(), r.time, r.file, r.record, r.offset));
-        records
+        Ok(records)
     }
 
-    fn record(&self, at: Locator, part: Part, table: &EventTable, sha256: Option<Digest>) -> TracedRecord {
+    fn record(&self, at: Locator, part: Part, table: &EventTable, sha256: Option<Digest>) -> Result<TracedRecord> {
         let probes = &self.evidence.correlated.probes;
         let row = [table, probes].into_iter().find_map(|table| Some((table, table.row_at(&at)?)));
         let mut record = TracedRecord::at(part, at, sha256);
@@ -207,12 +207,18 @@ impl<'a> Tracer<'a> {
             record = record.of_row(table, row);
         }
         if let Some(change) = self.changes.get(&at).filter(|_| part == Part::Cited) {
-            return record.of_change(change);
+            return Ok(record.of_change(change));
         }
-        match self.documents.get(&at).filter(|_| row.is_none()) {
+        if part == Part::Cited {
+            let of_holds = self.evidence.correlated.holds.log().of_record(&at)?;
+            if let Some(change) = of_holds.iter().max_by_key(|change| (change.time, change.kind)) {
+                return Ok(record.of_change(change));
+            }
+        }
+        Ok(match self.documents.get(&at).filter(|_| row.is_none()) {
             Some(document) => TracedRecord { time: document.time, source: Some(document.source.to_owned()), ..record },
             None => record,
-        }
+        })
     }
 }
 

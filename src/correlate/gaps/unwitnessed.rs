@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{Gap, GapKind, between, records_at};
 use crate::correlate::columns::Column;
 use crate::correlate::outline::{Block, Id, IdHash, Outline, flag};
-use crate::correlate::shares::{Size, Tell, by_share, halves, joined};
 use crate::correlate::symbols::Symbol;
 use crate::error::Result;
+use crate::spill::{Size, Tell, by_share, halves, joined};
 
 /// Time is looked at in slots of this length, microseconds.
 const SLOT: i64 = 300_000_000;

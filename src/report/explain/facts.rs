@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Said, Subject, words};
 use crate::classify::{Dossier, Verdict};
 use crate::correlate::{EventTable, Row};
+use crate::error::Result;
 use crate::evidence::Locator;
-use crate::ingest::{Text, rfc3339};
+use crate::ingest::{Change, Text, rfc3339};
+use crate::report::Evidence;
 
 /// Records of one kind that get a sentence of their own; of more, it is said how many there are.
 const SHOWN: usize = 12;
@@ -15,7 +17,7 @@ const MESSAGE: usize = 200;
 
 /// What is on record of a failure, in order of time, the whole of it first.
 #[must_use]
-pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) -> Vec<Said> {
+pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) -> Result<Vec<Said>> {
     let Subject { evidence, table, failure, .. } = subject;
     let facts = Facts(subject);
     let mut found: BTreeMap<(bool, Option<i64>, Locator), String> = BTreeMap::new();
@@ -32,7 +34,9 @@ pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) 
     for row in cited_probes {
         note(probes.time(row), probes.locator(row), facts.attempt(probes, row));
     }
-    for change in evidence.ingested.changes.iter().filter(|change| cited.contains(&change.at)) {
+    let cited_changes = evidence.ingested.changes.iter().filter(|change| cited.contains(&change.at));
+    let of_holds: Vec<Change> = on_holds(evidence, &cited)?;
+    for change in cited_changes.chain(&of_holds) {
         let by = change.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
         let source = words::source(change.source);
         let text = format!("At {} {}{by}, says {source}.", rfc3339(change.time), words::change(change));
@@ -46,7 +50,14 @@ pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) 
         note(document.time, document.at, text);
     }
     let each = found.into_iter().map(|((_, _, at), text)| Said { text, at: vec![at] });
-    facts.whole().into_iter().chain(each).chain(Facts::set_aside(dossier)).collect()
+    Ok(facts.whole().into_iter().chain(each).chain(Facts::set_aside(dossier)).collect())
+}
+
+/// The changes of holds that cited records tell of.
+fn on_holds(evidence: &Evidence<'_>, cited: &BTreeSet<Locator>) -> Result<Vec<Change>> {
+    let log = evidence.correlated.holds.log();
+    let found = cited.iter().map(|at| log.of_record(at)).collect::<Result<Vec<_>>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 struct Facts<'a>(Subject<'a>);

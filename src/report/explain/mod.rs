@@ -164,12 +164,13 @@ pub fn explain(evidence: &Evidence<'_>, rules: &RuleText, asked: &Asked) -> Resu
     let repeats = evidence.repeats()?;
     let mut explained: Vec<(usize, Explanation)> = Vec::with_capacity(chosen.len());
     for wave in evidence.correlated.waves(&evidence.reread()) {
-        let Wave { table, failures } = wave?;
-        for failure in failures.iter().filter(|failure| asked.takes(failure)) {
-            let Ok(n) = chosen.binary_search(&failure.order(&table)) else { continue };
-            let examined = judge.examine(&table, failure)?;
+        let wave = wave?;
+        let (judge, table) = (judge.of(&wave), &wave.table);
+        for failure in wave.failures.iter().filter(|failure| asked.takes(failure)) {
+            let Ok(n) = chosen.binary_search(&failure.order(table)) else { continue };
+            let examined = judge.examine(failure)?;
             let tries = if n < MAX_SEARCHED { asked.tries } else { 0 };
-            let (verdict, repeats, table) = (&examined.verdict, &repeats, &table);
+            let (verdict, repeats) = (&examined.verdict, &repeats);
             let search = Search { evidence, rules, table, failure, verdict, repeats, tries };
             let pivot = if tries == 0 { None } else { Some(search.run()?) };
             explained.push((n, Subject { evidence, rules, table, failure }.explanation(examined, pivot)?));
@@ -185,7 +186,7 @@ pub fn explain(evidence: &Evidence<'_>, rules: &RuleText, asked: &Asked) -> Resu
 fn chosen(evidence: &Evidence<'_>, asked: &Asked) -> Result<Vec<Order>> {
     let mut found: Vec<Order> = Vec::new();
     for wave in evidence.correlated.waves(&evidence.reread()) {
-        let Wave { table, failures } = wave?;
+        let Wave { table, failures, .. } = wave?;
         found.extend(failures.iter().filter(|failure| asked.takes(failure)).map(|failure| failure.order(&table)));
     }
     if !found.is_empty() {
@@ -222,7 +223,7 @@ impl Subject<'_> {
         let Self { evidence, failure, .. } = self;
         let Examined { dossier, verdict, questions } = examined;
         let reading = Reading { subject: self, verdict: &verdict };
-        let facts = facts::facts(self, &dossier, &verdict);
+        let facts = facts::facts(self, &dossier, &verdict)?;
         let interpretation = reading.interpretation();
         let uncertainty = reading.uncertainty();
         let alternatives = reading.alternatives();

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::classify::{Class, Finding, Judge, Verdict};
-use crate::correlate::{EventTable, Failure, Row, Wave};
+use crate::correlate::{EventTable, Failure, Row};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::report::{Evidence, RuleText};
@@ -269,10 +269,10 @@ impl Attempts<'_, '_> {
     fn found(&self, read: &Evidence<'_>) -> Result<Without> {
         let Search { failure, rules, .. } = self.search;
         for wave in read.correlated.waves(&read.reread()) {
-            let Wave { table, failures } = wave?;
-            let Some(same) = failures.iter().find(|other| is_same(failure, other)) else { continue };
+            let wave = wave?;
+            let Some(same) = wave.failures.iter().find(|other| is_same(failure, other)) else { continue };
             let judge = Judge::new(&read.ingested, &read.correlated, &rules.pack)?;
-            let verdict = judge.verdicts(&table, &[same])?.into_iter().next();
+            let verdict = judge.of(&wave).verdicts(&[same])?.into_iter().next();
             return Ok(verdict.map_or(Without::Nothing, |verdict| Without::Verdict(Box::new(verdict))));
         }
         Ok(Without::Nothing)

@@ -14,7 +14,7 @@ use super::raw::{IN_ALL, RawRecords, SHOWN};
 use crate::classify::Verdict;
 use crate::correlate::{EventTable, Failure, Row};
 use crate::error::{Error, Result};
-use crate::evidence::{FileEntry, Locator};
+use crate::evidence::{Digest, FileEntry, Locator};
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
 
 /// Bytes that are held in memory.
@@ -116,7 +116,7 @@ impl Cards {
     pub fn new<'e>(evidence: &'e Evidence<'e>) -> Making<'e> {
         let texts = Mutex::new(tempfile::spooled_tempfile(HELD));
         let cards = Self { texts, end: 0, places: HashMap::new() };
-        let changes = Around::new(&evidence.ingested.changes);
+        let changes = Around::new(&evidence.ingested.changes, evidence.correlated.holds.log());
         Making { changes, cited: BTreeSet::new(), bytes: 0, cards }
     }
 
@@ -177,7 +177,7 @@ impl Making<'_> {
     /// The temporary file cannot be written.
     pub fn add(&mut self, block: &Weighed<'_>) -> Result<()> {
         for (failure, verdict) in block.failures.iter().zip(block.verdicts) {
-            let text = serde_json::to_vec(&self.card(block, failure, verdict)).map_err(|e| aside(e.into()))?;
+            let text = serde_json::to_vec(&self.card(block, failure, verdict)?).map_err(|e| aside(e.into()))?;
             self.cards.texts.get_mut().unwrap_or_else(PoisonError::into_inner).write_all(&text).map_err(aside)?;
             self.cards.places.insert(failure.id.clone(), (self.cards.end, text.len()));
             self.cards.end += text.len() as u64;
@@ -185,22 +185,29 @@ impl Making<'_> {
         Ok(())
     }
 
-    fn card(&mut self, block: &Weighed<'_>, failure: &Failure, verdict: &Verdict) -> Card {
+    fn card(&mut self, block: &Weighed<'_>, failure: &Failure, verdict: &Verdict) -> Result<Card> {
         let table = block.table;
         let cited: BTreeSet<Locator> = verdict.findings.iter().flat_map(|f| f.records.iter().copied()).collect();
         let told: BTreeSet<Locator> = failure.attempts.iter().map(|row| table.locator(*row)).collect();
-        let changes = self.changes.of(failure, table, &cited);
+        let changes = self.changes.of(failure, table, &cited)?;
+        let of_changes: BTreeMap<Locator, Digest> = changes.iter().filter_map(|c| Some((c.at, c.sha256?))).collect();
         let changes = changes.into_iter().filter(|change| !told.contains(&change.at));
         let mut marks: Vec<(Option<i64>, Locator, Mark)> = failure
             .attempts
             .iter()
             .map(|row| (table.time(*row), table.locator(*row), attempt(table, failure, *row)))
-            .chain(changes.map(|change| (Some(change.time), change.at, changed(change, cited.contains(&change.at)))))
+            .chain(changes.map(|change| (Some(change.time), change.at, changed(&change, cited.contains(&change.at)))))
             .collect();
         marks.sort_by_key(|(time, at, _)| (time.is_none(), *time, *at));
         let more = marks.len().saturating_sub(MOST_MARKS);
         marks.truncate(MOST_MARKS);
-        let digest = |at: &Locator| table.row_at(at).and_then(|row| table.sha256(row)).or_else(|| block.digests.of(at));
+        let digest = |at: &Locator| {
+            table
+                .row_at(at)
+                .and_then(|row| table.sha256(row))
+                .or_else(|| block.digests.of(at))
+                .or_else(|| of_changes.get(at).copied())
+        };
         // Attempts that only led there are named; the others are shown with all that they say.
         let leading = [&failure.failing, &failure.witnesses].into_iter().flatten().chain(&failure.recovery);
         let shown: BTreeSet<Locator> = cited.iter().copied().chain(leading.map(|row| table.locator(*row))).collect();
@@ -218,7 +225,7 @@ impl Making<'_> {
                 self.bytes += at.length.min(SHOWN as u64);
             }
         }
-        Card { marks, more, places }
+        Ok(Card { marks, more, places })
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::{FailureReport, Summary};
 use super::words::{count, title};
 use crate::classify::{Class, HoldLags, Holds};
-use crate::ingest::{Change, rfc3339};
+use crate::correlate::Held;
+use crate::ingest::rfc3339;
 
 /// Width of a chart in its own units.
 pub const WIDTH: f64 = 960.0;
@@ -72,8 +73,8 @@ pub struct Charts<'a> {
 
 /// When some hold was synchronising, in order and joined where they overlap.
 #[must_use]
-pub fn syncing(changes: &[Change]) -> Vec<(i64, i64)> {
-    let holds = Holds::new(changes);
+pub fn syncing(held: &Held) -> Vec<(i64, i64)> {
+    let holds = Holds::new(held);
     let mut all: Vec<(i64, i64)> = holds
         .all()
         .iter()

@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-use super::outline::{IdHash, NO_TIME, temporary};
+use super::temporary;
 use crate::error::Result;
 
 /// Entries of a share that are written and read together.
 const CHUNK: usize = 1024;
 
 /// Takes an entry of `N` words, by its hash.
-pub type Tell<'t, const N: usize> = dyn FnMut(IdHash, [u64; N]) -> Result<()> + 't;
+pub type Tell<'t, const N: usize> = dyn FnMut(u64, [u64; N]) -> Result<()> + 't;
 
 /// How many entries are expected, and how many may be held at a time.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl<const N: usize> Divided<N> {
         Ok(Self { open: vec![Vec::new(); shares], chunks: vec![Vec::new(); shares], file, end: 0 })
     }
 
-    fn push(&mut self, hash: IdHash, entry: [u64; N]) -> Result<()> {
+    fn push(&mut self, hash: u64, entry: [u64; N]) -> Result<()> {
         let share = usize::try_from(hash % self.open.len() as u64).unwrap_or(0);
         let open = &mut self.open[share];
         open.push(entry);
@@ -110,11 +110,6 @@ pub fn joined(first: u32, second: u32) -> u64 {
 #[expect(clippy::cast_possible_truncation, reason = "two halves of a word")]
 pub const fn halves(word: u64) -> [u32; 2] {
     [(word >> 32) as u32, word as u32]
-}
-
-/// A time that lay in a word.
-pub fn known(time: u64) -> Option<i64> {
-    Some(time.cast_signed()).filter(|time| *time != NO_TIME)
 }
 
 #[cfg(test)]

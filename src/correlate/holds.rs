@@ -1,0 +1,270 @@
+//! Legal holds: which change ended which, and those that the failures of a wave have to do with.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+
+use super::failures::Failure;
+use super::table::EventTable;
+use crate::error::Result;
+use crate::ingest::{Change, ChangeKind, HoldEntry, HoldLog, HoldPlace, Named, Text};
+use crate::spill::{Sorted, Sorter, temporary};
+
+/// The holds of an archive.
+#[derive(Default)]
+pub struct Holds {
+    log: HoldLog,
+    /// The place of the change that placed a hold, and of the one that ended it; ascending.
+    ends: Sorted<2>,
+    longest_lag: Option<i64>,
+}
+
+/// Some changes of holds, with the holds among them.
+#[derive(Default)]
+pub struct Held {
+    /// In order of time, then of records, then of kind.
+    pub changes: Vec<Change>,
+    /// Where each lies in the log.
+    pub places: Vec<HoldPlace>,
+    /// Which of them placed a hold, and which ended it.
+    pub holds: Vec<(usize, Option<usize>)>,
+}
+
+impl Holds {
+    /// Finds what ended each hold of `log`, which is indexed.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read or written.
+    pub fn find(log: HoldLog) -> Result<Self> {
+        let mut pairing = Pairing::default();
+        log.ids(|entry| pairing.take(&entry))?;
+        let found = pairing.finish().map_err(|e| temporary("writing what is known of legal holds", e))?;
+        let (mut ends, mut longest_lag, mut last) = (Sorter::default(), None, None);
+        let mut failed = Ok(());
+        let first_of_each = found.each(|[placed, end, ended, lag_known, placed_at]| {
+            if last.replace(placed) == Some(placed) {
+                return;
+            }
+            let lag = (lag_known == 1).then(|| as_time(end) - as_time(placed_at));
+            longest_lag = longest_lag.max(lag);
+            if failed.is_ok() {
+                failed = ends.push([placed, ended]);
+            }
+        });
+        let ends = first_of_each.and(failed).and_then(|()| ends.finish());
+        let ends = ends.map_err(|e| temporary("reading what is known of legal holds", e))?;
+        Ok(Self { log, ends, longest_lag })
+    }
+
+    /// All changes of holds.
+    #[must_use]
+    pub const fn log(&self) -> &HoldLog {
+        &self.log
+    }
+
+    /// Longest time from placing to synchronising, microseconds.
+    #[must_use]
+    pub const fn longest_lag(&self) -> Option<i64> {
+        self.longest_lag
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read.
+    pub fn all(&self) -> Result<Held> {
+        let mut places = BTreeSet::new();
+        self.log.since(i64::MIN, |place, _| places.insert(place))?;
+        self.held(places)
+    }
+
+    /// Those that name the conversation, the recording or a hold of one of `failures`. A hold may cover many conversations,
+    /// each of which synchronises by itself: where both name the conversation, it is the same.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read.
+    pub fn of(&self, table: &EventTable, failures: &[Failure]) -> Result<Held> {
+        let mut asked = BTreeSet::new();
+        for failure in failures {
+            let conversation = failure.conversation_id.as_deref();
+            let named = failure.attempts.iter().filter_map(|row| table.text(Text::HoldId, *row));
+            let own = failure.conversation_id.iter().chain(&failure.recording_id).map(String::as_str);
+            asked.extend(own.chain(named).map(|id| (id, conversation)));
+        }
+        let mut places = BTreeSet::new();
+        for (id, conversation) in asked {
+            places.extend(self.log.under(id, conversation)?);
+        }
+        self.held(places)
+    }
+
+    /// The changes at `places`, and those that ended holds which they placed.
+    fn held(&self, mut places: BTreeSet<HoldPlace>) -> Result<Held> {
+        let mut ended = BTreeMap::new();
+        for place in &places {
+            let take = |[placed, end]: [u64; 2]| {
+                if placed == *place {
+                    ended.insert(placed, end);
+                }
+                false
+            };
+            self.ends.from([*place, 0], take).map_err(|e| temporary("reading what is known of legal holds", e))?;
+        }
+        places.extend(ended.values());
+        let mut changes: Vec<(Change, HoldPlace)> =
+            places.into_iter().map(|place| Ok((self.log.change(place)?, place))).collect::<Result<_>>()?;
+        changes.sort_by_key(|(change, place)| (change.time, change.at, change.kind, *place));
+        let numbers: HashMap<HoldPlace, usize, foldhash::fast::RandomState> =
+            changes.iter().enumerate().map(|(n, (_, place))| (*place, n)).collect();
+        let placed = changes.iter().enumerate().filter(|(_, (change, _))| change.kind == ChangeKind::HoldPlaced);
+        let holds = placed.map(|(n, (_, place))| (n, ended.get(place).and_then(|end| numbers.get(end).copied())));
+        let holds = holds.collect();
+        let (changes, places) = changes.into_iter().unzip();
+        Ok(Held { changes, places, holds })
+    }
+}
+
+const fn as_time(word: u64) -> i64 {
+    (word ^ (1 << 63)).cast_signed()
+}
+
+const fn as_word(time: i64) -> u64 {
+    time.cast_unsigned() ^ (1 << 63)
+}
+
+/// Changes that ended holds, by their hold: the first after a time is the one that ended it.
+#[derive(Default)]
+struct Endings {
+    all: Vec<End>,
+    of_hold: HashMap<u64, Vec<End>, foldhash::fast::RandomState>,
+}
+
+/// When, where in the log, and whether it was in force everywhere then.
+type End = (i64, HoldPlace, bool);
+
+impl Endings {
+    fn add(&mut self, entry: &HoldEntry) {
+        let end = (entry.time, entry.place, entry.kind == ChangeKind::HoldSynced);
+        self.all.push(end);
+        self.of_hold.entry(entry.hold).or_default().push(end);
+    }
+
+    fn sort(&mut self) {
+        self.all.sort_unstable();
+        #[expect(clippy::iter_over_hash_type, reason = "each is sorted by itself")]
+        for ends in self.of_hold.values_mut() {
+            ends.sort_unstable();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.all.clear();
+        self.of_hold.clear();
+    }
+
+    /// The first that is not before a placing, of the same hold where both name theirs.
+    fn first(&self, placed: &HoldEntry) -> Option<End> {
+        let first = |ends: &Vec<End>| ends.get(ends.partition_point(|(time, ..)| *time < placed.time)).copied();
+        if placed.hold == 0 {
+            return first(&self.all);
+        }
+        [placed.hold, 0].iter().filter_map(|hold| first(self.of_hold.get(hold)?)).min()
+    }
+}
+
+/// Goes through the ids of changes in their order, and finds for every placing what ended it: a change that names the same
+/// hold or the same subject, and no other hold or conversation.
+#[derive(Default)]
+struct Pairing {
+    id: u64,
+    conversation: u64,
+    /// For subjects, and for holds.
+    sides: [Side; 2],
+    /// Place of the placing, time and place of the end, whether it was in force then, time of the placing.
+    found: Sorter<5>,
+    failed: Option<io::Error>,
+}
+
+/// The changes that name an id in the same way.
+#[derive(Default)]
+struct Side {
+    /// Of the conversation at hand.
+    placed: Vec<HoldEntry>,
+    endings: Endings,
+    /// Of no conversation.
+    placed_anywhere: Vec<HoldEntry>,
+    endings_anywhere: Endings,
+    /// Of any, where a placing of none asks for them.
+    whole: Endings,
+}
+
+impl Pairing {
+    fn take(&mut self, entry: &HoldEntry) {
+        if entry.id != self.id {
+            self.end_id();
+        } else if entry.conversation != self.conversation {
+            self.end_conversation();
+        }
+        (self.id, self.conversation) = (entry.id, entry.conversation);
+        let side = match entry.named {
+            Named::Subject => &mut self.sides[0],
+            Named::Hold => &mut self.sides[1],
+            Named::Also => return,
+        };
+        match (entry.kind == ChangeKind::HoldPlaced, entry.conversation == 0) {
+            (true, true) => side.placed_anywhere.push(*entry),
+            (true, false) => side.placed.push(*entry),
+            (false, anywhere) => {
+                if anywhere { &mut side.endings_anywhere } else { &mut side.endings }.add(entry);
+                // Those of no conversation come first.
+                if anywhere || !side.placed_anywhere.is_empty() {
+                    side.whole.add(entry);
+                }
+            }
+        }
+    }
+
+    fn end_conversation(&mut self) {
+        for side in &mut self.sides {
+            side.endings.sort();
+            // They are complete from the first conversation on.
+            if self.conversation == 0 {
+                side.endings_anywhere.sort();
+            }
+            for placed in side.placed.drain(..) {
+                let end = [&side.endings, &side.endings_anywhere].iter().filter_map(|ends| ends.first(&placed)).min();
+                note(&mut self.found, &mut self.failed, &placed, end);
+            }
+            side.endings.clear();
+        }
+    }
+
+    fn end_id(&mut self) {
+        self.end_conversation();
+        for side in &mut self.sides {
+            side.whole.sort();
+            for placed in side.placed_anywhere.drain(..) {
+                let end = side.whole.first(&placed);
+                note(&mut self.found, &mut self.failed, &placed, end);
+            }
+            side.whole.clear();
+            side.endings_anywhere.clear();
+        }
+    }
+
+    fn finish(mut self) -> io::Result<Sorted<5>> {
+        self.end_id();
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.found.finish(),
+        }
+    }
+}
+
+fn note(found: &mut Sorter<5>, failed: &mut Option<io::Error>, placed: &HoldEntry, end: Option<End>) {
+    if let Some((time, place, synced)) = end
+        && failed.is_none()
+    {
+        let pushed = found.push([placed.place, as_word(time), place, u64::from(synced), as_word(placed.time)]);
+        *failed = pushed.err();
+    }
+}

@@ -1,0 +1,21 @@
+//! What may not fit into memory: entries of a few words, of which most lie in unnamed temporary files. They are this process's
+//! own, so the bytes are in the order of the machine; what lies in them is gone when it ends.
+
+mod scratch;
+mod shares;
+mod sorted;
+mod spilled;
+
+use std::io;
+
+pub use scratch::Scratch;
+pub use shares::{Size, Tell, by_share, halves, joined};
+pub use sorted::{Sorted, Sorter};
+pub use spilled::Spilled;
+
+use crate::error::Error;
+
+/// Wraps what went wrong with a temporary file; they lie below `TMPDIR`.
+pub fn temporary(action: &'static str, error: io::Error) -> Error {
+    Error::io(std::env::temp_dir(), action, error)
+}

@@ -1,0 +1,282 @@
+//! Entries in ascending order, sorted outside of memory where there are many, and found by how they begin.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::ops::Range;
+
+use super::Scratch;
+
+/// Bytes of entries that are sorted in memory.
+const HELD: usize = 4 << 20;
+/// Entries that are read at a time, of which only the first is always in memory.
+const BLOCK: usize = 256;
+/// Bytes that are written at a time.
+const WRITTEN: usize = 256 * 1024;
+
+/// Entries of `N` words that are being gathered, in any order.
+pub struct Sorter<const N: usize> {
+    open: Vec<[u64; N]>,
+    /// How many are sorted in memory.
+    held: usize,
+    /// Where the sorted runs lie, in entries.
+    runs: Vec<Range<u64>>,
+    file: Scratch,
+}
+
+impl<const N: usize> Default for Sorter<N> {
+    fn default() -> Self {
+        Self::holding(HELD / (8 * N))
+    }
+}
+
+impl<const N: usize> Sorter<N> {
+    fn holding(held: usize) -> Self {
+        Self { open: Vec::new(), held, runs: Vec::new(), file: Scratch::default() }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn push(&mut self, entry: [u64; N]) -> io::Result<()> {
+        if self.open.len() == self.held {
+            self.open.sort_unstable();
+            let start = self.runs.last().map_or(0, |run| run.end);
+            self.file.append(bytemuck::cast_slice(self.open.as_flattened()))?;
+            self.runs.push(start..start + self.open.len() as u64);
+            self.open.clear();
+        }
+        self.open.push(entry);
+        Ok(())
+    }
+
+    /// All of them in order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read, or another not be written.
+    pub fn finish(mut self) -> io::Result<Sorted<N>> {
+        self.open.sort_unstable();
+        if self.runs.is_empty() {
+            self.open.shrink_to_fit();
+            return Ok(Sorted { len: self.open.len(), firsts: Vec::new(), lie: Lie::InMemory(self.open) });
+        }
+        let mut runs: Vec<Run<N>> = self.runs.iter().map(|run| Run::new(run.clone())).collect();
+        let mut last = self.open.into_iter();
+        let mut heads = BinaryHeap::new();
+        for (n, run) in runs.iter_mut().enumerate() {
+            heads.extend(run.next(&self.file)?.map(|entry| Reverse((entry, n))));
+        }
+        let in_memory = runs.len();
+        heads.extend(last.next().map(|entry| Reverse((entry, in_memory))));
+        let mut merged = Merged { firsts: Vec::new(), open: Vec::new(), len: 0, file: Scratch::default() };
+        while let Some(Reverse((entry, n))) = heads.pop() {
+            merged.push(entry)?;
+            let next = if n == in_memory { last.next() } else { runs[n].next(&self.file)? };
+            heads.extend(next.map(|entry| Reverse((entry, n))));
+        }
+        merged.finish()
+    }
+}
+
+/// A sorted run in the file, gone through once.
+struct Run<const N: usize> {
+    rest: Range<u64>,
+    block: std::vec::IntoIter<[u64; N]>,
+}
+
+impl<const N: usize> Run<N> {
+    fn new(rest: Range<u64>) -> Self {
+        Self { rest, block: Vec::new().into_iter() }
+    }
+
+    fn next(&mut self, file: &Scratch) -> io::Result<Option<[u64; N]>> {
+        if self.block.as_slice().is_empty() && !self.rest.is_empty() {
+            let end = self.rest.end.min(self.rest.start + BLOCK as u64);
+            self.block = entries(file, self.rest.start..end)?.into_iter();
+            self.rest.start = end;
+        }
+        Ok(self.block.next())
+    }
+}
+
+struct Merged<const N: usize> {
+    firsts: Vec<[u64; N]>,
+    open: Vec<[u64; N]>,
+    len: usize,
+    file: Scratch,
+}
+
+impl<const N: usize> Merged<N> {
+    fn push(&mut self, entry: [u64; N]) -> io::Result<()> {
+        if self.len.is_multiple_of(BLOCK) {
+            self.firsts.push(entry);
+            if self.open.len() * N * 8 >= WRITTEN {
+                self.file.append(bytemuck::cast_slice(self.open.as_flattened()))?;
+                self.open.clear();
+            }
+        }
+        self.open.push(entry);
+        self.len += 1;
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<Sorted<N>> {
+        self.file.append(bytemuck::cast_slice(self.open.as_flattened()))?;
+        Ok(Sorted { len: self.len, firsts: self.firsts, lie: Lie::OnDisk(self.file) })
+    }
+}
+
+fn entries<const N: usize>(file: &Scratch, numbers: Range<u64>) -> io::Result<Vec<[u64; N]>> {
+    let mut found = Vec::new();
+    found.resize(usize::try_from(numbers.end - numbers.start).unwrap_or(0), [0; N]);
+    file.read(numbers.start * (N * 8) as u64, bytemuck::cast_slice_mut(found.as_flattened_mut()))?;
+    Ok(found)
+}
+
+/// Entries of `N` words in ascending order.
+pub struct Sorted<const N: usize> {
+    len: usize,
+    /// The first entry of each block in the file.
+    firsts: Vec<[u64; N]>,
+    lie: Lie<N>,
+}
+
+enum Lie<const N: usize> {
+    InMemory(Vec<[u64; N]>),
+    OnDisk(Scratch),
+}
+
+impl<const N: usize> Default for Sorted<N> {
+    fn default() -> Self {
+        Self { len: 0, firsts: Vec::new(), lie: Lie::InMemory(Vec::new()) }
+    }
+}
+
+impl<const N: usize> Sorted<N> {
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many lie before `entry`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn before(&self, entry: [u64; N]) -> io::Result<usize> {
+        match &self.lie {
+            Lie::InMemory(all) => Ok(all.partition_point(|own| *own < entry)),
+            Lie::OnDisk(_) => {
+                // The block before the first that begins at or behind the entry is the only one that may hold both.
+                let Some(number) = self.firsts.partition_point(|first| *first < entry).checked_sub(1) else {
+                    return Ok(0);
+                };
+                let start = number * BLOCK;
+                Ok(start + self.block(start)?.partition_point(|own| *own < entry))
+            }
+        }
+    }
+
+    /// Shows those that are not before `entry` to `see` in order, as long as it returns true.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn from(&self, entry: [u64; N], see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
+        self.from_place(self.before(entry)?, see)
+    }
+
+    /// Shows all of them to `see` in order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn each(&self, mut see: impl FnMut([u64; N])) -> io::Result<()> {
+        self.from_place(0, |entry| {
+            see(entry);
+            true
+        })
+    }
+
+    /// The last one before `entry`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn last_before(&self, entry: [u64; N]) -> io::Result<Option<[u64; N]>> {
+        let Some(place) = self.before(entry)?.checked_sub(1) else { return Ok(None) };
+        match &self.lie {
+            Lie::InMemory(all) => Ok(Some(all[place])),
+            Lie::OnDisk(file) => Ok(entries(file, place as u64..place as u64 + 1)?.first().copied()),
+        }
+    }
+
+    fn from_place(&self, place: usize, mut see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
+        if let Lie::InMemory(all) = &self.lie {
+            all[place..].iter().copied().all(see);
+            return Ok(());
+        }
+        let (mut start, mut skipped) = (place - place % BLOCK, place % BLOCK);
+        while start < self.len {
+            let block = self.block(start)?;
+            if !block[skipped..].iter().copied().all(&mut see) {
+                break;
+            }
+            (start, skipped) = (start + BLOCK, 0);
+        }
+        Ok(())
+    }
+
+    /// The entries of the block that begins at `start`.
+    fn block(&self, start: usize) -> io::Result<Vec<[u64; N]>> {
+        match &self.lie {
+            Lie::InMemory(all) => Ok(all[start..self.len.min(start + BLOCK)].to_vec()),
+            Lie::OnDisk(file) => entries(file, start as u64..self.len.min(start + BLOCK) as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{BLOCK, Sorter};
+
+    proptest! {
+        #[test]
+        fn whatever_is_held_in_memory_entries_are_found_as_in_a_sorted_list(
+            held in prop_oneof![1..40usize, Just(BLOCK), Just(5 * BLOCK), Just(100_000)],
+            some in prop::collection::vec((0..50u64, 0..3u64), 0..2_000),
+            asked in prop::collection::vec((0..51u64, 0..4u64), 1..20),
+        ) {
+            let mut sorter = Sorter::<2>::holding(held);
+            let mut all: Vec<[u64; 2]> = some.into_iter().map(|(a, b)| [a, b]).collect();
+            all.iter().for_each(|entry| sorter.push(*entry).expect("a temporary file"));
+            let sorted = sorter.finish().expect("a temporary file");
+            all.sort_unstable();
+            prop_assert_eq!(sorted.len(), all.len());
+            let mut seen = Vec::new();
+            sorted.each(|entry| seen.push(entry)).expect("a temporary file");
+            prop_assert_eq!(&seen, &all);
+            for (a, b) in asked {
+                let place = all.partition_point(|entry| *entry < [a, b]);
+                prop_assert_eq!(sorted.before([a, b]).expect("a temporary file"), place);
+                let last = sorted.last_before([a, b]).expect("a temporary file");
+                prop_assert_eq!(last, place.checked_sub(1).map(|last| all[last]));
+                let mut found = Vec::new();
+                sorted
+                    .from([a, b], |entry| {
+                        found.push(entry);
+                        entry[0] == a
+                    })
+                    .expect("a temporary file");
+                let of_a = all[place..].iter().take_while(|entry| entry[0] == a).count();
+                prop_assert_eq!(&found[..], &all[place..all.len().min(place + of_a + 1)]);
+            }
+        }
+    }
+}
