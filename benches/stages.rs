@@ -83,7 +83,7 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("classify, by failures", |b| {
         b.iter(|| {
             Judge::new(&ingested, &correlated, &rules.pack)
-                .and_then(|judge| judge.verdicts(&wave.table, &failures))
+                .and_then(|judge| judge.of(&wave).verdicts(&failures))
                 .map(|v| v.len())
         });
     });

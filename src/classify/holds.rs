@@ -42,13 +42,13 @@ impl<'a> Holds<'a> {
     #[must_use]
     pub fn new(held: &'a Held) -> Self {
         let change = |place: usize| &held.changes[place];
-        let hold = |(place, ended): &(usize, Option<usize>)| Hold {
+        let all = held.holds.iter().map(|(place, ended)| Hold {
             placed: change(*place),
             ended: ended.map(change),
             place: *place,
-        };
+        });
         let placings = ByIds::new(&held.changes, true, |c| c.kind == ChangeKind::HoldPlaced);
-        Self { all: held.holds.iter().map(hold).collect(), placings }
+        Self { all: all.collect(), placings }
     }
 
     /// All of them, in order of the changes that placed them.

@@ -74,7 +74,7 @@ impl Holds {
     pub fn all(&self) -> Result<Held> {
         let mut places = BTreeSet::new();
         self.log.since(i64::MIN, |place, _| places.insert(place))?;
-        self.held(places)
+        self.gather(places)
     }
 
     /// Those that name the conversation, the recording or a hold of one of `failures`. A hold may cover many conversations,
@@ -94,11 +94,11 @@ impl Holds {
         for (id, conversation) in asked {
             places.extend(self.log.under(id, conversation)?);
         }
-        self.held(places)
+        self.gather(places)
     }
 
     /// The changes at `places`, and those that ended holds which they placed.
-    fn held(&self, mut places: BTreeSet<HoldPlace>) -> Result<Held> {
+    fn gather(&self, mut places: BTreeSet<HoldPlace>) -> Result<Held> {
         let mut ended = BTreeMap::new();
         for place in &places {
             let take = |[placed, end]: [u64; 2]| {
@@ -115,8 +115,8 @@ impl Holds {
         changes.sort_by_key(|(change, place)| (change.time, change.at, change.kind, *place));
         let numbers: HashMap<HoldPlace, usize, foldhash::fast::RandomState> =
             changes.iter().enumerate().map(|(n, (_, place))| (*place, n)).collect();
-        let placed = changes.iter().enumerate().filter(|(_, (change, _))| change.kind == ChangeKind::HoldPlaced);
-        let holds = placed.map(|(n, (_, place))| (n, ended.get(place).and_then(|end| numbers.get(end).copied())));
+        let placings = changes.iter().enumerate().filter(|(_, (change, _))| change.kind == ChangeKind::HoldPlaced);
+        let holds = placings.map(|(n, (_, place))| (n, ended.get(place).and_then(|end| numbers.get(end).copied())));
         let holds = holds.collect();
         let (changes, places) = changes.into_iter().unzip();
         Ok(Held { changes, places, holds })
@@ -266,5 +266,76 @@ fn note(found: &mut Sorter<5>, failed: &mut Option<io::Error>, placed: &HoldEntr
     {
         let pushed = found.push([placed.place, as_word(time), place, u64::from(synced), as_word(placed.time)]);
         *failed = pushed.err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::Holds;
+    use crate::evidence::Locator;
+    use crate::ingest::{Change, ChangeKind, HoldLog};
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        const KINDS: [ChangeKind; 3] = [ChangeKind::HoldPlaced, ChangeKind::HoldSynced, ChangeKind::HoldReleased];
+        let id = |prefix: &'static str| prop::option::of((0..3u8).prop_map(move |n| format!("{prefix}{n}")));
+        let one = (prop::sample::select(&KINDS[..]), 0..12i64, id("c"), id("r"), id("h"));
+        prop::collection::vec(one, 0..40).prop_map(|some| {
+            let change = |(n, (kind, time, conversation, recording, hold)): (u64, _)| {
+                let subject: Option<String> = Option::or(Option::clone(&conversation), Option::clone(&recording));
+                let subject = subject.or_else(|| Option::clone(&hold)).unwrap_or_default();
+                let at = Locator { file: 0, record: n, offset: 100 * n, length: 99 };
+                let also = Option::into_iter(recording).collect();
+                Change { also, conversation, hold, ..Change::new(kind, time, subject, "export_trail", at) }
+            };
+            (0..).zip(some).map(change).collect()
+        })
+    }
+
+    /// Whether the first ends the hold that the second placed, by the definition.
+    fn ends(end: &Change, placed: &Change) -> bool {
+        let agree = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
+        let same_hold = end.hold.is_some() && end.hold == placed.hold;
+        end.kind != ChangeKind::HoldPlaced
+            && end.time >= placed.time
+            && (same_hold || end.subject == placed.subject)
+            && agree(&end.hold, &placed.hold)
+            && agree(&end.conversation, &placed.conversation)
+    }
+
+    proptest! {
+        #[test]
+        fn every_hold_ends_with_the_first_change_that_is_of_it(changes in changes(), out in prop::collection::btree_set(0..40u64, 0..4)) {
+            let mut log = HoldLog::default();
+            for change in &changes {
+                log.push(change);
+            }
+            log.index(|at| !out.contains(&at.record)).expect("a temporary file");
+            let holds = Holds::find(log).expect("a temporary file");
+            let held = holds.all().expect("a temporary file");
+            let mut all: Vec<&Change> = changes.iter().filter(|change| !out.contains(&change.at.record)).collect();
+            all.sort_by_key(|change| (change.time, change.at, change.kind));
+            prop_assert_eq!(held.changes.iter().map(|c| c.at).collect::<Vec<_>>(), all.iter().map(|c| c.at).collect::<Vec<_>>());
+            let mut longest = None;
+            let mut expected = Vec::new();
+            for placed in all.iter().filter(|change| change.kind == ChangeKind::HoldPlaced) {
+                let ended = all.iter().filter(|change| ends(change, placed)).min_by_key(|change| (change.time, change.at));
+                let synced = ended.filter(|change| change.kind == ChangeKind::HoldSynced);
+                longest = longest.max(synced.map(|change| change.time - placed.time));
+                expected.push((placed.at, ended.map(|change| change.at)));
+            }
+            let at = |place: usize| held.changes[place].at;
+            let found: Vec<_> = held.holds.iter().map(|(placed, ended)| (at(*placed), ended.map(at))).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(holds.longest_lag(), longest);
+            let conversation = "c1";
+            let of_it: BTreeSet<Locator> = held.changes.iter().filter(|c| c.ids().any(|id| id == conversation)).map(|c| c.at).collect();
+            let places = holds.log().under(conversation, Some(conversation)).expect("a temporary file");
+            let under: BTreeSet<Locator> = places.iter().map(|place| holds.log().change(*place).expect("one").at).collect();
+            prop_assert!(of_it.is_subset(&under));
+        }
     }
 }

@@ -170,7 +170,9 @@ impl<'a> Tracer<'a> {
     }
 
     /// The records behind a failure in order of time, those without last; `digests` must have been asked for them.
-    #[must_use]
+    ///
+    /// # Errors
+    /// A temporary file cannot be read.
     pub fn trace(
         &self,
         failure: &Failure,

@@ -12,12 +12,6 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// How many bytes there are.
-    #[must_use]
-    pub const fn len(&self) -> u64 {
-        self.end
-    }
-
     /// Adds bytes.
     ///
     /// # Errors

@@ -189,7 +189,7 @@ impl<const N: usize> Sorted<N> {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn from(&self, entry: [u64; N], see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
-        self.from_place(self.before(entry)?, see)
+        self.behind(self.before(entry)?, see)
     }
 
     /// Shows all of them to `see` in order.
@@ -197,7 +197,7 @@ impl<const N: usize> Sorted<N> {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn each(&self, mut see: impl FnMut([u64; N])) -> io::Result<()> {
-        self.from_place(0, |entry| {
+        self.behind(0, |entry| {
             see(entry);
             true
         })
@@ -215,7 +215,7 @@ impl<const N: usize> Sorted<N> {
         }
     }
 
-    fn from_place(&self, place: usize, mut see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
+    fn behind(&self, place: usize, mut see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
         if let Lie::InMemory(all) = &self.lie {
             all[place..].iter().copied().all(see);
             return Ok(());
@@ -255,7 +255,9 @@ mod tests {
         ) {
             let mut sorter = Sorter::<2>::holding(held);
             let mut all: Vec<[u64; 2]> = some.into_iter().map(|(a, b)| [a, b]).collect();
-            all.iter().for_each(|entry| sorter.push(*entry).expect("a temporary file"));
+            for entry in &all {
+                sorter.push(*entry).expect("a temporary file");
+            }
             let sorted = sorter.finish().expect("a temporary file");
             all.sort_unstable();
             prop_assert_eq!(sorted.len(), all.len());

@@ -16,7 +16,9 @@ const SHOWN: usize = 12;
 const MESSAGE: usize = 200;
 
 /// What is on record of a failure, in order of time, the whole of it first.
-#[must_use]
+///
+/// # Errors
+/// A temporary file cannot be read.
 pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) -> Result<Vec<Said>> {
     let Subject { evidence, table, failure, .. } = subject;
     let facts = Facts(subject);
