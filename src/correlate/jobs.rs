@@ -59,7 +59,18 @@ impl Job {
 
 /// The jobs by the hash of their ids.
 #[derive(Default)]
-pub struct Jobs(HashMap<IdHash, Job, foldhash::fast::RandomState>);
+pub struct Jobs {
+    /// While they are being read.
+    open: HashMap<IdHash, Job, foldhash::fast::RandomState>,
+    /// Afterwards, ascending, which takes half the memory; with the job of each.
+    hashes: Vec<IdHash>,
+    jobs: Vec<Job>,
+    /// Where the hashes begin that have the same first bits.
+    starts: Vec<u32>,
+}
+
+/// Hashes that have the same first bits, more or less.
+const ALIKE: usize = 4;
 
 impl Jobs {
     /// Takes in one event of a job; `stated` are the values of [`STATED`], for events of the trail.
@@ -68,7 +79,7 @@ impl Jobs {
         let began = event.time.filter(|_| stated.is_some());
         let ended = matches!(step, Some("job.completed" | "job.failed" | "job.cancelled"));
         let (begins, stated) = (step == Some("job.started"), stated.unwrap_or_default());
-        match self.0.entry(job) {
+        match self.open.entry(job) {
             Entry::Occupied(mut held) => {
                 held.get_mut().add(&Job {
                     id: Box::default(),
@@ -90,9 +101,9 @@ impl Jobs {
     /// Takes in the jobs of a later part of the archive; `numbers` gives its symbols as symbols here.
     pub fn merge(&mut self, later: Self, numbers: &[Symbol]) {
         #[expect(clippy::iter_over_hash_type, reason = "each entry goes to its own place")]
-        for (hash, mut job) in later.0 {
+        for (hash, mut job) in later.open {
             job.stated = job.stated.map(|symbol| numbers[symbol as usize]);
-            match self.0.entry(hash) {
+            match self.open.entry(hash) {
                 Entry::Occupied(mut held) => held.get_mut().add(&job),
                 Entry::Vacant(free) => {
                     free.insert(job);
@@ -101,22 +112,39 @@ impl Jobs {
         }
     }
 
+    /// Ends the reading.
+    pub fn finish(&mut self) {
+        self.hashes = self.open.keys().copied().collect();
+        self.hashes.sort_unstable();
+        let open = &mut self.open;
+        self.jobs = self.hashes.iter().filter_map(|hash| open.remove(hash)).collect();
+        self.open = HashMap::default();
+        let groups = (self.hashes.len() / ALIKE).next_power_of_two();
+        let bits = groups.trailing_zeros();
+        let start = |group: usize| self.hashes.partition_point(|hash| first_bits(*hash, bits) < group);
+        self.starts = (0..=groups).map(|group| u32::try_from(start(group)).unwrap_or(u32::MAX)).collect();
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.open.len() + self.jobs.len()
     }
 
-    /// A job.
+    /// A job; none before the reading has ended.
     #[must_use]
     pub fn get(&self, job: IdHash) -> Option<&Job> {
-        self.0.get(&job)
+        let groups = self.starts.len().checked_sub(1)?;
+        let group = first_bits(job, groups.trailing_zeros());
+        let [start, end] = [self.starts[group], self.starts[group + 1]].map(|place| place as usize);
+        let place = self.hashes[start..end].iter().position(|hash| *hash == job)?;
+        self.jobs.get(start + place)
     }
 
     /// Jobs that start and neither complete nor fail nor are cancelled, by their last record, then their id.
     #[must_use]
     pub fn without_end(&self) -> Vec<&Job> {
-        let mut found: Vec<&Job> = self.0.values().filter(|job| job.started && !job.ended).collect();
+        let mut found: Vec<&Job> = self.jobs.iter().filter(|job| job.started && !job.ended).collect();
         found.sort_by(|a, b| (a.last, &a.id).cmp(&(b.last, &b.id)));
         found
     }
@@ -124,13 +152,17 @@ impl Jobs {
     /// How long the longest job took that is on record from its beginning to its end, microseconds.
     #[must_use]
     pub fn longest(&self) -> Option<i64> {
-        let whole = self.0.values().filter(|job| job.started && job.ended);
+        let whole = self.jobs.iter().filter(|job| job.started && job.ended);
         whole.filter_map(|job| Some(job.last? - job.began?)).max()
     }
 
     /// Time of the last record of any job.
     #[must_use]
     pub fn latest(&self) -> Option<i64> {
-        self.0.values().filter_map(|job| job.last).max()
+        self.jobs.iter().filter_map(|job| job.last).max()
     }
+}
+
+fn first_bits(hash: IdHash, bits: u32) -> usize {
+    usize::try_from(hash.checked_shr(IdHash::BITS - bits).unwrap_or(0)).unwrap_or(0)
 }

@@ -383,6 +383,7 @@ impl Outline {
     pub fn finish(&mut self) -> Result<()> {
         self.close();
         self.open = Columns::default();
+        self.jobs.finish();
         match self.unwritten.take() {
             Some(error) => Err(temporary("writing what is known of the records", error)),
             None => Ok(()),
