@@ -64,7 +64,7 @@ pub struct Jobs {
     open: HashMap<IdHash, Job, foldhash::fast::RandomState>,
     /// Afterwards, ascending, which takes half the memory; with the job of each.
     hashes: Vec<IdHash>,
-    jobs: Vec<Job>,
+    all: Vec<Job>,
     /// Where the hashes begin that have the same first bits.
     starts: Vec<u32>,
 }
@@ -117,7 +117,7 @@ impl Jobs {
         self.hashes = self.open.keys().copied().collect();
         self.hashes.sort_unstable();
         let open = &mut self.open;
-        self.jobs = self.hashes.iter().filter_map(|hash| open.remove(hash)).collect();
+        self.all = self.hashes.iter().filter_map(|hash| open.remove(hash)).collect();
         self.open = HashMap::default();
         let groups = (self.hashes.len() / ALIKE).next_power_of_two();
         let bits = groups.trailing_zeros();
@@ -128,7 +128,7 @@ impl Jobs {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.open.len() + self.jobs.len()
+        self.open.len() + self.all.len()
     }
 
     /// A job; none before the reading has ended.
@@ -138,13 +138,13 @@ impl Jobs {
         let group = first_bits(job, groups.trailing_zeros());
         let [start, end] = [self.starts[group], self.starts[group + 1]].map(|place| place as usize);
         let place = self.hashes[start..end].iter().position(|hash| *hash == job)?;
-        self.jobs.get(start + place)
+        self.all.get(start + place)
     }
 
     /// Jobs that start and neither complete nor fail nor are cancelled, by their last record, then their id.
     #[must_use]
     pub fn without_end(&self) -> Vec<&Job> {
-        let mut found: Vec<&Job> = self.jobs.iter().filter(|job| job.started && !job.ended).collect();
+        let mut found: Vec<&Job> = self.all.iter().filter(|job| job.started && !job.ended).collect();
         found.sort_by(|a, b| (a.last, &a.id).cmp(&(b.last, &b.id)));
         found
     }
@@ -152,14 +152,14 @@ impl Jobs {
     /// How long the longest job took that is on record from its beginning to its end, microseconds.
     #[must_use]
     pub fn longest(&self) -> Option<i64> {
-        let whole = self.jobs.iter().filter(|job| job.started && job.ended);
+        let whole = self.all.iter().filter(|job| job.started && job.ended);
         whole.filter_map(|job| Some(job.last? - job.began?)).max()
     }
 
     /// Time of the last record of any job.
     #[must_use]
     pub fn latest(&self) -> Option<i64> {
-        self.jobs.iter().filter_map(|job| job.last).max()
+        self.all.iter().filter_map(|job| job.last).max()
     }
 }
 
