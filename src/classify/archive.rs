@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::authority::{Authority, Need};
-use super::chronicle::{Chronicle, Others};
+use super::chronicle::{Chronicle, Listed};
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
 use crate::correlate::{
@@ -84,7 +84,8 @@ pub struct Whole<'a> {
     pub contrast: &'a Contrast,
     pub clocks: &'a Clocks,
     pub gaps: &'a [Gap],
-    pub others: Others<'a>,
+    /// All changes but those of holds.
+    pub others: Listed<'a>,
     by_subject: BTreeMap<(DocumentKind, &'a str), Versions<'a>>,
     /// By record, the first document that says the same.
     same_body: HashMap<Locator, Locator, foldhash::fast::RandomState>,
@@ -101,8 +102,6 @@ pub struct Whole<'a> {
     /// Attempts that got through with the hold not acknowledged, by step.
     unacknowledged: BTreeMap<String, i64>,
     sources: BTreeSet<String>,
-    /// Longest observed lag of a hold, microseconds.
-    pub longest_lag: Option<i64>,
 }
 
 impl<'a> Whole<'a> {
@@ -118,7 +117,7 @@ impl<'a> Whole<'a> {
         let find_needs = || -> Result<BTreeMap<String, Need>> {
             steps.par_iter().map(|step| Ok((String::clone(step), authority.need(step)?))).collect()
         };
-        let find_others = || (unacknowledged(outline, &correlated.holds), Others::new(&ingested.changes));
+        let find_others = || (unacknowledged(outline, &correlated.holds), Listed::new(&ingested.changes));
         let (needs, (unacknowledged, others)) = rayon::join(find_needs, find_others);
         Ok(Self {
             outline,
@@ -137,7 +136,6 @@ impl<'a> Whole<'a> {
             probes_by_item: probes(probe_table, &[Text::RecordingId, Text::ConversationId, Text::JobId]),
             unacknowledged: unacknowledged?,
             sources: outline.sources().map(str::to_owned).collect(),
-            longest_lag: correlated.holds.longest_lag(),
         })
     }
 
@@ -292,13 +290,10 @@ fn unacknowledged(outline: &Outline, holds: &AllHolds) -> Result<BTreeMap<String
     let columns = [Column::Time, Column::Step, Column::Id(Id::Conversation), Column::Id(Id::Hold)];
     // Placings first, by the ids that they name; then the attempts, by their conversations.
     let tell_all = |tell: &mut Tell<'_, 4>| -> Result<()> {
-        let mut told = Ok(());
-        holds.log().ids(|entry| {
-            if entry.kind == ChangeKind::HoldPlaced && told.is_ok() {
-                told = tell(entry.id, [entry.id, entry.time.cast_unsigned(), 0, PLACED]);
-            }
+        holds.log().ids(|entry| match entry.kind {
+            ChangeKind::HoldPlaced => tell(entry.id, [entry.id, entry.time.cast_unsigned(), 0, PLACED]),
+            _ => Ok(()),
         })?;
-        told?;
         for block in outline.blocks(&columns) {
             let block = block?;
             for n in block.places().filter(|n| block.is(*n, flag::UNACKNOWLEDGED)) {

@@ -218,8 +218,8 @@ impl<'a> Authority<'a> {
     fn find_changes(&self, principal: &str) -> Vec<&'a Change> {
         let names = self.names_of(principal);
         let mut found: Vec<&Change> = names.iter().filter_map(|n| self.by_subject.get(n)).flatten().copied().collect();
-        found.sort_by_key(|c| (c.time, c.at, c.kind));
-        found.dedup_by_key(|c| (c.time, c.at, c.kind));
+        found.sort_by_key(|change| change.order());
+        found.dedup_by_key(|change| change.order());
         found
     }
 

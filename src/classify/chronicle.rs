@@ -6,19 +6,18 @@ use std::collections::BTreeSet;
 use super::by_ids::ByIds;
 use crate::correlate::Held;
 use crate::error::Result;
-use crate::ingest::{Change, HoldLog};
+use crate::ingest::{Change, HoldLog, HoldPlace};
 
 /// Place of a change in the chronicle: those of holds come behind all others.
 pub type Place = usize;
 
-/// Changes other than of holds, by subject and by their other ids.
-pub struct Others<'a> {
-    /// In order of time.
+/// Changes in order of time, by their ids.
+pub struct Listed<'a> {
     changes: &'a [Change],
     by_id: ByIds<'a>,
 }
 
-impl<'a> Others<'a> {
+impl<'a> Listed<'a> {
     /// Indexes `changes`, which are in order of time.
     #[must_use]
     pub fn new(changes: &'a [Change]) -> Self {
@@ -28,21 +27,28 @@ impl<'a> Others<'a> {
     /// Changes within `span` of anything that goes by one of `ids`, in order of time.
     #[must_use]
     pub fn of(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<&'a Change> {
+        self.places(ids, span).into_iter().map(|place| &self.changes[place]).collect()
+    }
+
+    /// The places of those.
+    fn places(&self, ids: &BTreeSet<&str>, span: Span) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         for id in ids {
             let within = self.by_id.of(id, Some(span.start()));
             let within = within.take_while(|place| self.changes[*place].time <= span.last);
             found.extend(within.filter(|place| span.holds(&self.changes[*place])));
         }
-        found.into_iter().map(|place| &self.changes[place]).collect()
+        found
     }
 }
 
 /// Answers which changes fell into a span of time.
 pub struct Chronicle<'a> {
-    others: &'a Others<'a>,
-    held: &'a Held,
-    held_by_id: ByIds<'a>,
+    /// All but those of holds.
+    others: &'a Listed<'a>,
+    /// Those of holds that are at hand, and where each lies in the log of all.
+    held: Listed<'a>,
+    held_places: &'a [HoldPlace],
     log: &'a HoldLog,
 }
 
@@ -57,32 +63,28 @@ pub struct Span {
 const SECOND: i64 = 1_000_000;
 
 impl Span {
-    fn start(self) -> i64 {
+    const fn start(self) -> i64 {
         self.first - (SECOND - 1)
     }
 
     /// Whether a change lies within.
     #[must_use]
     pub fn holds(self, change: &Change) -> bool {
-        self.has(change.time)
+        change.time <= self.last && self.is_after_start(change.time)
     }
 
-    const fn has(self, time: i64) -> bool {
-        time <= self.last && (time >= self.first || (time > self.first - SECOND && time % SECOND == 0))
-    }
-
-    /// Whether a change lies after the start.
+    /// Whether a time lies after the start.
     #[must_use]
-    pub fn is_after_start(self, change: &Change) -> bool {
-        change.time >= self.first || (change.time >= self.start() && change.time % SECOND == 0)
+    pub const fn is_after_start(self, time: i64) -> bool {
+        time >= self.first || (time >= self.start() && time % SECOND == 0)
     }
 }
 
 impl<'a> Chronicle<'a> {
-    /// That of all changes but those of holds, with those of holds in `held`, of all in `log`.
+    /// That of the changes in `others` and of those of holds in `log`, of which `held` are at hand.
     #[must_use]
-    pub fn new(others: &'a Others<'a>, held: &'a Held, log: &'a HoldLog) -> Self {
-        Self { others, held, held_by_id: ByIds::new(&held.changes, false, |_| true), log }
+    pub fn new(others: &'a Listed<'a>, held: &'a Held, log: &'a HoldLog) -> Self {
+        Self { others, held: Listed::new(&held.changes), held_places: &held.places, log }
     }
 
     /// The change at a place.
@@ -95,18 +97,9 @@ impl<'a> Chronicle<'a> {
     /// Changes within `span` of anything that goes by one of `ids`, in order of time.
     #[must_use]
     pub fn of(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<Place> {
-        let mut found = Vec::new();
-        let lists = [(&self.others.by_id, 0), (&self.held_by_id, self.others.changes.len())];
-        for id in ids {
-            for (by_id, before) in lists {
-                let within = by_id.of(id, Some(span.start())).map(|place| before + place);
-                let within = within.take_while(|place| self.at(*place).time <= span.last);
-                found.extend(within.filter(|place| span.holds(self.at(*place))));
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        found.sort_by_key(|place| order(self.at(*place)));
+        let held = self.held.places(ids, span).into_iter().map(|place| self.others.changes.len() + place);
+        let mut found: Vec<Place> = self.others.places(ids, span).into_iter().chain(held).collect();
+        found.sort_by_key(|place| self.at(*place).order());
         found
     }
 
@@ -119,7 +112,8 @@ impl<'a> Chronicle<'a> {
         let before = |time: i64| changes.partition_point(|change| change.time < time);
         let cut_off = changes[before(span.start())..before(span.first)].iter().filter(|c| span.holds(c)).count();
         let others = cut_off + before(span.last.saturating_add(1)).saturating_sub(before(span.first));
-        let cut_off = self.log.times(span.start(), span.first)?.into_iter().filter(|time| span.has(*time)).count();
+        let cut_off = self.log.times(span.start(), span.first)?;
+        let cut_off = cut_off.into_iter().filter(|time| *time <= span.last && span.is_after_start(*time)).count();
         let held = self.log.before(span.last.saturating_add(1))?.saturating_sub(self.log.before(span.first)?);
         Ok(others + cut_off + held)
     }
@@ -134,8 +128,8 @@ impl<'a> Chronicle<'a> {
         let within = changes.iter().enumerate().skip(start).take_while(|(_, change)| change.time <= span.last);
         let others = within.filter(|(place, change)| span.holds(change) && skipped.binary_search(place).is_err());
         let mut found: Vec<Change> = others.map(|(_, change)| change.clone()).take(many).collect();
-        let named = |place: &Place| Some(self.held.places[place.checked_sub(changes.len())?]);
-        let skipped: BTreeSet<u64> = skipped.iter().filter_map(named).collect();
+        let named = |place: &Place| Some(self.held_places[place.checked_sub(changes.len())?]);
+        let skipped: BTreeSet<HoldPlace> = skipped.iter().filter_map(named).collect();
         let mut left = many;
         self.log.since(span.start(), |place, change| {
             let time = change.time;
@@ -145,12 +139,8 @@ impl<'a> Chronicle<'a> {
             }
             left > 0 && time <= span.last
         })?;
-        found.sort_by_key(order);
+        found.sort_by_key(Change::order);
         found.truncate(many);
         Ok(found)
     }
-}
-
-fn order(change: &Change) -> (i64, crate::evidence::Locator, crate::ingest::ChangeKind) {
-    (change.time, change.at, change.kind)
 }

@@ -120,7 +120,7 @@ fn position(archive: &Archive<'_, '_>, change: &Change, ends: (Moment<'_>, Momen
     let (last, recovered) = ends;
     let after = match last.bounds(archive, change.source) {
         Some(_) => last.order_of(archive, change).map(Ordering::is_gt),
-        None => Some(span.is_after_start(change)),
+        None => Some(span.is_after_start(change.time)),
     };
     let before = recovered.order_of(archive, change).map(Ordering::is_le);
     match (after, before) {

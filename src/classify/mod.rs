@@ -123,7 +123,6 @@ impl OfWave<'_, '_> {
         if judge.scales.wording.is_none() {
             let all = verdicts.par_iter_mut().zip(failures).zip(&dossiers);
             all.for_each(|((verdict, failure), dossier)| say_smallest_change(archive, failure, dossier, verdict));
-            archive.check()?;
         }
         Ok(verdicts)
     }
@@ -135,6 +134,7 @@ impl OfWave<'_, '_> {
     pub fn examine(&self, failure: &Failure) -> Result<Examined> {
         let Self { judge, archive } = self;
         let dossier = Dossier::new(archive, failure);
+        archive.check()?;
         let weigh = || -> PolarsResult<(Verdict, Vec<Question>)> {
             let mut verdict = judge.scales.weigh(&[failure], std::slice::from_ref(&dossier))?.swap_remove(0);
             say_smallest_change(archive, failure, &dossier, &mut verdict);
@@ -142,7 +142,6 @@ impl OfWave<'_, '_> {
             Ok((verdict, questions))
         };
         let (verdict, questions) = weigh().map_err(Error::frame("classify"))?;
-        archive.check()?;
         Ok(Examined { dossier, verdict, questions })
     }
 }

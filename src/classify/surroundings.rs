@@ -28,7 +28,7 @@ fn fill_holds(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossie
     let delayed = |step: &str| matches!(step, "metadata_injection" | "hold_sync" | "export");
     let attempts = failure.failing.iter().zip(&failure.steps).filter(|(_, step)| delayed(step));
     let moments: Vec<Moment<'_>> = attempts.filter_map(|(row, _)| Moment::of(archive, *row)).collect();
-    let lag = archive.longest_lag.map_or(archive.pack.assumed_sync_lag_seconds, seconds);
+    let lag = archive.all_holds.longest_lag().map_or(archive.pack.assumed_sync_lag_seconds, seconds);
     let soon = |moment: &&Moment<'_>| {
         let open = holds.iter().filter(|h| h.ended.is_none() && after_placing(archive, moment, h) == Some(true));
         open.into_iter().any(|h| seconds(moment.time - h.placed.time) <= lag)
@@ -121,8 +121,7 @@ fn fill_rotation(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dos
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
     let Some(first) = started.chain(attempted).chain(began).min() else { return };
     let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));
-    let places = archive.chronicle.of(&names, Span { first, last });
-    let rotations: Vec<&Change> = places.into_iter().map(|place| archive.chronicle.at(place)).filter(own).collect();
+    let rotations: Vec<&Change> = archive.others.of(&names, Span { first, last }).into_iter().filter(own).collect();
     dossier.features.flag("rotated_in_window", !rotations.is_empty());
     let Some(rotated) = rotations.first() else {
         dossier.features.int("errors_after_rotation", 0);

@@ -1,13 +1,13 @@
 //! The rows of an outline in blocks, of which only the first are held in memory: an archive may have more records than
 //! memory has room for. The others lie in an unnamed temporary file and are read column by column when they are asked for.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
 
 use super::columns::{Column, Columns, place};
 use super::outline::NO_TIME;
 use super::symbols::Symbol;
+use crate::spill::Scratch;
 
 /// Entries of a block.
 pub const BLOCK: usize = 32 * 1024;
@@ -21,9 +21,7 @@ pub struct Blocks {
     held: usize,
     /// What is added to the times of a source, microseconds.
     shifts: Vec<(Symbol, i64)>,
-    file: Option<Mutex<File>>,
-    /// Where the next block will begin in the file.
-    end: u64,
+    file: Scratch,
 }
 
 struct Block {
@@ -61,14 +59,8 @@ impl Blocks {
             self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
             return Ok(());
         }
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(Mutex::new(tempfile::tempfile()?)),
-        };
-        let bytes = columns.to_bytes();
-        file.get_mut().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)?;
-        self.all.push(Block { rows, columns: Lies::OnDisk(self.end) });
-        self.end += bytes.len() as u64;
+        let at = self.file.append(&columns.to_bytes())?;
+        self.all.push(Block { rows, columns: Lies::OnDisk(at) });
         Ok(())
     }
 
@@ -83,14 +75,10 @@ impl Blocks {
             Lies::OnDisk(at) => *at,
         };
         let mut columns = Columns::default();
-        if let Some(file) = &self.file {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let shifted = wanted.contains(&Column::Time) && !self.shifts.is_empty();
-            for column in wanted.iter().copied().chain(shifted.then_some(Column::Source)) {
-                let (start, length) = place(column, *rows);
-                file.seek(SeekFrom::Start(at + start))?;
-                columns.fill(column, *rows, (&mut *file).take(length))?;
-            }
+        let shifted = wanted.contains(&Column::Time) && !self.shifts.is_empty();
+        for column in wanted.iter().copied().chain(shifted.then_some(Column::Source)) {
+            let start = place(column, *rows);
+            columns.fill(column, *rows, self.file.reader(at + start))?;
         }
         self.shifts.iter().for_each(|shift| apply(&mut columns, *shift));
         Ok(Arc::new(columns))

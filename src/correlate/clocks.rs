@@ -12,7 +12,7 @@ use super::outline::{Block, Id, IdHash, Outline, flag};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
-use crate::ingest::{Ingested, MAPPED, source_named};
+use crate::ingest::{Change, Ingested, MAPPED, source_named};
 use crate::spill::{Size, Tell, by_share, halves, joined};
 
 /// How far the clock of a source is from that of another.
@@ -366,5 +366,5 @@ fn shift(shifts: &BTreeMap<String, i64>, outline: &mut Outline, ingested: &mut I
             document.time = document.time.map(|time| time + by);
         }
     }
-    changes.sort_by_key(|change| (change.time, change.at, change.kind));
+    changes.sort_by_key(Change::order);
 }

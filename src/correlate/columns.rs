@@ -133,11 +133,11 @@ const fn width(column: Column) -> u64 {
     }
 }
 
-/// Where a column of `rows` entries begins and how long it is, bytes.
+/// Where a column of `rows` entries begins, bytes.
 #[must_use]
-pub fn place(column: Column, rows: usize) -> (u64, u64) {
+pub fn place(column: Column, rows: usize) -> u64 {
     let before: u64 = all().take_while(|other| *other != column).map(width).sum();
-    (before * rows as u64, width(column) * rows as u64)
+    before * rows as u64
 }
 
 impl Columns {
@@ -150,7 +150,7 @@ impl Columns {
         self.names.iter().for_each(|column| bytes.extend_from_slice(bytemuck::cast_slice(column)));
         let hashes = self.ids.iter().chain([&self.uid, &self.fingerprint]);
         hashes.for_each(|column| bytes.extend_from_slice(bytemuck::cast_slice(column)));
-        self.at.iter().for_each(|at| bytes.extend_from_slice(bytemuck::cast_slice(&to_words(at))));
+        self.at.iter().for_each(|at| bytes.extend_from_slice(bytemuck::cast_slice(&at.to_words())));
         bytes
     }
 
@@ -167,7 +167,7 @@ impl Columns {
             Column::At => {
                 let mut words: Vec<u64> = Vec::new();
                 filled(&mut words, rows * 4, &mut from)?;
-                self.at = words.as_chunks().0.iter().copied().map(from_words).collect();
+                self.at = words.as_chunks().0.iter().copied().map(Locator::from_words).collect();
                 Ok(())
             }
             name => match NAMES.iter().position(|known| *known == name) {
@@ -176,18 +176,6 @@ impl Columns {
             },
         }
     }
-}
-
-/// A locator in four words.
-#[must_use]
-pub fn to_words(at: &Locator) -> [u64; 4] {
-    [u64::from(at.file), at.record, at.offset, at.length]
-}
-
-/// The locator that four words are.
-#[must_use]
-pub fn from_words([file, record, offset, length]: [u64; 4]) -> Locator {
-    Locator { file: u32::try_from(file).unwrap_or(u32::MAX), record, offset, length }
 }
 
 /// A time that lay in a word.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use super::columns::{Column, from_words, known, to_words};
+use super::columns::{Column, known};
 use super::outline::{Block, Id, IdHash, NO_TIME, Outline, flag};
 use super::symbols::Symbol;
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
-use crate::spill::{Size, Spilled, Tell, by_share, halves, joined, temporary};
+use crate::spill::{Size, Spilled, Tell, by_share, halves, joined};
 
 /// Attempts that got through and that did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Contrast {
                 let block = block?;
                 let (jobs, principals) = (block.id(Id::Job), block.names(Column::Principal));
                 for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate().filter(|(_, s)| *s != 0) {
-                    let [file, record, offset, length] = to_words(&block.at[n]);
+                    let [file, record, offset, length] = block.at[n].to_words();
                     let names = joined(principals[n], scopes);
                     tell(jobs[n], [jobs[n], names, block.time[n].cast_unsigned(), file, record, offset, length])?;
                 }
@@ -142,7 +142,7 @@ impl Contrast {
         };
         let take = |found: &mut Found, [job, names, time, file, record, offset, length]: [u64; 7]| {
             let ([principal, scopes], time) = (halves(names), known(time));
-            let at = from_words([file, record, offset, length]);
+            let at = Locator::from_words([file, record, offset, length]);
             let said = Statement { job, time, scopes, at, principal };
             let held = found.entry((job, principal, scopes)).or_insert(said);
             held.time = [held.time, time].into_iter().flatten().min();
@@ -188,7 +188,7 @@ impl Contrast {
     /// The temporary file cannot be read.
     pub fn through(&self, step: &str, mut see: impl FnMut(ScopeGroup)) -> Result<()> {
         let Some(groups) = self.through.get(step) else { return Ok(()) };
-        groups.each(|words| see(ScopeGroup::from_words(words))).map_err(|e| temporary("reading", e))
+        groups.each(|words| see(ScopeGroup::from_words(words)))
     }
 
     /// What the records of a job state of scopes, in order of time.
@@ -201,7 +201,7 @@ impl Contrast {
 
 impl ScopeGroup {
     fn to_words(self) -> [u64; 8] {
-        let [file, record, offset, length] = to_words(&self.example);
+        let [file, record, offset, length] = self.example.to_words();
         let time = self.time.unwrap_or(NO_TIME).cast_unsigned();
         [self.job, u64::from(self.principal), time, self.ok, file, record, offset, length]
     }
@@ -212,7 +212,7 @@ impl ScopeGroup {
             principal: Symbol::try_from(principal).unwrap_or(0),
             time: known(time),
             ok,
-            example: from_words([file, record, offset, length]),
+            example: Locator::from_words([file, record, offset, length]),
         }
     }
 }
@@ -244,7 +244,7 @@ fn tell_attempts(
                 *by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
             }
             let flags = [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
-            let [file, record, offset, length] = to_words(&block.at[n]);
+            let [file, record, offset, length] = block.at[n].to_words();
             let time = block.time[n].cast_unsigned();
             tell(jobs[n], [jobs[n], caller, joined(bucket, flags), time, file, record, offset, length])?;
         }
@@ -262,7 +262,7 @@ struct Grouped {
 impl Grouped {
     fn take(&mut self, [job, caller, bucket, time, file, record, offset, length]: [u64; 8]) {
         let ([phase, principal], [bucket, flags]) = (halves(caller), halves(bucket));
-        let (time, at) = (known(time), from_words([file, record, offset, length]));
+        let (time, at) = (known(time), Locator::from_words([file, record, offset, length]));
         if principal != 0 {
             self.by_caller.entry(((phase, principal), job)).or_default().add(flags, time, at);
         }
@@ -326,7 +326,7 @@ fn add_through(
                 Some(groups) => groups,
                 None => found.entry(step.to_owned()).or_default(),
             };
-            groups.push(group.to_words()).map_err(|e| temporary("writing who got through", e))?;
+            groups.push(group.to_words())?;
         }
     }
     Ok(())

@@ -1,13 +1,12 @@
 //! Legal holds: which change ended which, and those that the failures of a wave have to do with.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io;
 
 use super::failures::Failure;
 use super::table::EventTable;
 use crate::error::Result;
 use crate::ingest::{Change, ChangeKind, HoldEntry, HoldLog, HoldPlace, Named, Text};
-use crate::spill::{Sorted, Sorter, temporary};
+use crate::spill::{Sorted, Sorter, ordered, time_of};
 
 /// The holds of an archive.
 #[derive(Default)]
@@ -37,22 +36,16 @@ impl Holds {
     pub fn find(log: HoldLog) -> Result<Self> {
         let mut pairing = Pairing::default();
         log.ids(|entry| pairing.take(&entry))?;
-        let found = pairing.finish().map_err(|e| temporary("writing what is known of legal holds", e))?;
         let (mut ends, mut longest_lag, mut last) = (Sorter::default(), None, None);
-        let mut failed = Ok(());
-        let first_of_each = found.each(|[placed, end, ended, lag_known, placed_at]| {
+        pairing.finish()?.each(|[placed, end, ended, synced, placed_at]| {
+            // The first is the one that ended it.
             if last.replace(placed) == Some(placed) {
-                return;
+                return Ok(());
             }
-            let lag = (lag_known == 1).then(|| as_time(end) - as_time(placed_at));
-            longest_lag = longest_lag.max(lag);
-            if failed.is_ok() {
-                failed = ends.push([placed, ended]);
-            }
-        });
-        let ends = first_of_each.and(failed).and_then(|()| ends.finish());
-        let ends = ends.map_err(|e| temporary("reading what is known of legal holds", e))?;
-        Ok(Self { log, ends, longest_lag })
+            longest_lag = longest_lag.max((synced == 1).then(|| time_of(end) - time_of(placed_at)));
+            ends.push([placed, ended])
+        })?;
+        Ok(Self { log, ends: ends.finish()?, longest_lag })
     }
 
     /// All changes of holds.
@@ -72,9 +65,16 @@ impl Holds {
     /// # Errors
     /// A temporary file cannot be read.
     pub fn all(&self) -> Result<Held> {
-        let mut places = BTreeSet::new();
-        self.log.since(i64::MIN, |place, _| places.insert(place))?;
-        self.gather(places)
+        let (mut changes, mut ended) = (Vec::new(), BTreeMap::new());
+        self.log.since(i64::MIN, |place, change| {
+            changes.push((change, place));
+            true
+        })?;
+        self.ends.each(|[placed, end]| {
+            ended.insert(placed, end);
+            Ok(())
+        })?;
+        Ok(Held::new(changes, &ended))
     }
 
     /// Those that name the conversation, the recording or a hold of one of `failures`. A hold may cover many conversations,
@@ -94,41 +94,33 @@ impl Holds {
         for (id, conversation) in asked {
             places.extend(self.log.under(id, conversation)?);
         }
-        self.gather(places)
-    }
-
-    /// The changes at `places`, and those that ended holds which they placed.
-    fn gather(&self, mut places: BTreeSet<HoldPlace>) -> Result<Held> {
         let mut ended = BTreeMap::new();
         for place in &places {
-            let take = |[placed, end]: [u64; 2]| {
+            self.ends.from([*place, 0], |[placed, end]| {
                 if placed == *place {
                     ended.insert(placed, end);
                 }
-                false
-            };
-            self.ends.from([*place, 0], take).map_err(|e| temporary("reading what is known of legal holds", e))?;
+                Ok(false)
+            })?;
         }
         places.extend(ended.values());
-        let mut changes: Vec<(Change, HoldPlace)> =
-            places.into_iter().map(|place| Ok((self.log.change(place)?, place))).collect::<Result<_>>()?;
-        changes.sort_by_key(|(change, place)| (change.time, change.at, change.kind, *place));
-        let numbers: HashMap<HoldPlace, usize, foldhash::fast::RandomState> =
-            changes.iter().enumerate().map(|(n, (_, place))| (*place, n)).collect();
-        let placings = changes.iter().enumerate().filter(|(_, (change, _))| change.kind == ChangeKind::HoldPlaced);
-        let holds = placings.map(|(n, (_, place))| (n, ended.get(place).and_then(|end| numbers.get(end).copied())));
-        let holds = holds.collect();
-        let (changes, places) = changes.into_iter().unzip();
-        Ok(Held { changes, places, holds })
+        let changes = places.into_iter().map(|place| Ok((self.log.change(place)?, place)));
+        Ok(Held::new(changes.collect::<Result<_>>()?, &ended))
     }
 }
 
-const fn as_time(word: u64) -> i64 {
-    (word ^ (1 << 63)).cast_signed()
-}
-
-const fn as_word(time: i64) -> u64 {
-    time.cast_unsigned() ^ (1 << 63)
+impl Held {
+    /// Those of `changes`, with the place of each; `ended` gives the place of what ended a hold by that of its placing.
+    fn new(mut changes: Vec<(Change, HoldPlace)>, ended: &BTreeMap<HoldPlace, HoldPlace>) -> Self {
+        changes.sort_by_key(|(change, place)| (change.order(), *place));
+        let numbers: HashMap<HoldPlace, usize, foldhash::fast::RandomState> =
+            changes.iter().enumerate().map(|(n, (_, place))| (*place, n)).collect();
+        let placings = changes.iter().enumerate().filter(|(_, (change, _))| change.kind == ChangeKind::HoldPlaced);
+        let end = |place: &HoldPlace| numbers.get(ended.get(place)?).copied();
+        let holds = placings.map(|(n, (_, place))| (n, end(place))).collect();
+        let (changes, places) = changes.into_iter().unzip();
+        Self { changes, places, holds }
+    }
 }
 
 /// Changes that ended holds, by their hold: the first after a time is the one that ended it.
@@ -181,7 +173,6 @@ struct Pairing {
     sides: [Side; 2],
     /// Place of the placing, time and place of the end, whether it was in force then, time of the placing.
     found: Sorter<5>,
-    failed: Option<io::Error>,
 }
 
 /// The changes that name an id in the same way.
@@ -198,17 +189,17 @@ struct Side {
 }
 
 impl Pairing {
-    fn take(&mut self, entry: &HoldEntry) {
+    fn take(&mut self, entry: &HoldEntry) -> Result<()> {
         if entry.id != self.id {
-            self.end_id();
+            self.end_id()?;
         } else if entry.conversation != self.conversation {
-            self.end_conversation();
+            self.end_conversation()?;
         }
         (self.id, self.conversation) = (entry.id, entry.conversation);
         let side = match entry.named {
             Named::Subject => &mut self.sides[0],
             Named::Hold => &mut self.sides[1],
-            Named::Also => return,
+            Named::Also => return Ok(()),
         };
         match (entry.kind == ChangeKind::HoldPlaced, entry.conversation == 0) {
             (true, true) => side.placed_anywhere.push(*entry),
@@ -221,9 +212,10 @@ impl Pairing {
                 }
             }
         }
+        Ok(())
     }
 
-    fn end_conversation(&mut self) {
+    fn end_conversation(&mut self) -> Result<()> {
         for side in &mut self.sides {
             side.endings.sort();
             // They are complete from the first conversation on.
@@ -232,41 +224,35 @@ impl Pairing {
             }
             for placed in side.placed.drain(..) {
                 let end = [&side.endings, &side.endings_anywhere].iter().filter_map(|ends| ends.first(&placed)).min();
-                note(&mut self.found, &mut self.failed, &placed, end);
+                note(&mut self.found, &placed, end)?;
             }
             side.endings.clear();
         }
+        Ok(())
     }
 
-    fn end_id(&mut self) {
-        self.end_conversation();
+    fn end_id(&mut self) -> Result<()> {
+        self.end_conversation()?;
         for side in &mut self.sides {
             side.whole.sort();
             for placed in side.placed_anywhere.drain(..) {
-                let end = side.whole.first(&placed);
-                note(&mut self.found, &mut self.failed, &placed, end);
+                note(&mut self.found, &placed, side.whole.first(&placed))?;
             }
             side.whole.clear();
             side.endings_anywhere.clear();
         }
+        Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Sorted<5>> {
-        self.end_id();
-        match self.failed {
-            Some(error) => Err(error),
-            None => self.found.finish(),
-        }
+    fn finish(mut self) -> Result<Sorted<5>> {
+        self.end_id()?;
+        self.found.finish()
     }
 }
 
-fn note(found: &mut Sorter<5>, failed: &mut Option<io::Error>, placed: &HoldEntry, end: Option<End>) {
-    if let Some((time, place, synced)) = end
-        && failed.is_none()
-    {
-        let pushed = found.push([placed.place, as_word(time), place, u64::from(synced), as_word(placed.time)]);
-        *failed = pushed.err();
-    }
+fn note(found: &mut Sorter<5>, placed: &HoldEntry, end: Option<End>) -> Result<()> {
+    let Some((time, place, synced)) = end else { return Ok(()) };
+    found.push([placed.place, ordered(time), place, u64::from(synced), ordered(placed.time)])
 }
 
 #[cfg(test)]
@@ -317,7 +303,7 @@ mod tests {
             let holds = Holds::find(log).expect("a temporary file");
             let held = holds.all().expect("a temporary file");
             let mut all: Vec<&Change> = changes.iter().filter(|change| !out.contains(&change.at.record)).collect();
-            all.sort_by_key(|change| (change.time, change.at, change.kind));
+            all.sort_by_key(|change| change.order());
             prop_assert_eq!(held.changes.iter().map(|c| c.at).collect::<Vec<_>>(), all.iter().map(|c| c.at).collect::<Vec<_>>());
             let mut longest = None;
             let mut expected = Vec::new();

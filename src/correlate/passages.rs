@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::columns::{Column, from_words, known, to_words};
+use super::columns::{Column, known};
 use super::outline::{Block, Id, IdHash, Outline, flag};
 use super::symbols::Symbol;
 use crate::error::Result;
@@ -91,7 +91,7 @@ fn tell_all(outline: &Outline, tell: &mut Tell<'_, 8>) -> Result<()> {
             };
             let flags = [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
             let caller = joined(block.names(Column::Phase)[n], principal);
-            let [file, record, offset, length] = to_words(&block.at[n]);
+            let [file, record, offset, length] = block.at[n].to_words();
             let time = block.time[n].cast_unsigned();
             tell(jobs[n], [jobs[n], caller, joined(media, flags), time, file, record, offset, length])?;
         }
@@ -101,7 +101,7 @@ fn tell_all(outline: &Outline, tell: &mut Tell<'_, 8>) -> Result<()> {
 
 fn note(groups: &mut Groups, [job, caller, media, time, file, record, offset, length]: [u64; 8]) {
     let ([step, principal], [media, flags]) = (halves(caller), halves(media));
-    let (time, at) = (known(time), from_words([file, record, offset, length]));
+    let (time, at) = (known(time), Locator::from_words([file, record, offset, length]));
     let media = if media == 0 { Media::Unknown } else { Media::One(media) };
     for media in [Media::All, media] {
         let group = groups.entry((step, media, principal, job)).or_insert_with(|| Passage {

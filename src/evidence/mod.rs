@@ -39,8 +39,10 @@ pub use stream::{Encoding, Expansion, Stream};
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
@@ -72,11 +74,25 @@ impl fmt::Debug for Digest {
 
 /// Where a record lies: file (index into the manifest), number in the file, byte offset and length in the decompressed
 /// stream. Ordered as the archive is read, so it also serves as a stable order of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Locator {
     pub file: u32,
     /// 0-based.
     pub record: u64,
     pub offset: u64,
     pub length: u64,
+}
+
+impl Locator {
+    /// It in four words, which are ordered as locators are.
+    #[must_use]
+    pub fn to_words(self) -> [u64; 4] {
+        [u64::from(self.file), self.record, self.offset, self.length]
+    }
+
+    /// The locator that four words are.
+    #[must_use]
+    pub fn from_words([file, record, offset, length]: [u64; 4]) -> Self {
+        Self { file: u32::try_from(file).unwrap_or(u32::MAX), record, offset, length }
+    }
 }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::source_named;
 use crate::evidence::{Digest, Locator};
 
 /// What was changed.
@@ -56,8 +58,17 @@ impl ChangeKind {
     }
 }
 
+/// A source, in the program's own copy of its name. Under a name of its own because serde takes `&str` for something to be
+/// borrowed from what is read.
+type Source = &'static str;
+
+fn known_source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    source_named(&name).ok_or_else(|| D::Error::custom(format!("no source `{name}`")))
+}
+
 /// A change that took effect at a time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Change {
     pub kind: ChangeKind,
     /// Microseconds since 1970, UTC.
@@ -76,7 +87,8 @@ pub struct Change {
     pub hold: Option<String>,
     /// Who made the change.
     pub actor: Option<String>,
-    pub source: &'static str,
+    #[serde(deserialize_with = "known_source")]
+    pub source: Source,
     pub at: Locator,
     /// The record's SHA-256, where it was computed while reading.
     pub sha256: Option<Digest>,
@@ -100,6 +112,12 @@ impl Change {
             at,
             sha256: None,
         }
+    }
+
+    /// What changes are ordered by: time, then records, then kind.
+    #[must_use]
+    pub const fn order(&self) -> (i64, Locator, ChangeKind) {
+        (self.time, self.at, self.kind)
     }
 
     /// Whether this is another record of the same change, or of one like it at the same time.

@@ -2,21 +2,20 @@
 //! are ever looked at: they lie in a temporary file, and are found by their ids, their time and their record.
 
 use std::hash::BuildHasher as _;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, BufReader, Read};
 
 use foldhash::quality::RandomState;
-use serde::{Deserialize, Serialize};
-use tempfile::SpooledTempFile;
 
 use super::facts::{Change, ChangeKind};
-use super::source_named;
 use crate::error::Result;
-use crate::evidence::{Digest, Locator};
-use crate::spill::{Sorted, Sorter, temporary};
+use crate::evidence::Locator;
+use crate::spill::{Scratch, Sorted, Sorter, ordered, temporary, time_of};
 
 /// Bytes of changes that are held in memory before a file is needed.
 const HELD: usize = 2 << 20;
+/// Bytes that are read at a time where all changes are gone through, and where one is looked up.
+const ALL_AT_ONCE: usize = 256 * 1024;
+const ONE: usize = 512;
 
 /// Where a change lies among those that were added: those of a file ascend in the order of their records.
 pub type Place = u64;
@@ -50,8 +49,7 @@ pub struct Entry {
 /// All changes of holds.
 pub struct HoldLog {
     keys: RandomState,
-    lines: Mutex<SpooledTempFile>,
-    end: u64,
+    lines: Scratch,
     /// Why a change could not be put away.
     unwritten: Option<io::Error>,
     /// What is added to the times of a source, microseconds.
@@ -76,8 +74,7 @@ impl HoldLog {
     pub fn new(keys: RandomState) -> Self {
         Self {
             keys,
-            lines: Mutex::new(tempfile::spooled_tempfile(HELD)),
-            end: 0,
+            lines: Scratch::holding(HELD),
             unwritten: None,
             shifts: Vec::new(),
             by_time: Sorted::default(),
@@ -88,15 +85,13 @@ impl HoldLog {
 
     /// Adds a change.
     pub fn push(&mut self, change: &Change) {
-        let mut line = vec![0; LENGTH];
-        let packed = postcard::to_extend(&Line::of(change), line);
-        line = packed.unwrap_or_default();
-        let length = u32::try_from(line.len().saturating_sub(LENGTH)).unwrap_or(0);
-        line[..LENGTH].copy_from_slice(&length.to_ne_bytes());
-        let lines = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
-        match lines.write_all(&line) {
-            Ok(()) => self.end += line.len() as u64,
-            Err(error) => self.unwritten = self.unwritten.take().or(Some(error)),
+        let packed = postcard::to_stdvec(change).map_err(io::Error::other);
+        let put = packed.and_then(|packed| {
+            let length = u32::try_from(packed.len()).map_err(io::Error::other)?;
+            self.lines.append(&[&length.to_ne_bytes(), &packed[..]].concat())
+        });
+        if let Err(error) = put {
+            self.unwritten.get_or_insert(error);
         }
     }
 
@@ -114,25 +109,18 @@ impl HoldLog {
             return Err(temporary("writing what is known of legal holds", error));
         }
         let (mut by_time, mut by_record, mut by_id) = (Sorter::default(), Sorter::default(), Sorter::default());
-        let mut place = 0;
-        while place < self.end {
-            let (change, next) = self.line(place)?;
+        let (mut lines, mut place) = (BufReader::with_capacity(ALL_AT_ONCE, self.lines.reader(0)), 0);
+        while place < self.lines.end() {
+            let (change, length) = self.line(&mut lines)?;
             if counts(&change.at) {
-                let Locator { file, record, offset, length } = change.at;
-                let at = [u64::from(file), record, offset, length];
-                let [file, record, offset, length] = at;
-                let time = ordered(change.time);
-                let added = by_time.push([time, file, record, offset, length, change.kind as u64, place]);
-                let added = added.and_then(|()| by_record.push([file, record, offset, length, place]));
-                let entries = self.entries(&change, place);
-                let added = added.and_then(|()| entries.iter().try_for_each(|entry| by_id.push(entry.to_words())));
-                added.map_err(|e| temporary("writing what is known of legal holds", e))?;
+                let [file, record, offset, size] = change.at.to_words();
+                by_time.push([ordered(change.time), file, record, offset, size, change.kind as u64, place])?;
+                by_record.push([file, record, offset, size, place])?;
+                self.entries(&change, place).iter().try_for_each(|entry| by_id.push(entry.to_words()))?;
             }
-            place = next;
+            place += length;
         }
-        let finish = || Ok((by_time.finish()?, by_record.finish()?, by_id.finish()?));
-        (self.by_time, self.by_record, self.by_id) =
-            finish().map_err(|e| temporary("writing what is known of legal holds", e))?;
+        (self.by_time, self.by_record, self.by_id) = (by_time.finish()?, by_record.finish()?, by_id.finish()?);
         Ok(())
     }
 
@@ -159,36 +147,15 @@ impl HoldLog {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn change(&self, place: Place) -> Result<Change> {
-        Ok(self.line(place)?.0)
+        Ok(self.line(&mut BufReader::with_capacity(ONE, self.lines.reader(place)))?.0)
     }
 
-    /// Shows each change to `see`, in order of time, then of records, then of kind.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
-    pub fn each(&self, mut see: impl FnMut(Change)) -> Result<()> {
-        self.since(i64::MIN, |_, change| {
-            see(change);
-            true
-        })
-    }
-
-    /// Shows each change from `time` on to `see` in that order, as long as it returns true.
+    /// Shows each change from `time` on to `see`, in order of time, then of records, then of kind, as long as it returns true.
     ///
     /// # Errors
     /// The temporary file cannot be read.
     pub fn since(&self, time: i64, mut see: impl FnMut(Place, Change) -> bool) -> Result<()> {
-        let mut failed = None;
-        let from = [ordered(time), 0, 0, 0, 0, 0, 0];
-        let gone_through = self.by_time.from(from, |[.., place]| match self.change(place) {
-            Ok(change) => see(place, change),
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
-        });
-        gone_through.map_err(reading)?;
-        failed.map_or(Ok(()), Err)
+        self.by_time.from(from(time), |[.., place]| Ok(see(place, self.change(place)?)))
     }
 
     /// How many there are before `time`.
@@ -196,7 +163,7 @@ impl HoldLog {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn before(&self, time: i64) -> Result<usize> {
-        self.by_time.before([ordered(time), 0, 0, 0, 0, 0, 0]).map_err(reading)
+        self.by_time.before(from(time))
     }
 
     /// The times of those from `first` to before `end`.
@@ -205,13 +172,11 @@ impl HoldLog {
     /// The temporary file cannot be read.
     pub fn times(&self, first: i64, end: i64) -> Result<Vec<i64>> {
         let mut found = Vec::new();
-        let from = [ordered(first), 0, 0, 0, 0, 0, 0];
-        let gone_through = self.by_time.from(from, |[time, ..]| {
+        self.by_time.from(from(first), |[time, ..]| {
             let within = time < ordered(end);
-            found.extend(within.then(|| as_it_was(time)));
-            within
-        });
-        gone_through.map_err(reading)?;
+            found.extend(within.then(|| time_of(time)));
+            Ok(within)
+        })?;
         Ok(found)
     }
 
@@ -231,9 +196,9 @@ impl HoldLog {
             let take = |[own, of, .., place]: [u64; 6]| {
                 let within = own == id && (conversation.is_none() || of == part);
                 found.extend(within.then_some(place));
-                within
+                Ok(within)
             };
-            self.by_id.from([id, part, 0, 0, 0, 0], take).map_err(reading)?;
+            self.by_id.from([id, part, 0, 0, 0, 0], take)?;
         }
         Ok(found)
     }
@@ -241,45 +206,44 @@ impl HoldLog {
     /// Shows each id of each change to `see`: ordered by its hash, then by the conversation's, then by time.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
-    pub fn ids(&self, mut see: impl FnMut(Entry)) -> Result<()> {
-        self.by_id.each(|words| see(Entry::from_words(words))).map_err(reading)
+    /// The temporary file cannot be read; those of `see`.
+    pub fn ids(&self, mut see: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+        self.by_id.each(|words| see(Entry::from_words(words)))
     }
 
-    /// The changes that a record tells of.
+    /// The changes that a record tells of, in their order.
     ///
     /// # Errors
     /// The temporary file cannot be read.
     pub fn of_record(&self, at: &Locator) -> Result<Vec<Change>> {
-        let wanted = [u64::from(at.file), at.record, at.offset, at.length];
+        let wanted = at.to_words();
         let [file, record, offset, length] = wanted;
-        let mut places = Vec::new();
-        let take = |[file, record, offset, length, place]: [u64; 5]| {
+        let mut found = Vec::new();
+        self.by_record.from([file, record, offset, length, 0], |[file, record, offset, length, place]| {
             let same = [file, record, offset, length] == wanted;
-            places.extend(same.then_some(place));
-            same
-        };
-        self.by_record.from([file, record, offset, length, 0], take).map_err(reading)?;
-        places.into_iter().map(|place| self.change(place)).collect()
+            if same {
+                found.push(self.change(place)?);
+            }
+            Ok(same)
+        })?;
+        found.sort_by_key(Change::order);
+        Ok(found)
     }
 
-    /// The change at a place, and the place behind it.
-    fn line(&self, place: Place) -> Result<(Change, Place)> {
-        let mut length = [0; LENGTH];
+    /// The next change, and how many bytes it takes up.
+    fn line(&self, from: &mut impl Read) -> Result<(Change, u64)> {
+        let mut length = [0; 4];
         let mut line = Vec::new();
-        let mut read = || -> io::Result<()> {
-            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.seek(SeekFrom::Start(place))?;
-            lines.read_exact(&mut length)?;
+        let mut read = || -> io::Result<Change> {
+            from.read_exact(&mut length)?;
             line.resize(u32::from_ne_bytes(length) as usize, 0);
-            lines.read_exact(&mut line)
+            from.read_exact(&mut line)?;
+            postcard::from_bytes(&line).map_err(io::Error::other)
         };
-        read().map_err(reading)?;
-        let packed: Line<'_> = postcard::from_bytes(&line).map_err(|e| reading(io::Error::other(e)))?;
-        let mut change = packed.change();
+        let mut change = read().map_err(|e| temporary("reading what is known of legal holds", e))?;
         let of_source = self.shifts.iter().filter(|(source, _)| *source == change.source);
         change.time += of_source.map(|(_, by)| by).sum::<i64>();
-        Ok((change, place + (LENGTH + line.len()) as u64))
+        Ok((change, (length.len() + line.len()) as u64))
     }
 
     fn entries(&self, change: &Change, place: Place) -> Vec<Entry> {
@@ -294,20 +258,9 @@ impl HoldLog {
     }
 }
 
-/// Bytes that say how long a line is.
-const LENGTH: usize = 4;
-
-fn reading(error: io::Error) -> crate::Error {
-    temporary("reading what is known of legal holds", error)
-}
-
-/// A time as a word that is ordered as times are, and back.
-const fn ordered(time: i64) -> u64 {
-    time.cast_unsigned() ^ (1 << 63)
-}
-
-const fn as_it_was(word: u64) -> i64 {
-    (word ^ (1 << 63)).cast_signed()
+/// What entries by time are not before, from `time` on.
+const fn from(time: i64) -> [u64; 7] {
+    [ordered(time), 0, 0, 0, 0, 0, 0]
 }
 
 const NAMED: [Named; 3] = [Named::Subject, Named::Hold, Named::Also];
@@ -323,63 +276,6 @@ impl Entry {
     fn from_words([id, conversation, time, what, hold, place]: [u64; 6]) -> Self {
         let [.., kind, named] = what.to_be_bytes();
         let (kind, named) = (KINDS[usize::from(kind) % KINDS.len()], NAMED[usize::from(named) % NAMED.len()]);
-        Self { id, named, kind, conversation, hold, time: as_it_was(time), place }
-    }
-}
-
-/// A change as it lies in the file.
-#[derive(Serialize, Deserialize)]
-struct Line<'a> {
-    kind: ChangeKind,
-    time: i64,
-    #[serde(borrow)]
-    subject: &'a str,
-    also: Vec<&'a str>,
-    permissions: Vec<&'a str>,
-    name: Option<&'a str>,
-    conversation: Option<&'a str>,
-    hold: Option<&'a str>,
-    actor: Option<&'a str>,
-    source: &'a str,
-    at: (u32, u64, u64, u64),
-    sha256: Option<[u8; 32]>,
-}
-
-impl<'a> Line<'a> {
-    fn of(change: &'a Change) -> Self {
-        let Locator { file, record, offset, length } = change.at;
-        Self {
-            kind: change.kind,
-            time: change.time,
-            subject: &change.subject,
-            also: change.also.iter().map(String::as_str).collect(),
-            permissions: change.permissions.iter().map(String::as_str).collect(),
-            name: change.name.as_deref(),
-            conversation: change.conversation.as_deref(),
-            hold: change.hold.as_deref(),
-            actor: change.actor.as_deref(),
-            source: change.source,
-            at: (file, record, offset, length),
-            sha256: change.sha256.map(|digest| digest.0),
-        }
-    }
-
-    fn change(self) -> Change {
-        let (file, record, offset, length) = self.at;
-        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
-        Change {
-            kind: self.kind,
-            time: self.time,
-            subject: self.subject.to_owned(),
-            also: owned(self.also),
-            permissions: owned(self.permissions),
-            name: self.name.map(str::to_owned),
-            conversation: self.conversation.map(str::to_owned),
-            hold: self.hold.map(str::to_owned),
-            actor: self.actor.map(str::to_owned),
-            source: source_named(self.source).unwrap_or(""),
-            at: Locator { file, record, offset, length },
-            sha256: self.sha256.map(Digest),
-        }
+        Self { id, named, kind, conversation, hold, time: time_of(time), place }
     }
 }

@@ -203,7 +203,7 @@ fn read<C: Collect + Send>(
         };
         in_order(&runs, &read, &mut |parts| parts.into_iter().for_each(&mut take));
     }
-    ingested.changes.sort_by_key(|change| (change.time, change.at, change.kind));
+    ingested.changes.sort_by_key(Change::order);
     ingested
 }
 

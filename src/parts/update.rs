@@ -292,8 +292,11 @@ fn read(
     }
     events.finish()?;
     ingested.holds.index(|_| true)?;
-    ingested.holds.each(|change| ingested.changes.push(change))?;
-    ingested.changes.sort_by_key(|change| (change.at.file, change.time, change.at, change.kind));
+    ingested.holds.since(i64::MIN, |_, change| {
+        ingested.changes.push(change);
+        true
+    })?;
+    ingested.changes.sort_by_key(|change| (change.at.file, change.order()));
     for some in ingested.changes.chunks(how.rows.max(1)) {
         let some: Vec<&Change> = some.iter().collect();
         changes.take(changes_frame(&some).map_err(Error::frame("parts"))?)?;

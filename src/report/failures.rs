@@ -2,24 +2,22 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, Write};
 
 use rayon::prelude::*;
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Serialize, Serializer};
-use tempfile::SpooledTempFile;
 
 use super::FailureReport;
 use crate::correlate::Order;
 use crate::error::{Error, Result};
+use crate::spill::Scratch;
 
 /// Reports as NDJSON; what is more than [`HELD`] lies in an unnamed temporary file.
 pub struct Failures {
-    lines: Mutex<SpooledTempFile>,
+    lines: Scratch,
     /// In the order of the report, once they are sorted.
     places: Vec<Place>,
-    end: u64,
 }
 
 /// Where a report lies.
@@ -40,7 +38,7 @@ const RUN: usize = 64;
 
 impl Default for Failures {
     fn default() -> Self {
-        Self { lines: Mutex::new(tempfile::spooled_tempfile(HELD)), places: Vec::new(), end: 0 }
+        Self { lines: Scratch::holding(HELD), places: Vec::new() }
     }
 }
 
@@ -63,14 +61,13 @@ impl Failures {
         };
         let lines: serde_json::Result<Vec<Vec<u8>>> = reports.par_iter().with_min_len(RUN).map(line).collect();
         let lines = lines.map_err(|e| Error::Output(e.to_string()))?;
+        let mut offset = self.lines.append(&lines.concat()).map_err(put_aside)?;
         for ((order, _), line) in reports.into_iter().zip(&lines) {
             let length = line.len() as u64;
-            self.places.push(Place { order, number: self.places.len(), offset: self.end, length });
-            self.end += length;
+            self.places.push(Place { order, number: self.places.len(), offset, length });
+            offset += length;
         }
-        let file = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::End(0)).map_err(put_aside)?;
-        file.write_all(&lines.concat()).map_err(put_aside)
+        Ok(())
     }
 
     /// Puts them in order.
@@ -95,7 +92,7 @@ impl Failures {
             text.push(b'\n');
             Ok(text)
         };
-        let mut file = tempfile::spooled_tempfile(HELD);
+        let mut all = Scratch::holding(HELD);
         let (mut next, mut bytes, mut lengths) = (0, Vec::new(), Vec::with_capacity(self.places.len()));
         while next < self.places.len() {
             next = self.read(next, &mut bytes)?;
@@ -103,15 +100,15 @@ impl Failures {
             let lines: serde_json::Result<Vec<Vec<u8>>> =
                 lines.par_iter().with_min_len(RUN).map(|line| amended(line)).collect();
             let lines = lines.map_err(|e| put_aside(e.into()))?;
-            file.write_all(&lines.concat()).map_err(put_aside)?;
+            all.append(&lines.concat()).map_err(put_aside)?;
             lengths.extend(lines.iter().map(|line| line.len() as u64));
         }
-        let mut all = Self { lines: Mutex::new(file), places: Vec::with_capacity(lengths.len()), end: 0 };
+        let (mut places, mut offset) = (Vec::with_capacity(lengths.len()), 0);
         for (place, length) in self.places.into_iter().zip(lengths) {
-            all.places.push(Place { offset: all.end, length, ..place });
-            all.end += length;
+            places.push(Place { offset, length, ..place });
+            offset += length;
         }
-        Ok(all)
+        Ok(Self { lines: all, places })
     }
 
     /// How many there are.
@@ -159,13 +156,8 @@ impl Failures {
             end += place.length;
             next += 1;
         }
-        bytes.clear();
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut read = || -> io::Result<usize> {
-            lines.seek(SeekFrom::Start(start))?;
-            (&mut *lines).take(end - start).read_to_end(bytes)
-        };
-        read().map_err(put_aside)?;
+        bytes.resize(usize::try_from(end - start).unwrap_or(usize::MAX), 0);
+        self.lines.read(start, bytes).map_err(put_aside)?;
         Ok(next)
     }
 }

@@ -17,7 +17,7 @@ pub struct Digests<'a> {
     documents: Vec<u32>,
     /// Those that were found by going back: they may be asked for again.
     found: Cited,
-    /// Those of rows of tables that were asked for last.
+    /// Those of rows of tables, and of changes of holds, that were asked for last.
     of_rows: Cited,
 }
 

@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use tempfile::SpooledTempFile;
 
 use super::failures::{HELD, put_aside};
 use super::record_ids::Digests;
@@ -17,6 +14,7 @@ use crate::correlate::{EventTable, Failure, Row};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Change, Document, Text};
+use crate::spill::Scratch;
 
 /// What a record is to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,7 +211,7 @@ impl<'a> Tracer<'a> {
         }
         if part == Part::Cited {
             let of_holds = self.evidence.correlated.holds.log().of_record(&at)?;
-            if let Some(change) = of_holds.iter().max_by_key(|change| (change.time, change.kind)) {
+            if let Some(change) = of_holds.last() {
                 return Ok(record.of_change(change));
             }
         }
@@ -226,9 +224,8 @@ impl<'a> Tracer<'a> {
 
 /// Traces put aside as NDJSON, numbered as they were added.
 pub struct Traces {
-    lines: Mutex<SpooledTempFile>,
+    lines: Scratch,
     places: Vec<(u64, usize)>,
-    end: u64,
 }
 
 impl fmt::Debug for Traces {
@@ -239,7 +236,7 @@ impl fmt::Debug for Traces {
 
 impl Default for Traces {
     fn default() -> Self {
-        Self { lines: Mutex::new(tempfile::spooled_tempfile(HELD)), places: Vec::new(), end: 0 }
+        Self { lines: Scratch::holding(HELD), places: Vec::new() }
     }
 }
 
@@ -251,12 +248,9 @@ impl Traces {
     pub fn add(&mut self, traces: &[Vec<TracedRecord>]) -> Result<()> {
         let lines: serde_json::Result<Vec<Vec<u8>>> = traces.par_iter().map(serde_json::to_vec).collect();
         let lines = lines.map_err(|e| Error::Output(e.to_string()))?;
-        let file = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::End(0)).map_err(put_aside)?;
         for line in lines {
-            file.write_all(&line).map_err(put_aside)?;
-            self.places.push((self.end, line.len()));
-            self.end += line.len() as u64;
+            let at = self.lines.append(&line).map_err(put_aside)?;
+            self.places.push((at, line.len()));
         }
         Ok(())
     }
@@ -265,12 +259,7 @@ impl Traces {
     fn read(&self, n: usize) -> Result<Vec<TracedRecord>> {
         let Some((offset, length)) = self.places.get(n).copied() else { return Ok(Vec::new()) };
         let mut bytes = vec![0; length];
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut read = || -> io::Result<()> {
-            lines.seek(SeekFrom::Start(offset))?;
-            lines.read_exact(&mut bytes)
-        };
-        read().map_err(put_aside)?;
+        self.lines.read(offset, &mut bytes).map_err(put_aside)?;
         serde_json::from_slice(&bytes).map_err(|e| put_aside(e.into()))
     }
 }

@@ -15,6 +15,26 @@ pub use spilled::Spilled;
 
 use crate::error::Error;
 
+/// A time as a word that is ordered as times are.
+#[must_use]
+pub const fn ordered(time: i64) -> u64 {
+    time.cast_unsigned() ^ (1 << 63)
+}
+
+/// The time that such a word is.
+#[must_use]
+pub const fn time_of(ordered: u64) -> i64 {
+    (ordered ^ (1 << 63)).cast_signed()
+}
+
+fn writing(error: io::Error) -> Error {
+    temporary("writing what is known of the records", error)
+}
+
+fn reading(error: io::Error) -> Error {
+    temporary("reading what is known of the records", error)
+}
+
 /// Wraps what went wrong with a temporary file; they lie below `TMPDIR`.
 pub fn temporary(action: &'static str, error: io::Error) -> Error {
     Error::io(std::env::temp_dir(), action, error)

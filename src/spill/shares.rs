@@ -2,11 +2,7 @@
 //! memory than in a small one. The archive is gone through once however many shares there are: the entries of each lie in
 //! a temporary file until it is their turn.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::sync::{Mutex, PoisonError};
-
-use super::temporary;
+use super::{Scratch, reading, writing};
 use crate::error::Result;
 
 /// Entries of a share that are written and read together.
@@ -43,7 +39,7 @@ pub fn by_share<const N: usize, S>(
         })?;
         return end(share);
     }
-    let mut divided = Divided::new(shares)?;
+    let mut divided = Divided::new(shares);
     gather(&mut |hash, entry| divided.push(hash, entry))?;
     for number in 0..shares {
         let mut share = start();
@@ -59,15 +55,12 @@ struct Divided<const N: usize> {
     open: Vec<Vec<[u64; N]>>,
     /// Where the chunks of each share begin in the file.
     chunks: Vec<Vec<u64>>,
-    /// Unnamed; for this process only, so the bytes are in the order of the machine.
-    file: Mutex<File>,
-    end: u64,
+    file: Scratch,
 }
 
 impl<const N: usize> Divided<N> {
-    fn new(shares: usize) -> Result<Self> {
-        let file = Mutex::new(tempfile::tempfile().map_err(|e| temporary("making a temporary file", e))?);
-        Ok(Self { open: vec![Vec::new(); shares], chunks: vec![Vec::new(); shares], file, end: 0 })
+    fn new(shares: usize) -> Self {
+        Self { open: vec![Vec::new(); shares], chunks: vec![Vec::new(); shares], file: Scratch::default() }
     }
 
     fn push(&mut self, hash: u64, entry: [u64; N]) -> Result<()> {
@@ -75,11 +68,8 @@ impl<const N: usize> Divided<N> {
         let open = &mut self.open[share];
         open.push(entry);
         if open.len() == CHUNK {
-            let bytes: &[u8] = bytemuck::cast_slice(open.as_flattened());
-            let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(bytes).map_err(|e| temporary("writing what is known of the records", e))?;
-            self.chunks[share].push(self.end);
-            self.end += bytes.len() as u64;
+            let at = self.file.append(bytemuck::cast_slice(open.as_flattened())).map_err(writing)?;
+            self.chunks[share].push(at);
             open.clear();
         }
         Ok(())
@@ -87,13 +77,10 @@ impl<const N: usize> Divided<N> {
 
     /// Goes through the entries of a share, which is done with then.
     fn each(&mut self, share: usize, mut see: impl FnMut([u64; N])) -> Result<()> {
-        let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut entries = Vec::new();
         entries.resize(CHUNK, [0; N]);
         for at in std::mem::take(&mut self.chunks[share]) {
-            let read = file.seek(SeekFrom::Start(at));
-            let read = read.and_then(|_| file.read_exact(bytemuck::cast_slice_mut(entries.as_flattened_mut())));
-            read.map_err(|e| temporary("reading what is known of the records", e))?;
+            self.file.read(at, bytemuck::cast_slice_mut(entries.as_flattened_mut())).map_err(reading)?;
             entries.iter().copied().for_each(&mut see);
         }
         std::mem::take(&mut self.open[share]).into_iter().for_each(see);

@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
 use std::ops::Range;
 
-use super::Scratch;
+use super::{Scratch, reading, writing};
+use crate::error::Result;
 
 /// Bytes of entries that are sorted in memory.
 const HELD: usize = 4 << 20;
@@ -39,11 +39,11 @@ impl<const N: usize> Sorter<N> {
     ///
     /// # Errors
     /// The temporary file cannot be written.
-    pub fn push(&mut self, entry: [u64; N]) -> io::Result<()> {
+    pub fn push(&mut self, entry: [u64; N]) -> Result<()> {
         if self.open.len() == self.held {
             self.open.sort_unstable();
             let start = self.runs.last().map_or(0, |run| run.end);
-            self.file.append(bytemuck::cast_slice(self.open.as_flattened()))?;
+            self.file.append(bytemuck::cast_slice(self.open.as_flattened())).map_err(writing)?;
             self.runs.push(start..start + self.open.len() as u64);
             self.open.clear();
         }
@@ -55,7 +55,7 @@ impl<const N: usize> Sorter<N> {
     ///
     /// # Errors
     /// The temporary file cannot be read, or another not be written.
-    pub fn finish(mut self) -> io::Result<Sorted<N>> {
+    pub fn finish(mut self) -> Result<Sorted<N>> {
         self.open.sort_unstable();
         if self.runs.is_empty() {
             self.open.shrink_to_fit();
@@ -90,7 +90,7 @@ impl<const N: usize> Run<N> {
         Self { rest, block: Vec::new().into_iter() }
     }
 
-    fn next(&mut self, file: &Scratch) -> io::Result<Option<[u64; N]>> {
+    fn next(&mut self, file: &Scratch) -> Result<Option<[u64; N]>> {
         if self.block.as_slice().is_empty() && !self.rest.is_empty() {
             let end = self.rest.end.min(self.rest.start + BLOCK as u64);
             self.block = entries(file, self.rest.start..end)?.into_iter();
@@ -108,11 +108,11 @@ struct Merged<const N: usize> {
 }
 
 impl<const N: usize> Merged<N> {
-    fn push(&mut self, entry: [u64; N]) -> io::Result<()> {
+    fn push(&mut self, entry: [u64; N]) -> Result<()> {
         if self.len.is_multiple_of(BLOCK) {
             self.firsts.push(entry);
             if self.open.len() * N * 8 >= WRITTEN {
-                self.file.append(bytemuck::cast_slice(self.open.as_flattened()))?;
+                self.file.append(bytemuck::cast_slice(self.open.as_flattened())).map_err(writing)?;
                 self.open.clear();
             }
         }
@@ -121,16 +121,17 @@ impl<const N: usize> Merged<N> {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Sorted<N>> {
-        self.file.append(bytemuck::cast_slice(self.open.as_flattened()))?;
+    fn finish(mut self) -> Result<Sorted<N>> {
+        self.file.append(bytemuck::cast_slice(self.open.as_flattened())).map_err(writing)?;
         Ok(Sorted { len: self.len, firsts: self.firsts, lie: Lie::OnDisk(self.file) })
     }
 }
 
-fn entries<const N: usize>(file: &Scratch, numbers: Range<u64>) -> io::Result<Vec<[u64; N]>> {
+fn entries<const N: usize>(file: &Scratch, numbers: Range<u64>) -> Result<Vec<[u64; N]>> {
     let mut found = Vec::new();
     found.resize(usize::try_from(numbers.end - numbers.start).unwrap_or(0), [0; N]);
-    file.read(numbers.start * (N * 8) as u64, bytemuck::cast_slice_mut(found.as_flattened_mut()))?;
+    let at = numbers.start * (N * 8) as u64;
+    file.read(at, bytemuck::cast_slice_mut(found.as_flattened_mut())).map_err(reading)?;
     Ok(found)
 }
 
@@ -170,7 +171,7 @@ impl<const N: usize> Sorted<N> {
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn before(&self, entry: [u64; N]) -> io::Result<usize> {
+    pub fn before(&self, entry: [u64; N]) -> Result<usize> {
         match &self.lie {
             Lie::InMemory(all) => Ok(all.partition_point(|own| *own < entry)),
             Lie::OnDisk(_) => {
@@ -187,27 +188,24 @@ impl<const N: usize> Sorted<N> {
     /// Shows those that are not before `entry` to `see` in order, as long as it returns true.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
-    pub fn from(&self, entry: [u64; N], see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
+    /// The temporary file cannot be read; those of `see`.
+    pub fn from(&self, entry: [u64; N], see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
         self.behind(self.before(entry)?, see)
     }
 
     /// Shows all of them to `see` in order.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
-    pub fn each(&self, mut see: impl FnMut([u64; N])) -> io::Result<()> {
-        self.behind(0, |entry| {
-            see(entry);
-            true
-        })
+    /// The temporary file cannot be read; those of `see`.
+    pub fn each(&self, mut see: impl FnMut([u64; N]) -> Result<()>) -> Result<()> {
+        self.behind(0, |entry| see(entry).map(|()| true))
     }
 
     /// The last one before `entry`.
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn last_before(&self, entry: [u64; N]) -> io::Result<Option<[u64; N]>> {
+    pub fn last_before(&self, entry: [u64; N]) -> Result<Option<[u64; N]>> {
         let Some(place) = self.before(entry)?.checked_sub(1) else { return Ok(None) };
         match &self.lie {
             Lie::InMemory(all) => Ok(Some(all[place])),
@@ -215,24 +213,27 @@ impl<const N: usize> Sorted<N> {
         }
     }
 
-    fn behind(&self, place: usize, mut see: impl FnMut([u64; N]) -> bool) -> io::Result<()> {
+    fn behind(&self, place: usize, mut see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
+        let mut show = |entries: &[[u64; N]]| -> Result<bool> {
+            for entry in entries {
+                if !see(*entry)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
         if let Lie::InMemory(all) = &self.lie {
-            all[place..].iter().copied().all(see);
-            return Ok(());
+            return show(&all[place..]).map(drop);
         }
         let (mut start, mut skipped) = (place - place % BLOCK, place % BLOCK);
-        while start < self.len {
-            let block = self.block(start)?;
-            if !block[skipped..].iter().copied().all(&mut see) {
-                break;
-            }
+        while start < self.len && show(&self.block(start)?[skipped..])? {
             (start, skipped) = (start + BLOCK, 0);
         }
         Ok(())
     }
 
     /// The entries of the block that begins at `start`.
-    fn block(&self, start: usize) -> io::Result<Vec<[u64; N]>> {
+    fn block(&self, start: usize) -> Result<Vec<[u64; N]>> {
         match &self.lie {
             Lie::InMemory(all) => Ok(all[start..self.len.min(start + BLOCK)].to_vec()),
             Lie::OnDisk(file) => entries(file, start as u64..self.len.min(start + BLOCK) as u64),
@@ -262,7 +263,12 @@ mod tests {
             all.sort_unstable();
             prop_assert_eq!(sorted.len(), all.len());
             let mut seen = Vec::new();
-            sorted.each(|entry| seen.push(entry)).expect("a temporary file");
+            sorted
+                .each(|entry| {
+                    seen.push(entry);
+                    Ok(())
+                })
+                .expect("a temporary file");
             prop_assert_eq!(&seen, &all);
             for (a, b) in asked {
                 let place = all.partition_point(|entry| *entry < [a, b]);
@@ -273,7 +279,7 @@ mod tests {
                 sorted
                     .from([a, b], |entry| {
                         found.push(entry);
-                        entry[0] == a
+                        Ok(entry[0] == a)
                     })
                     .expect("a temporary file");
                 let of_a = all[place..].iter().take_while(|entry| entry[0] == a).count();

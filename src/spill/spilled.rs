@@ -1,8 +1,7 @@
 //! Entries that are gone through from first to last, of which only the latest are in memory.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
+use super::{Scratch, reading, writing};
+use crate::error::Result;
 
 /// Entries that are in memory before a file is needed: as many as the first blocks of an outline have rows, more or less.
 const HELD: usize = 4 * BLOCK;
@@ -12,14 +11,14 @@ const BLOCK: usize = 32 * 1024;
 /// Entries of `N` words; what does not fit lies in an unnamed temporary file, for this process only.
 pub struct Spilled<const N: usize> {
     open: Vec<[u64; N]>,
-    file: Option<Mutex<File>>,
+    file: Scratch,
     /// How many lie in the file.
     written: usize,
 }
 
 impl<const N: usize> Default for Spilled<N> {
     fn default() -> Self {
-        Self { open: Vec::new(), file: None, written: 0 }
+        Self { open: Vec::new(), file: Scratch::default(), written: 0 }
     }
 }
 
@@ -28,16 +27,10 @@ impl<const N: usize> Spilled<N> {
     ///
     /// # Errors
     /// The temporary file cannot be written.
-    pub fn push(&mut self, entry: [u64; N]) -> io::Result<()> {
-        let full = if self.file.is_none() { HELD } else { BLOCK };
+    pub fn push(&mut self, entry: [u64; N]) -> Result<()> {
+        let full = if self.written == 0 { HELD } else { BLOCK };
         if self.open.len() == full {
-            let file = match &mut self.file {
-                Some(file) => file,
-                None => self.file.insert(Mutex::new(tempfile::tempfile()?)),
-            };
-            file.get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write_all(bytemuck::cast_slice(self.open.as_flattened()))?;
+            self.file.append(bytemuck::cast_slice(self.open.as_flattened())).map_err(writing)?;
             self.written += self.open.len();
             self.open = Vec::with_capacity(BLOCK);
         }
@@ -49,17 +42,13 @@ impl<const N: usize> Spilled<N> {
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn each(&self, mut see: impl FnMut([u64; N])) -> io::Result<()> {
-        if let Some(file) = &self.file {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.seek(SeekFrom::Start(0))?;
-            let mut entries = Vec::new();
+    pub fn each(&self, mut see: impl FnMut([u64; N])) -> Result<()> {
+        let mut entries = Vec::new();
+        for number in 0..self.written / BLOCK {
             entries.resize(BLOCK, [0; N]);
-            for _ in 0..self.written / BLOCK {
-                file.read_exact(bytemuck::cast_slice_mut(entries.as_flattened_mut()))?;
-                entries.iter().copied().for_each(&mut see);
-            }
-            file.seek(SeekFrom::End(0))?;
+            let at = (number * BLOCK * N * 8) as u64;
+            self.file.read(at, bytemuck::cast_slice_mut(entries.as_flattened_mut())).map_err(reading)?;
+            entries.iter().copied().for_each(&mut see);
         }
         self.open.iter().copied().for_each(see);
         Ok(())

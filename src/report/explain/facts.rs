@@ -37,7 +37,7 @@ pub(super) fn facts(subject: Subject<'_>, dossier: &Dossier, verdict: &Verdict) 
         note(probes.time(row), probes.locator(row), facts.attempt(probes, row));
     }
     let cited_changes = evidence.ingested.changes.iter().filter(|change| cited.contains(&change.at));
-    let of_holds: Vec<Change> = on_holds(evidence, &cited)?;
+    let of_holds = on_holds(evidence, &cited)?;
     for change in cited_changes.chain(&of_holds) {
         let by = change.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
         let source = words::source(change.source);

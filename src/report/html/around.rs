@@ -40,8 +40,7 @@ impl<'e> Around<'e> {
     pub fn of(&self, failure: &Failure, table: &EventTable, cited: &BTreeSet<Locator>) -> Result<Vec<Change>> {
         let mut found: BTreeMap<Locator, Change> = BTreeMap::new();
         for at in cited {
-            let of_holds = self.log.of_record(at)?;
-            let of_hold = of_holds.into_iter().max_by_key(|change| (change.time, change.kind));
+            let of_hold = self.log.of_record(at)?.pop();
             found.extend(self.at.get(at).map(|change| (*change).clone()).or(of_hold).map(|change| (*at, change)));
         }
         let times = || failure.attempts.iter().filter_map(|row| table.time(*row));
@@ -75,7 +74,7 @@ impl<'e> Around<'e> {
                 found.push(change);
             }
         }
-        found.sort_by_key(|change| (change.time, change.at, change.kind));
+        found.sort_by_key(Change::order);
         Ok(found)
     }
 }

@@ -1,11 +1,9 @@
 //! What the card of a failure shows besides its report: its timeline, and the records that it cites.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
+use std::io;
 
 use serde::{Deserialize, Serialize};
-use tempfile::SpooledTempFile;
 
 use super::super::failure::Weighed;
 use super::super::{Evidence, FailureReport};
@@ -16,6 +14,7 @@ use crate::correlate::{EventTable, Failure, Row};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, FileEntry, Locator};
 use crate::ingest::{Change, ChangeKind, Text, rfc3339};
+use crate::spill::Scratch;
 
 /// Bytes that are held in memory.
 const HELD: usize = 8 * 1024 * 1024;
@@ -95,8 +94,7 @@ struct Shown {
 
 /// The cards of all failures, put aside by the ids of their failures.
 pub struct Cards {
-    texts: Mutex<SpooledTempFile>,
-    end: u64,
+    texts: Scratch,
     places: HashMap<String, (u64, usize)>,
 }
 
@@ -114,8 +112,7 @@ impl Cards {
     #[must_use]
     #[expect(clippy::new_ret_no_self, reason = "they can be read when all are there")]
     pub fn new<'e>(evidence: &'e Evidence<'e>) -> Making<'e> {
-        let texts = Mutex::new(tempfile::spooled_tempfile(HELD));
-        let cards = Self { texts, end: 0, places: HashMap::new() };
+        let cards = Self { texts: Scratch::holding(HELD), places: HashMap::new() };
         let changes = Around::new(&evidence.ingested.changes, evidence.correlated.holds.log());
         Making { changes, cited: BTreeSet::new(), bytes: 0, cards }
     }
@@ -152,8 +149,7 @@ impl Cards {
             return Ok(Card { marks: Vec::new(), more: 0, places: Vec::new() });
         };
         let mut bytes = vec![0; *length];
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.seek(SeekFrom::Start(*start)).and_then(|_| texts.read_exact(&mut bytes)).map_err(aside)?;
+        self.texts.read(*start, &mut bytes).map_err(aside)?;
         serde_json::from_slice(&bytes).map_err(|e| aside(e.into()))
     }
 }
@@ -178,9 +174,8 @@ impl Making<'_> {
     pub fn add(&mut self, block: &Weighed<'_>) -> Result<()> {
         for (failure, verdict) in block.failures.iter().zip(block.verdicts) {
             let text = serde_json::to_vec(&self.card(block, failure, verdict)?).map_err(|e| aside(e.into()))?;
-            self.cards.texts.get_mut().unwrap_or_else(PoisonError::into_inner).write_all(&text).map_err(aside)?;
-            self.cards.places.insert(failure.id.clone(), (self.cards.end, text.len()));
-            self.cards.end += text.len() as u64;
+            let at = self.cards.texts.append(&text).map_err(aside)?;
+            self.cards.places.insert(failure.id.clone(), (at, text.len()));
         }
         Ok(())
     }

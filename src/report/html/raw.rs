@@ -1,14 +1,12 @@
 //! The text of the records that cards cite.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
-
-use tempfile::SpooledTempFile;
+use std::io;
 
 use crate::error::{Error, Result};
 use crate::evidence::{Input, Locator, RecordReader};
 use crate::ingest::{redact, redact_value};
+use crate::spill::Scratch;
 
 /// Bytes of a record that are shown; `holdtrace show` prints all of it.
 pub const SHOWN: usize = 4096;
@@ -21,7 +19,7 @@ const HELD: usize = 8 * 1024 * 1024;
 
 /// The text of some records, put aside.
 pub struct RawRecords {
-    texts: Mutex<SpooledTempFile>,
+    texts: Scratch,
     places: BTreeMap<Locator, (u64, usize)>,
 }
 
@@ -41,8 +39,7 @@ impl RawRecords {
     /// # Errors
     /// A file cannot be read again, or a temporary one not be written.
     pub fn read(inputs: &[Input], wanted: &BTreeSet<Locator>) -> Result<Self> {
-        let mut texts = tempfile::spooled_tempfile(HELD);
-        let (mut places, mut end) = (BTreeMap::new(), 0);
+        let (mut texts, mut places) = (Scratch::holding(HELD), BTreeMap::new());
         let wanted: Vec<Locator> = wanted.iter().copied().collect();
         for of_file in wanted.chunk_by(|a, b| a.file == b.file) {
             let input = &inputs[of_file[0].file as usize];
@@ -54,12 +51,11 @@ impl RawRecords {
             for at in of_file {
                 let bytes = reader.read(at).map_err(again)?;
                 let bytes = &bytes[..bytes.len().min(SHOWN + BEYOND)];
-                texts.write_all(bytes).map_err(aside)?;
-                places.insert(*at, (end, bytes.len()));
-                end += bytes.len() as u64;
+                let start = texts.append(bytes).map_err(aside)?;
+                places.insert(*at, (start, bytes.len()));
             }
         }
-        Ok(Self { texts: Mutex::new(texts), places })
+        Ok(Self { texts, places })
     }
 
     /// The text of a record, if it was kept.
@@ -68,9 +64,8 @@ impl RawRecords {
     /// The temporary file cannot be read.
     pub fn of(&self, at: &Locator) -> Result<Option<Kept>> {
         let Some((start, length)) = self.places.get(at) else { return Ok(None) };
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = vec![0; *length];
-        texts.seek(SeekFrom::Start(*start)).and_then(|_| texts.read_exact(&mut bytes)).map_err(aside)?;
+        self.texts.read(*start, &mut bytes).map_err(aside)?;
         let (mut text, blanked) = harmless(&bytes);
         let whole = *length as u64 == at.length && text.len() <= SHOWN;
         text.truncate(text.floor_char_boundary(SHOWN));
