@@ -53,7 +53,7 @@ fn stages(criterion: &mut Criterion) {
     let operations = &rules.pack.operations;
     let plain = folder.path().join("copies.ndjson");
     let bytes = std::fs::read(&plain).expect("read");
-    let plain = Input { label: "copies".to_owned(), place: Place::File(plain), bytes: bytes.len() as u64 };
+    let plain = Input { label: "copies".into(), place: Place::File(plain.as_path().into()), bytes: bytes.len() as u64 };
     let mut group = criterion.benchmark_group("stages");
     group.sample_size(20).throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("hash", |b| b.iter(|| Digest::of(&bytes)));

@@ -12,7 +12,7 @@ use super::chronicle::{Chronicle, Listed};
 use super::holds::{Hold, Holds};
 use super::pack::Pack;
 use crate::correlate::{
-    Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Holds as AllHolds, Id, Job, NO_TIME, Outline, Row,
+    Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Holds as AllHolds, Id, NO_TIME, Outline, Row,
     Symbol, Wave, flag,
 };
 use crate::error::{Error, Result};
@@ -143,12 +143,6 @@ impl<'a> Whole<'a> {
     #[must_use]
     pub fn has_source(&self, source: &str) -> bool {
         self.sources.contains(source)
-    }
-
-    /// The job of a failure, as a whole.
-    #[must_use]
-    pub fn job(&self, failure: &Failure) -> Option<&'a Job> {
-        self.outline.jobs.get(self.outline.hash(failure.job_id.as_deref()?))
     }
 
     /// What a step needs, judged by who gets through it.

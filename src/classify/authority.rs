@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
-use crate::correlate::{Contrast, IdHash, Outline, Statement};
+use crate::correlate::{Contrast, IdHash, Look, Outline, Statement};
 use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, scopes};
@@ -91,8 +91,6 @@ pub struct Authority<'a> {
     by_subject: BTreeMap<&'a str, Vec<&'a Change>>,
     clients: BTreeMap<&'a str, &'a Document>,
     roles: BTreeMap<&'a str, &'a Document>,
-    /// Statements of scopes by caller, in order of time.
-    by_caller: BTreeMap<&'a str, Vec<&'a Statement>>,
     /// Display names by id, as audit messages give them.
     names: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// What changes gave or took, by what they say of it: many say the same.
@@ -133,15 +131,6 @@ impl<'a> Authority<'a> {
             let chosen = documents.iter().filter(move |d| d.kind == kind);
             chosen.flat_map(|d| d.subjects.iter().map(move |s| (s.as_str(), d))).collect::<BTreeMap<_, _>>()
         };
-        let mut by_caller: BTreeMap<&str, Vec<&Statement>> = BTreeMap::new();
-        for statement in &contrast.statements {
-            if let Some(principal) = outline.symbols.name(statement.principal) {
-                by_caller.entry(principal).or_default().push(statement);
-            }
-        }
-        for said in by_caller.values_mut() {
-            said.sort_unstable_by_key(|said| (said.time, said.at));
-        }
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
         let mut given: HashMap<&[String], Arc<Given>, _> = HashMap::default();
         for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
@@ -153,7 +142,6 @@ impl<'a> Authority<'a> {
             by_subject,
             clients,
             roles,
-            by_caller,
             names,
             given,
             nothing: Arc::default(),
@@ -225,19 +213,40 @@ impl<'a> Authority<'a> {
 
     /// What `principal` held in `job` at `time`: what the job's records state, or the caller's last statement before, or
     /// a snapshot; with the grants and revocations logged since. `None` where nothing states it.
-    #[must_use]
-    pub fn held(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<Held<'_>> {
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn held(&self, principal: &str, job: IdHash, time: Option<i64>) -> Result<Option<Held<'_>>> {
+        self.held_as_stated(principal, job, time, &mut self.contrast.statements.look())
+    }
+
+    /// The same, when it is asked for many, best in order of their jobs' hashes.
+    ///
+    /// # Errors
+    /// As [`held`](Self::held).
+    pub fn held_as_stated(
+        &self,
+        principal: &str,
+        job: IdHash,
+        time: Option<i64>,
+        look: &mut Look<'_>,
+    ) -> Result<Option<Held<'_>>> {
         let history = self.history(principal);
         let changes = &history.changes;
-        if let Some(Statement { time: since, scopes, at, .. }) = self.stated(principal, job, time) {
-            let scopes = self.contrast.scope_sets.get(scopes).map(Cow::Borrowed).unwrap_or_default();
-            let mut held = Held { scopes, basis: Some(*at), changes: Vec::new() };
-            let (Some(since), Some(time)) = (since, time) else { return Some(held) };
-            let first = changes.partition_point(|c| c.time <= *since);
+        if let Some(said) = self.stated(principal, job, time, look)? {
+            let scopes = self.contrast.statements.scopes(&said).map(Cow::Borrowed).unwrap_or_default();
+            let mut held = Held { scopes, basis: Some(said.at), changes: Vec::new() };
+            let (Some(since), Some(time)) = (said.time, time) else { return Ok(Some(held)) };
+            let first = changes.partition_point(|c| c.time <= since);
             let last = changes.partition_point(|c| c.time <= time);
             (first..last).for_each(|n| history.apply(&mut held, n));
-            return Some(held);
+            return Ok(Some(held));
         }
+        Ok(self.held_by_snapshot(principal, &history, time))
+    }
+
+    fn held_by_snapshot(&self, principal: &str, history: &History<'_>, time: Option<i64>) -> Option<Held<'_>> {
+        let changes = &history.changes;
         let client = self.clients.get(principal)?;
         let mut held =
             Held { scopes: Cow::Owned(self.snapshot_scopes(client)?), basis: Some(client.at), changes: Vec::new() };
@@ -251,14 +260,22 @@ impl<'a> Authority<'a> {
         Some(held)
     }
 
-    fn stated(&self, principal: &str, job: IdHash, time: Option<i64>) -> Option<&'a Statement> {
-        let by = |s: &&Statement| self.outline.symbols.name(s.principal).is_none_or(|p| p == principal);
-        let of_job = self.contrast.stated(job).filter(by);
-        of_job.clone().rfind(|s| s.time <= time).or_else(|| of_job.clone().next()).or_else(|| {
-            let statements = self.by_caller.get(principal)?;
-            let before = statements.partition_point(|s| s.time <= time);
-            statements[..before].last().copied().filter(|s| s.time.is_some())
-        })
+    fn stated(
+        &self,
+        principal: &str,
+        job: IdHash,
+        time: Option<i64>,
+        look: &mut Look<'_>,
+    ) -> Result<Option<Statement>> {
+        let mut of_job = look.of_job(job)?;
+        of_job.retain(|said| self.outline.symbols.name(said.principal).is_none_or(|p| p == principal));
+        if let Some(said) = of_job.iter().rfind(|said| said.time <= time).or_else(|| of_job.first()) {
+            return Ok(Some(*said));
+        }
+        match self.outline.symbols.find(principal).zip(time) {
+            Some((principal, time)) => look.last_of(principal, time),
+            None => Ok(None),
+        }
     }
 
     fn snapshot_scopes(&self, client: &Document) -> Option<BTreeSet<String>> {
@@ -289,9 +306,10 @@ impl<'a> Authority<'a> {
         // What was held, with the jobs that held it and their attempts: most jobs hold the same.
         let mut groups: BTreeMap<Cow<'_, BTreeSet<String>>, (usize, u64)> = BTreeMap::new();
         let mut examples = BTreeSet::new();
+        let mut look = self.contrast.statements.look();
         self.contrast.through(step, |group| {
             let principal = self.outline.symbols.name(group.principal).unwrap_or_default();
-            let Some(held) = self.held(principal, group.job, group.time) else { return };
+            let Some(held) = self.held_as_stated(principal, group.job, group.time, &mut look)? else { return Ok(()) };
             need.jobs += 1;
             examples.insert(group.example);
             if examples.len() > EXAMPLES {
@@ -300,6 +318,7 @@ impl<'a> Authority<'a> {
             let (jobs, attempts) = groups.entry(held.scopes).or_default();
             *jobs += 1;
             *attempts += group.ok;
+            Ok(())
         })?;
         need.examples.extend(examples);
         let with: BTreeSet<&String> = groups.keys().flat_map(|held| held.iter()).collect();

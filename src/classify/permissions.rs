@@ -120,9 +120,10 @@ impl Cites for StepNeeds {
 /// The outline cannot be read.
 pub fn learn(archive: &Whole<'_>, suspects: &Suspects) -> Result<Vec<StepNeeds>> {
     let mut tallies: BTreeMap<Symbol, BTreeMap<Media, Tally>> = BTreeMap::new();
+    let mut look = archive.contrast.statements.look();
     passages(archive.outline, |passage| {
         let tally = tallies.entry(passage.step).or_default().entry(passage.media).or_default();
-        tally.note(archive, passage, suspects);
+        tally.note(archive, passage, suspects, &mut look)
     })?;
     let mut found: Vec<StepNeeds> =
         tallies.iter().filter_map(|(step, by_media)| step_needs(archive, *step, by_media, suspects)).collect();

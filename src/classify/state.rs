@@ -39,7 +39,7 @@ fn fill_scopes(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossi
     let held = failure
         .principal
         .as_deref()
-        .and_then(|principal| archive.authority.held(principal, job, failure.first_failed_at));
+        .and_then(|principal| archive.found(archive.authority.held(principal, job, failure.first_failed_at)));
     dossier.features.flag("scopes_known", held.is_some());
     let unsettled = fill_unsettled(archive, failure, dossier);
     fill_revocations(archive, failure, &unsettled, dossier);

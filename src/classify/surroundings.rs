@@ -115,9 +115,9 @@ fn fill_rotation(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dos
         return;
     }
     let job = failure.job_id.as_ref().map(|job| archive.outline.hash(job));
-    let statements = job.into_iter().flat_map(|job| archive.contrast.stated(job));
-    let started = statements.filter_map(|s| s.time);
-    let began = archive.job(failure).and_then(|job| job.began);
+    let statements = |job| archive.found(archive.contrast.statements.look().of_job(job));
+    let started = job.into_iter().flat_map(statements).filter_map(|said| said.time);
+    let began = job.and_then(|job| archive.found(archive.outline.jobs.began(job)));
     let attempted = failure.attempts.iter().filter_map(|row| archive.table.time(*row));
     let Some(first) = started.chain(attempted).chain(began).min() else { return };
     let own = |c: &&Change| c.kind == ChangeKind::Credential && names.iter().any(|name| c.is_of(name));

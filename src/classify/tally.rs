@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::OfWave;
 use super::archive::Whole;
-use super::authority::{STRAY_SHARE, holds};
+use super::authority::{Held, STRAY_SHARE, holds};
 use super::refusal;
 use super::verdict::{Class, Verdict};
-use crate::correlate::{EventTable, Failure, IdHash, Passage, Symbol};
+use crate::correlate::{EventTable, Failure, IdHash, Look, Passage, Symbol};
+use crate::error::Result;
 use crate::evidence::Locator;
 use crate::ingest::Text;
 
@@ -123,23 +124,45 @@ pub struct Tally {
 
 impl Tally {
     /// Takes in what a job did.
-    pub fn note(&mut self, archive: &Whole<'_>, passage: &Passage, suspects: &Suspects) {
+    ///
+    /// # Errors
+    /// What its caller held cannot be looked up.
+    pub fn note(
+        &mut self,
+        archive: &Whole<'_>,
+        passage: &Passage,
+        suspects: &Suspects,
+        look: &mut Look<'_>,
+    ) -> Result<()> {
         // A job that failed at the step and got through later may have been helped by a change that no log shows.
         if passage.ok > 0 && (passage.failed == 0 || passage.job == 0) {
-            self.passed.note(archive, passage, passage.ok_at, passage.first_ok);
+            let (time, first) = (passage.ok_at, passage.first_ok);
+            self.passed.note(passage, held(archive, passage, time, look)?, first);
         }
         if passage.failed > 0 && !suspects.has(passage) {
             self.failed.explained += 1;
         } else if passage.failed > 0 {
-            self.failed.note(archive, passage, passage.failed_at, passage.first_failed);
+            let (time, first) = (passage.failed_at, passage.first_failed);
+            self.failed.note(passage, held(archive, passage, time, look)?, first);
         }
+        Ok(())
     }
 }
 
+/// What the caller held.
+fn held<'a>(
+    archive: &'a Whole<'_>,
+    passage: &Passage,
+    time: Option<i64>,
+    look: &mut Look<'_>,
+) -> Result<Option<Held<'a>>> {
+    let principal = archive.outline.symbols.name(passage.principal).unwrap_or_default();
+    archive.authority.held_as_stated(principal, passage.job, time, look)
+}
+
 impl Jobs {
-    fn note(&mut self, archive: &Whole<'_>, passage: &Passage, time: Option<i64>, first: Option<Locator>) {
-        let principal = archive.outline.symbols.name(passage.principal).unwrap_or_default();
-        let Some(held) = archive.authority.held(principal, passage.job, time) else {
+    fn note(&mut self, passage: &Passage, held: Option<Held<'_>>, first: Option<Locator>) {
+        let Some(held) = held else {
             self.unknown += 1;
             return;
         };

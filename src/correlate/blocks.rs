@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::columns::{Column, Columns, place};
+use super::columns::{Column, Columns, Form};
 use super::outline::NO_TIME;
 use super::symbols::Symbol;
 use crate::spill::Scratch;
@@ -32,7 +32,7 @@ struct Block {
 enum Lies {
     InMemory(Arc<Columns>),
     /// At this offset of the file.
-    OnDisk(u64),
+    OnDisk(u64, Box<Form>),
 }
 
 impl Blocks {
@@ -59,8 +59,9 @@ impl Blocks {
             self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
             return Ok(());
         }
-        let at = self.file.append(&columns.to_bytes())?;
-        self.all.push(Block { rows, columns: Lies::OnDisk(at) });
+        let (form, bytes) = columns.to_bytes();
+        let at = self.file.append(&bytes)?;
+        self.all.push(Block { rows, columns: Lies::OnDisk(at, Box::new(form)) });
         Ok(())
     }
 
@@ -69,16 +70,18 @@ impl Blocks {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn load(&self, block: usize, wanted: &[Column]) -> io::Result<Arc<Columns>> {
-        let Block { rows, columns } = &self.all[block];
-        let at = match columns {
+        let (at, form) = match &self.all[block].columns {
             Lies::InMemory(columns) => return Ok(Arc::clone(columns)),
-            Lies::OnDisk(at) => *at,
+            Lies::OnDisk(at, form) => (*at, form),
         };
+        let mut bytes = Vec::new();
         let mut columns = Columns::default();
         let shifted = wanted.contains(&Column::Time) && !self.shifts.is_empty();
         for column in wanted.iter().copied().chain(shifted.then_some(Column::Source)) {
-            let start = place(column, *rows);
-            columns.fill(column, *rows, self.file.reader(at + start))?;
+            let (start, length) = form.span(column);
+            bytes.resize(length, 0);
+            self.file.read(at + start, &mut bytes)?;
+            columns.fill(column, form, &bytes);
         }
         self.shifts.iter().for_each(|shift| apply(&mut columns, *shift));
         Ok(Arc::new(columns))

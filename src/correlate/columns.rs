@@ -1,10 +1,9 @@
 //! The columns of an outline, in memory and as they lie on disk.
 
-use std::io::{self, Read};
-
 use super::outline::{Id, IdHash, NO_TIME};
 use super::symbols::Symbol;
 use crate::evidence::Locator;
+use crate::spill::{Packed, pack, unpack};
 
 /// A column of an outline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,62 +117,89 @@ impl Columns {
     }
 }
 
-/// Columns in the order in which they lie on disk.
-fn all() -> impl Iterator<Item = Column> {
-    let ids = Id::ALL.into_iter().map(Column::Id);
-    [Column::Time].into_iter().chain(NAMES).chain(ids).chain([Column::Uid, Column::Fingerprint, Column::At])
-}
+/// Columns as they lie on disk, one after the other; locators are four.
+#[derive(Clone, Debug)]
+pub struct Form([Packed; COLUMNS]);
 
-/// Bytes of one entry of a column on disk.
-const fn width(column: Column) -> u64 {
+/// Time, names, ids, uid, fingerprint, and the words of locators.
+const COLUMNS: usize = 1 + NAMES.len() + Id::ALL.len() + 2 + 4;
+
+/// Where a column is among those on disk, and how many it is there.
+fn place(column: Column) -> (usize, usize) {
+    let names = |column| NAMES.iter().position(|known| *known == column).unwrap_or(0);
+    let behind = 1 + NAMES.len();
     match column {
-        Column::Time | Column::Id(_) | Column::Uid | Column::Fingerprint => 8,
-        Column::At => 32,
-        _ => 4,
+        Column::Time => (0, 1),
+        Column::Id(id) => (behind + id as usize, 1),
+        Column::Uid => (behind + Id::ALL.len(), 1),
+        Column::Fingerprint => (behind + Id::ALL.len() + 1, 1),
+        Column::At => (COLUMNS - 4, 4),
+        name => (1 + names(name), 1),
     }
 }
 
-/// Where a column of `rows` entries begins, bytes.
-#[must_use]
-pub fn place(column: Column, rows: usize) -> u64 {
-    let before: u64 = all().take_while(|other| *other != column).map(width).sum();
-    before * rows as u64
+impl Form {
+    /// Where the bytes of a column begin, and how many there are.
+    #[must_use]
+    pub fn span(&self, column: Column) -> (u64, usize) {
+        let (first, count) = place(column);
+        let before: usize = self.0[..first].iter().map(Packed::bytes).sum();
+        (before as u64, self.0[first..first + count].iter().map(Packed::bytes).sum())
+    }
 }
 
 impl Columns {
-    /// All columns as they lie on disk, for this process only: the bytes are in the order of the machine.
+    /// All columns as they lie on disk.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let widths: u64 = all().map(width).sum();
-        let mut bytes = Vec::with_capacity(usize::try_from(widths).unwrap_or(0) * self.len());
-        bytes.extend_from_slice(bytemuck::cast_slice(&self.time));
-        self.names.iter().for_each(|column| bytes.extend_from_slice(bytemuck::cast_slice(column)));
-        let hashes = self.ids.iter().chain([&self.uid, &self.fingerprint]);
-        hashes.for_each(|column| bytes.extend_from_slice(bytemuck::cast_slice(column)));
-        self.at.iter().for_each(|at| bytes.extend_from_slice(bytemuck::cast_slice(&at.to_words())));
-        bytes
+    pub fn to_bytes(&self) -> (Form, Vec<u8>) {
+        let mut bytes = Vec::with_capacity(self.len() * 100);
+        let (mut form, mut next) = ([Packed::default(); COLUMNS], 0);
+        let mut put = |words: &[u64]| {
+            form[next] = pack(words, &mut bytes);
+            next += 1;
+        };
+        put(bytemuck::cast_slice(&self.time));
+        let mut words = Vec::with_capacity(self.len());
+        for column in &self.names {
+            words.clear();
+            words.extend(column.iter().map(|symbol| u64::from(*symbol)));
+            put(&words);
+        }
+        self.ids.iter().chain([&self.uid, &self.fingerprint]).for_each(|column| put(column));
+        for n in 0..4 {
+            words.clear();
+            words.extend(self.at.iter().map(|at| at.to_words()[n]));
+            put(&words);
+        }
+        (Form(form), bytes)
     }
 
-    /// Reads `rows` entries of a column.
-    ///
-    /// # Errors
-    /// There are fewer bytes.
-    pub fn fill(&mut self, column: Column, rows: usize, mut from: impl Read) -> io::Result<()> {
+    /// Takes in a column that lay in `bytes`.
+    pub fn fill(&mut self, column: Column, form: &Form, bytes: &[u8]) {
+        let (first, count) = place(column);
+        let mut rest = bytes;
+        let mut next = form.0[first..first + count].iter().map(|packed| {
+            let (own, behind) = rest.split_at(packed.bytes().min(rest.len()));
+            rest = behind;
+            unpack(packed, own)
+        });
+        let mut word = || next.next().unwrap_or_default();
         match column {
-            Column::Time => filled(&mut self.time, rows, from),
-            Column::Id(id) => filled(&mut self.ids[id as usize], rows, from),
-            Column::Uid => filled(&mut self.uid, rows, from),
-            Column::Fingerprint => filled(&mut self.fingerprint, rows, from),
+            Column::Time => self.time = word().into_iter().map(u64::cast_signed).collect(),
+            Column::Id(id) => self.ids[id as usize] = word(),
+            Column::Uid => self.uid = word(),
+            Column::Fingerprint => self.fingerprint = word(),
             Column::At => {
-                let mut words: Vec<u64> = Vec::new();
-                filled(&mut words, rows * 4, &mut from)?;
-                self.at = words.as_chunks().0.iter().copied().map(Locator::from_words).collect();
-                Ok(())
+                let [files, records, offsets, lengths] = std::array::from_fn(|_| word());
+                let words = files.into_iter().zip(records).zip(offsets).zip(lengths);
+                let at = words.map(|(((file, record), offset), length)| [file, record, offset, length]);
+                self.at = at.map(Locator::from_words).collect();
             }
-            name => match NAMES.iter().position(|known| *known == name) {
-                Some(n) => filled(&mut self.names[n], rows, from),
-                None => Ok(()),
-            },
+            name => {
+                if let Some(n) = NAMES.iter().position(|known| *known == name) {
+                    self.names[n] = word().into_iter().map(|word| Symbol::try_from(word).unwrap_or(0)).collect();
+                }
+            }
         }
     }
 }
@@ -182,10 +208,4 @@ impl Columns {
 #[must_use]
 pub fn known(time: u64) -> Option<i64> {
     Some(time.cast_signed()).filter(|time| *time != NO_TIME)
-}
-
-fn filled<T: bytemuck::Pod>(column: &mut Vec<T>, rows: usize, mut from: impl Read) -> io::Result<()> {
-    column.clear();
-    column.resize(rows, T::zeroed());
-    from.read_exact(bytemuck::cast_slice_mut(column))
 }

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use super::columns::{Column, known};
 use super::outline::{Block, Id, IdHash, NO_TIME, Outline, flag};
+use super::statements::Statements;
 use super::symbols::Symbol;
 use crate::error::Result;
 use crate::evidence::Locator;
@@ -35,18 +36,6 @@ pub struct ScopeGroup {
     pub example: Locator,
 }
 
-/// A statement of what a caller held: when a record of its job first made it, and the first record that makes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Statement {
-    job: IdHash,
-    pub time: Option<i64>,
-    /// Index into [`Contrast::scope_sets`].
-    pub scopes: Symbol,
-    pub at: Locator,
-    /// 0 where the record does not say who called.
-    pub principal: Symbol,
-}
-
 /// The archive's other jobs, as far as verdicts need them. Steps, callers, buckets and regions by their numbers in the
 /// outline.
 #[derive(Default)]
@@ -57,11 +46,10 @@ pub struct Contrast {
     by_bucket: Counts<Symbol>,
     /// Attempts that failed, by region and hour since 1970.
     by_hour: HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>,
-    /// Who got through the steps at which something failed, in no order.
+    /// Who got through the steps at which something failed, by job.
     through: BTreeMap<String, Spilled<8>>,
-    /// What callers held, by job, in order of time, then of the archive.
-    pub statements: Vec<Statement>,
-    pub scope_sets: BTreeMap<Symbol, BTreeSet<String>>,
+    /// What callers held.
+    pub statements: Statements,
     /// The steps at which an attempt failed.
     pub failed_steps: BTreeSet<String>,
     /// Time of the first and last event of the archive.
@@ -97,7 +85,7 @@ impl Contrast {
         let names = failed_steps.iter().filter_map(|step| outline.symbols.name(*step)).map(str::to_owned);
         let mut contrast = Self { span, failed_steps: names.collect(), ..Self::default() };
         contrast.count(outline, &failed_steps)?;
-        contrast.gather_statements(outline)?;
+        contrast.statements = Statements::gather(outline)?;
         Ok(contrast)
     }
 
@@ -125,43 +113,6 @@ impl Contrast {
         )
     }
 
-    fn gather_statements(&mut self, outline: &Outline) -> Result<()> {
-        type Found = HashMap<(IdHash, Symbol, Symbol), Statement, foldhash::fast::RandomState>;
-        let columns = [Column::Time, Column::Principal, Column::Scopes, Column::Id(Id::Job), Column::At];
-        let tell_all = |tell: &mut Tell<'_, 7>| -> Result<()> {
-            for block in outline.blocks(&columns) {
-                let block = block?;
-                let (jobs, principals) = (block.id(Id::Job), block.names(Column::Principal));
-                for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate().filter(|(_, s)| *s != 0) {
-                    let [file, record, offset, length] = block.at[n].to_words();
-                    let names = joined(principals[n], scopes);
-                    tell(jobs[n], [jobs[n], names, block.time[n].cast_unsigned(), file, record, offset, length])?;
-                }
-            }
-            Ok(())
-        };
-        let take = |found: &mut Found, [job, names, time, file, record, offset, length]: [u64; 7]| {
-            let ([principal, scopes], time) = (halves(names), known(time));
-            let at = Locator::from_words([file, record, offset, length]);
-            let said = Statement { job, time, scopes, at, principal };
-            let held = found.entry((job, principal, scopes)).or_insert(said);
-            held.time = [held.time, time].into_iter().flatten().min();
-        };
-        let statements = &mut self.statements;
-        let size = Size { expected: outline.jobs.count(), most: GROUPED };
-        by_share(size, tell_all, Found::default, take, |found| {
-            statements.extend(found.into_values());
-            Ok(())
-        })?;
-        self.statements.sort_unstable_by_key(|said| (said.job, said.time, said.at));
-        for Statement { scopes, .. } in &self.statements {
-            self.scope_sets.entry(*scopes).or_insert_with(|| {
-                outline.symbols.name(*scopes).unwrap_or_default().split(' ').map(str::to_owned).collect()
-            });
-        }
-        Ok(())
-    }
-
     /// The count of a step by a caller.
     #[must_use]
     pub fn caller(&self, outline: &Outline, step: &str, principal: &str) -> Count {
@@ -182,20 +133,13 @@ impl Contrast {
         key.and_then(|key| self.by_hour.get(&key)).copied().unwrap_or(0)
     }
 
-    /// Goes through who got through a step, in no order.
+    /// Goes through who got through a step, in order of the jobs' hashes.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
-    pub fn through(&self, step: &str, mut see: impl FnMut(ScopeGroup)) -> Result<()> {
+    /// The temporary file cannot be read; those of `see`.
+    pub fn through(&self, step: &str, mut see: impl FnMut(ScopeGroup) -> Result<()>) -> Result<()> {
         let Some(groups) = self.through.get(step) else { return Ok(()) };
         groups.each(|words| see(ScopeGroup::from_words(words)))
-    }
-
-    /// What the records of a job state of scopes, in order of time.
-    pub fn stated(&self, job: IdHash) -> impl DoubleEndedIterator<Item = &Statement> + Clone {
-        let first = self.statements.partition_point(|said| said.job < job);
-        let of_job = &self.statements[first..];
-        of_job[..of_job.iter().take_while(|said| said.job == job).count()].iter()
     }
 }
 
@@ -230,7 +174,7 @@ fn tell_attempts(
         for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
             let stated = outline.jobs.get(jobs[n]);
             let of_job = |column: Column, text: Text| match block.names(column)[n] {
-                0 => stated.map_or(0, |job| job.stated(text)),
+                0 => stated.map_or(0, |stated| stated.of(text)),
                 own => own,
             };
             let phase = block.names(Column::Phase)[n];
@@ -315,7 +259,8 @@ fn add_through(
     failed_steps: &BTreeSet<Symbol>,
     found: &mut BTreeMap<String, Spilled<8>>,
 ) -> Result<()> {
-    #[expect(clippy::iter_over_hash_type, reason = "they are in no order, and what is made of them depends on none")]
+    let mut groups: Vec<(&((Symbol, Symbol), IdHash), &Group)> = groups.iter().collect();
+    groups.sort_unstable_by_key(|((caller, job), _)| (*job, *caller));
     for (((phase, principal), job), group) in groups {
         let Some(step) = outline.symbols.name(*phase).filter(|_| failed_steps.contains(phase)) else { continue };
         let Some(example) = group.first_ok else { continue };

@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use super::clocks::Clocks;
 use super::items::{Item, ItemKey, Unit};
-use super::jobs::Job;
 use super::links::By;
 use super::outline::Outline;
 use super::related::{Attempt, Related};
@@ -99,7 +98,7 @@ pub fn find(table: &EventTable, related: &Related, items: &[Item], outline: &Out
             Some(_) => vec![item.attempts.clone()],
             None => split_at_recoveries(seen, &item.attempts),
         };
-        let stated = |column| job.and_then(|job: &Job| job.stated_text(column, &outline.symbols));
+        let stated = |column| job.and_then(|job| job.text(column, &outline.symbols));
         let found = runs.iter().filter_map(|run| failure(seen, &item.key, run, &stated));
         found.collect::<Vec<Failure>>()
     };

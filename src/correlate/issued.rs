@@ -1,7 +1,7 @@
 //! Keys that a call issued, as `AssumeRole` does: later calls made with such a key belong to whoever had it issued. Only the
 //! key ties them, never the name of the role, nor closeness in time.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::columns::Column;
 use super::outline::{Block, Id, IdHash, Outline};
@@ -20,7 +20,11 @@ type Jobs = HashMap<IdHash, IdHash, foldhash::fast::RandomState>;
 
 /// The jobs that keys were issued to.
 #[derive(Default)]
-pub struct Keys(Jobs);
+pub struct Keys {
+    jobs: Jobs,
+    /// The ids of these jobs.
+    ids: HashMap<IdHash, String, foldhash::fast::RandomState>,
+}
 
 impl Keys {
     /// Those of the keys with which the `related` attempts (ascending) were made.
@@ -30,7 +34,7 @@ impl Keys {
     pub fn find(outline: &Outline, related: &[(Row, Symbol)]) -> Result<Self> {
         let mut keys = Jobs::default();
         if outline.issued == 0 {
-            return Ok(Self(keys));
+            return Ok(Self::default());
         }
         let issuers = all_issuers(outline, related)?;
         let requests = requests(outline, &issuers)?;
@@ -50,23 +54,28 @@ impl Keys {
                 break;
             }
         }
-        Ok(Self(keys))
+        let mut ids = HashMap::default();
+        let named: BTreeSet<IdHash> = keys.values().copied().filter(|job| *job != 0).collect();
+        for job in named {
+            ids.extend(outline.jobs.id(job)?.map(|id| (job, id)));
+        }
+        Ok(Self { jobs: keys, ids })
     }
 
     /// The hash of the job to which a key was issued, by the hash of the key.
     #[must_use]
     pub fn job_of(&self, key: IdHash) -> Option<IdHash> {
-        self.0.get(&key).copied().filter(|job| *job != 0)
+        self.jobs.get(&key).copied().filter(|job| *job != 0)
     }
 
     /// The job to which the key of a row was issued.
     #[must_use]
-    pub fn job<'a>(&self, table: &EventTable, outline: &'a Outline, row: Row) -> Option<&'a str> {
-        if self.0.is_empty() {
+    pub fn job(&self, table: &EventTable, outline: &Outline, row: Row) -> Option<&str> {
+        if self.jobs.is_empty() {
             return None;
         }
         let job = self.job_of(outline.hash(table.text(Text::Credential, row)?))?;
-        outline.jobs.get(job).map(|job| &*job.id)
+        self.ids.get(&job).map(String::as_str)
     }
 }
 

@@ -18,30 +18,32 @@ mod passages;
 mod reexports;
 mod related;
 mod requests;
+mod statements;
 mod steps;
 mod symbols;
 mod table;
 mod texts;
 mod waves;
 
-use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use foldhash::quality::RandomState;
 
 pub use clocks::{Bounds, ClockOffset, Clocks};
 pub use columns::Column;
-pub use contrast::{Contrast, Count, ScopeGroup, Statement};
+pub use contrast::{Contrast, Count, ScopeGroup};
 pub use duplicates::Repeated;
 pub use failures::{Failure, Order};
 pub use gaps::{Gap, GapKind};
 pub use holds::{Held, Holds};
 pub use issued::HOPS;
 pub use items::Unit;
-pub use jobs::{Job, Jobs};
+pub use jobs::{Jobs, Stated, Unended};
 pub use links::By;
 pub use outline::{Block, Id, IdHash, NO_TIME, Outline, flag};
 pub use passages::{HOURS, Media, Passage, attempts_by_hour, hour_of_day, passages, regions_at};
+pub use statements::{Look, Statement, Statements};
 pub use steps::{JOBS, Operation, Steps, is_of_platform};
 pub use symbols::{Symbol, Symbols};
 pub use table::{EventTable, Row};
@@ -229,14 +231,13 @@ pub fn table(outline: &Outline, rows: &[Row], reread: &Reread<'_>, clocks: &Cloc
 
 /// Jobs that an attempt is of.
 fn count_jobs(outline: &Outline) -> Result<usize> {
-    let of_block = |block: &Block<'_>| -> Vec<IdHash> {
+    let met: Vec<AtomicBool> = std::iter::repeat_with(AtomicBool::default).take(outline.jobs.count()).collect();
+    let of_block = |block: &Block<'_>| {
         let attempts = block.places().filter(|n| block.is(*n, flag::ATTEMPT));
-        let mut jobs: Vec<IdHash> = attempts.map(|n| block.id(Id::Job)[n]).filter(|job| *job != 0).collect();
-        jobs.sort_unstable();
-        jobs.dedup();
-        jobs
+        for place in attempts.filter_map(|n| outline.jobs.place(block.id(Id::Job)[n])) {
+            met[place].store(true, Ordering::Relaxed);
+        }
     };
-    let found = outline.look(&[Column::Id(Id::Job)], of_block)?;
-    let ids: HashSet<IdHash, foldhash::fast::RandomState> = found.into_iter().flatten().collect();
-    Ok(ids.len())
+    outline.look(&[Column::Id(Id::Job)], of_block)?;
+    Ok(met.into_iter().filter(|met| met.load(Ordering::Relaxed)).count())
 }

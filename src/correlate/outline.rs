@@ -383,10 +383,9 @@ impl Outline {
     pub fn finish(&mut self) -> Result<()> {
         self.close();
         self.open = Columns::default();
-        self.jobs.finish();
         match self.unwritten.take() {
             Some(error) => Err(temporary("writing what is known of the records", error)),
-            None => Ok(()),
+            None => self.jobs.finish(),
         }
     }
 

@@ -49,11 +49,11 @@ const GROUPED: usize = 1 << 18;
 const LOOKED_AT: [Column; 6] =
     [Column::Time, Column::Phase, Column::Principal, Column::Media, Column::Id(Id::Job), Column::At];
 
-/// Tells `each` of every passage, in no order: once for each media type of a job, and once for all of them.
+/// Tells `each` of every passage, in order of the jobs' hashes: once for each media type of a job, and once for all of them.
 ///
 /// # Errors
-/// The outline cannot be read.
-pub fn passages(outline: &Outline, mut each: impl FnMut(&Passage)) -> Result<()> {
+/// The outline cannot be read; those of `each`.
+pub fn passages(outline: &Outline, mut each: impl FnMut(&Passage) -> Result<()>) -> Result<()> {
     let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
     by_share(
         size,
@@ -61,11 +61,9 @@ pub fn passages(outline: &Outline, mut each: impl FnMut(&Passage)) -> Result<()>
         Groups::default,
         note,
         |groups| {
-            #[expect(clippy::iter_over_hash_type, reason = "those who ask add up and take the least")]
-            for passage in groups.values() {
-                each(passage);
-            }
-            Ok(())
+            let mut passages: Vec<&Passage> = groups.values().collect();
+            passages.sort_unstable_by_key(|passage| (passage.job, passage.step, passage.media, passage.principal));
+            passages.into_iter().try_for_each(&mut each)
         },
     )
 }
@@ -78,13 +76,13 @@ fn tell_all(outline: &Outline, tell: &mut Tell<'_, 8>) -> Result<()> {
         for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
             let job = outline.jobs.get(jobs[n]);
             let principal = match block.names(Column::Principal)[n] {
-                0 => job.map_or(0, |job| job.stated(Text::Principal)),
+                0 => job.map_or(0, |job| job.of(Text::Principal)),
                 own => own,
             };
             if principal == 0 {
                 continue;
             }
-            let stated = || job.filter(|job| !job.several_media).map_or(0, |job| job.stated(Text::MediaType));
+            let stated = || job.filter(|job| !job.several_media).map_or(0, |job| job.of(Text::MediaType));
             let media = match block.names(Column::Media)[n] {
                 0 => stated(),
                 own => own,
@@ -149,7 +147,7 @@ pub fn attempts_by_hour(outline: &Outline) -> Result<BTreeMap<Symbol, [u64; HOUR
     let of_block = |block: &Block<'_>| {
         let mut found: BTreeMap<Symbol, [u64; HOURS]> = BTreeMap::new();
         for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
-            let stated = || outline.jobs.get(block.id(Id::Job)[n]).map_or(0, |job| job.stated(Text::Region));
+            let stated = || outline.jobs.get(block.id(Id::Job)[n]).map_or(0, |job| job.of(Text::Region));
             let region = match block.names(Column::Region)[n] {
                 0 => stated(),
                 own => own,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use walkdir::WalkDir;
 
 use super::containers::{Bounds, Container, Member, expand};
+use super::{FilePath, Name};
 use crate::custody::case::{self, Case};
 use crate::error::{Error, Result};
 use crate::parts::{self, PartFile};
@@ -15,7 +16,7 @@ use crate::parts::{self, PartFile};
 /// Where an input is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    File(PathBuf),
+    File(FilePath),
     /// A private copy of standard input or of a pipe, deleted when it is dropped: records are read more than once.
     Stream(Arc<Spool>),
     /// A file that a folder of parts holds: its events, not its bytes.
@@ -38,7 +39,7 @@ impl Place {
             Self::Stream(spool) => &spool.0,
             Self::Part(part) => part.folder(),
             Self::Container(container) => container.place.path(),
-            Self::Member(member) => Path::new(member.container()),
+            Self::Member(member) => member.container().as_ref(),
             #[cfg(feature = "object-store")]
             Self::Object(object) => Path::new(object.url()),
         }
@@ -112,13 +113,13 @@ fn spool(label: &str, open: impl FnOnce() -> io::Result<Box<dyn io::Read>>) -> R
         let reason = format!("{e}; if the disk is full, set TMPDIR to a folder with more room");
         Error::io(label, "copying it to a temporary file", io::Error::other(reason))
     })?;
-    Ok(Input { label: label.to_owned(), place: Place::Stream(Arc::new(Spool(path))), bytes })
+    Ok(Input { label: label.into(), place: Place::Stream(Arc::new(Spool(path))), bytes })
 }
 
 /// One input with the name it has in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    pub label: String,
+    pub label: Name,
     pub place: Place,
     /// Size as found.
     pub bytes: u64,
@@ -167,8 +168,8 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
     }
     for path in paths {
         if path == "-" {
-            if !by_label.contains_key("-") {
-                by_label.insert("-".to_owned(), spool("-", || Ok(Box::new(io::stdin())))?);
+            if !by_label.contains_key(&Name::from("-")) {
+                by_label.insert("-".into(), spool("-", || Ok(Box::new(io::stdin())))?);
             }
         } else if Path::new(path).exists() {
             add_path(Path::new(path), &mut by_label, &mut found)?;
@@ -202,7 +203,7 @@ fn objects(urls: &[&String]) -> Result<Vec<Input>> {
     Err(Error::Usage { what: urls[0].clone(), reason: reason.to_owned() })
 }
 
-fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
+fn add_glob(pattern: &str, inputs: &mut BTreeMap<Name, Input>, found: &mut Discovery) -> Result<()> {
     if !pattern.contains(['*', '?', '[']) {
         return Err(Error::MissingPath { path: pattern.to_owned() });
     }
@@ -222,7 +223,7 @@ fn add_glob(pattern: &str, inputs: &mut BTreeMap<String, Input>, found: &mut Dis
     if any { Ok(()) } else { Err(Error::MissingPath { path: pattern.to_owned() }) }
 }
 
-fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Discovery) -> Result<()> {
+fn add_path(path: &Path, inputs: &mut BTreeMap<Name, Input>, found: &mut Discovery) -> Result<()> {
     if path.is_file() {
         add_file(path, inputs);
         return Ok(());
@@ -231,7 +232,7 @@ fn add_path(path: &Path, inputs: &mut BTreeMap<String, Input>, found: &mut Disco
         let label = path.display().to_string();
         let open = || io::Result::Ok(Box::new(std::fs::File::open(path)?) as Box<dyn io::Read>);
         let input = spool(&label, open)?;
-        inputs.insert(label, input);
+        inputs.insert(label.into(), input);
         return Ok(());
     }
     let mut any = false;
@@ -297,10 +298,11 @@ fn add_parts(file: &walkdir::DirEntry, found: &mut Discovery) -> Result<()> {
     }
 }
 
-fn add_file(path: &Path, inputs: &mut BTreeMap<String, Input>) {
-    let label = path.display().to_string();
+fn add_file(path: &Path, inputs: &mut BTreeMap<Name, Input>) {
+    let label = Name::from(path.display().to_string());
     let bytes = path.metadata().map_or(0, |m| m.len());
-    inputs.insert(label.clone(), Input { label, place: Place::File(path.to_owned()), bytes });
+    let place = Place::File(FilePath::of(path, &label));
+    inputs.insert(label.clone(), Input { label, place, bytes });
 }
 
 /// The same file reached by two names (`a` and `./a`) is read once, under the shortest.
@@ -312,7 +314,7 @@ fn without_second_names(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
         Place::Stream(_) | Place::Part(_) | Place::Container(_) | Place::Member(_) => true,
         #[cfg(feature = "object-store")]
         Place::Object(_) => true,
-        Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
+        Place::File(path) => seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_path_buf())),
     });
     by_length.sort_by(|a, b| a.label.cmp(&b.label));
     by_length

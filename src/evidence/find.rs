@@ -52,7 +52,9 @@ fn in_file(
     if let Some(part) = input.place.part() {
         let found = part.find(file, &|digest| digest.to_string().starts_with(prefix))?;
         let found = found.into_iter();
-        return Ok(found.map(|(at, digest)| Found { file: input.label.clone(), at, digest, bytes: None }).collect());
+        return Ok(found
+            .map(|(at, digest)| Found { file: input.label.to_string(), at, digest, bytes: None })
+            .collect());
     }
     // Containers have no records of their own, and what was refused has none that could be cited.
     if input.place.container().is_some() || input.place.member().is_some_and(|member| member.refusal().is_some()) {
@@ -70,7 +72,7 @@ fn in_file(
             if digest.to_string().starts_with(prefix) {
                 let (offset, length) = (chunk.base + span.start as u64, bytes.len() as u64);
                 let at = Locator { file, record: span.record, offset, length };
-                found.push(Found { file: input.label.clone(), at, digest, bytes: Some(bytes.to_vec()) });
+                found.push(Found { file: input.label.to_string(), at, digest, bytes: Some(bytes.to_vec()) });
             }
         }
     }

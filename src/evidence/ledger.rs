@@ -1,8 +1,10 @@
 //! The coverage ledger: what was read of every file, and what could not be.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Discovery, Page, Reject, Rejects};
+use super::{Digest, Discovery, Name, Page, Reject, Rejects, written};
 use crate::error::Error;
 
 /// What the reason says where a file breaks off.
@@ -19,17 +21,21 @@ pub fn is_partial(files: &[FileEntry]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileEntry {
-    pub path: String,
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub path: Name,
     /// SHA-256 of the bytes as found; null only when the file could not be read to its end.
-    pub sha256: Option<String>,
+    #[serde(with = "written::hex")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub sha256: Option<Digest>,
     /// SHA-256 of the decompressed bytes, if it was asked for and they were read to their end.
     #[serde(skip)]
-    pub content_sha256: Option<String>,
+    pub content_sha256: Option<Digest>,
     /// Size as found.
     pub bytes: u64,
-    pub format: String,
+    pub format: Cow<'static, str>,
     /// SHA-256 of the mapping file it was read by, hex; null where it needed none.
-    pub mapping: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub mapping: Option<Name>,
     pub records: u64,
     pub parsed: u64,
     pub rejected: u64,
@@ -38,8 +44,12 @@ pub struct FileEntry {
     #[serde(default)]
     pub superseded: u64,
     /// Earliest time in the file, RFC 3339 UTC.
-    pub first_time: Option<String>,
-    pub last_time: Option<String>,
+    #[serde(with = "written::rfc3339")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub first_time: Option<i64>,
+    #[serde(with = "written::rfc3339")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub last_time: Option<i64>,
     /// Times without a zone, read with `--assume-tz`.
     pub zoneless_times: u64,
     /// Times before 2000 or after 2099: read, but not used for ordering.
@@ -48,7 +58,8 @@ pub struct FileEntry {
     pub redacted: u64,
     pub rejects: Rejects,
     /// The container it is a member of.
-    pub container: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub container: Option<Name>,
     /// Of a container, how many members it holds that are inputs of their own; it has no records itself.
     pub members: Option<u64>,
     /// What documents in it say of being one page of several.
@@ -59,13 +70,13 @@ pub struct FileEntry {
 impl FileEntry {
     /// The entry of a file of which nothing has been read yet.
     #[must_use]
-    pub fn unread(path: &str, bytes: u64) -> Self {
+    pub fn unread(path: &Name, bytes: u64) -> Self {
         Self {
-            path: path.to_owned(),
+            path: path.clone(),
             sha256: None,
             content_sha256: None,
             bytes,
-            format: "unreadable".to_owned(),
+            format: "unreadable".into(),
             mapping: None,
             records: 0,
             parsed: 0,

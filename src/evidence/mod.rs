@@ -12,6 +12,7 @@ mod framer;
 mod json_tree;
 mod ledger;
 mod lines;
+mod name;
 #[cfg(feature = "object-store")]
 mod objects;
 mod paging;
@@ -22,13 +23,16 @@ mod shape;
 mod source;
 mod stream;
 mod text_lines;
+mod time;
+mod written;
 
 pub use cite::{Cited, RecordReader, cite};
-pub use containers::{Bounds, Container, Member, is_hostile};
+pub use containers::{BETWEEN, Bounds, Container, Member, is_hostile};
 pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, ShapeOf, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
 pub use ledger::{FileEntry, is_partial, nothing_readable};
+pub use name::{FilePath, Name};
 pub use paging::Page;
 pub use parquet::quietly;
 pub use progress::Progress;
@@ -36,8 +40,11 @@ pub use rejects::{Reject, Rejects, Room};
 pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};
 pub(crate) use stream::is_bomb;
 pub use stream::{Encoding, Expansion, Stream};
+pub use time::{micros, rfc3339};
+pub(crate) use written::hex;
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +64,17 @@ impl Digest {
     #[must_use]
     pub fn record_id(&self) -> String {
         format!("ev:{}", const_hex::encode(&self.0[..8]))
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    /// From 64 hex digits.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut bytes = [0; 32];
+        const_hex::decode_to_slice(text, &mut bytes).map_err(|_| format!("{text:?} is no SHA-256"))?;
+        Ok(Self(bytes))
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn mapping(bytes: &[u8]) {
 /// A draft of a mapping is a mapping.
 pub(super) fn draft(bytes: &[u8]) {
     let path = file_of(bytes);
-    let input = Input { label: "a".to_owned(), place: Place::File(path), bytes: bytes.len() as u64 };
+    let input = Input { label: "a".into(), place: Place::File(path.as_path().into()), bytes: bytes.len() as u64 };
     if let Ok(text) = crate::ingest::draft(&input, bounded()) {
         let read = Mapping::parse(&text, "a draft");
         assert!(read.is_ok(), "{}\n{text}", read.err().map(|e| e.to_string()).unwrap_or_default());

@@ -60,7 +60,7 @@ pub(super) fn parquet(bytes: &[u8]) {
 
 fn stream(path: &Path) -> Stream {
     let most = Expansion::Times(Bounds::default().expansion);
-    Stream::open(&Place::File(path.to_owned())).expect("opened").bounded(most)
+    Stream::open(&Place::File(path.into())).expect("opened").bounded(most)
 }
 
 fn check(bytes: &[u8], shape: &Shape) -> Pieces {

@@ -51,7 +51,7 @@ pub struct Record<'a> {
 }
 
 /// The header of a CSV file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     pub delimiter: u8,
     pub header: Vec<String>,

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tally};
 use super::recognise::{Recognised, recognise};
-use super::{ADAPTERS, LeftOut, Options, Prints, from_part, pages, rfc3339};
+use super::{ADAPTERS, LeftOut, Options, Prints, from_part, pages};
 use crate::evidence::{
-    Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Place, Reject, Rejects, Shape, Stream,
+    Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Member, Place, Reject, Rejects, Shape, Stream,
 };
 
 /// What all files of a run share.
@@ -40,6 +40,13 @@ pub struct Manner {
     pub page: Option<String>,
     /// Whether the file can only be read from its start: it is compressed.
     pub packed: bool,
+}
+
+impl PartialEq for Manner {
+    fn eq(&self, other: &Self) -> bool {
+        let rest = |manner: &Self| (manner.adapter.map(Adapter::name), manner.mapping, manner.packed);
+        rest(self) == rest(other) && self.table == other.table && self.page == other.page
+    }
 }
 
 impl Manner {
@@ -166,8 +173,8 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     entry.parsed = tally.parsed;
     entry.rejected = entry.rejects.records();
     entry.records = entry.parsed + entry.rejected;
-    entry.first_time = tally.first.map(rfc3339);
-    entry.last_time = tally.last.map(rfc3339);
+    entry.first_time = tally.first;
+    entry.last_time = tally.last;
     entry.zoneless_times = tally.zoneless;
     entry.implausible_times = tally.implausible;
     entry.redacted = tally.redacted;
@@ -184,12 +191,12 @@ fn read_place<C: Collect + Send>(
 ) -> Manner {
     let mut reason = None;
     if let Some(container) = input.place.container() {
-        entry.format.clone_from(&container.format);
+        entry.format = container.format.clone().into();
         entry.members = Some(container.members);
         entry.rejects.clone_from(&container.rejects);
-        entry.container = container.place.member().map(|member| member.container().to_owned());
+        entry.container = container.place.member().map(Member::container).cloned();
     } else if let Some(member) = input.place.member() {
-        entry.container = Some(member.container().to_owned());
+        entry.container = Some(member.container().clone());
         reason = member.refusal().map(str::to_owned);
     }
     if input.place.container().is_none() && reason.is_none() {
@@ -220,9 +227,9 @@ fn read_stream<C: Collect + Send>(
     let mappings = context.options.mappings;
     let Recognised { shape, adapter, mapping, paged } = recognise(&entry.path, &framer, stream.encoding(), mappings);
     let format = if framer.failure().is_some() && shape == Shape::Empty { "unreadable" } else { format_name(&shape) };
-    adapter.map_or(format, Adapter::name).clone_into(&mut entry.format);
+    entry.format = adapter.map_or(format, Adapter::name).into();
     if let Some(mapping) = mapping.map(|n| &mappings[n]) {
-        entry.format = format!("mapped:{}", mapping.name);
+        entry.format = format!("mapped:{}", mapping.name).into();
         entry.mapping = Some(mapping.sha256.clone());
     }
     framer.set_shape(&shape);
@@ -269,8 +276,8 @@ fn read_stream<C: Collect + Send>(
     let (unpacked, as_found) = (stream.finish_content(), stream.is_as_found());
     match stream.finish() {
         Ok((digest, bytes)) => {
-            entry.sha256 = Some(digest.to_string());
-            entry.content_sha256 = unpacked.or(as_found.then_some(digest)).map(|digest| digest.to_string());
+            entry.sha256 = Some(digest);
+            entry.content_sha256 = unpacked.or(as_found.then_some(digest));
             entry.bytes = bytes;
         }
         Err(error) => {

@@ -22,7 +22,7 @@ pub fn read<C: Collect + Send>(
     into: &mut Destination<'_, C>,
 ) {
     let listed = part.listed();
-    let content_sha256 = listed.content_sha256.clone().filter(|_| context.options.hash_content);
+    let content_sha256 = listed.content_sha256.filter(|_| context.options.hash_content);
     let mut entry = FileEntry { content_sha256, ..listed.entry.clone() };
     if let Err(error) = read_runs(part, file, context, into) {
         let reason = error.to_string();

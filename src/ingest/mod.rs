@@ -37,6 +37,7 @@ mod vault_audit;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use rayon::prelude::*;
@@ -56,8 +57,10 @@ pub use prints::Prints;
 pub use recognise::{Recognised, mapping_of, recognise};
 pub use redact::{redact, redact_value};
 pub use reread::{Reread, Wanted};
-pub use time::{AssumedZone, epoch, is_believed, micros, rfc3339};
+pub use time::{AssumedZone, epoch, is_believed};
 pub use trail_fields::STEPS;
+
+pub use crate::evidence::{micros, rfc3339};
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
 
@@ -109,8 +112,8 @@ pub struct Ingested {
     pub holds: HoldLog,
     pub documents: Vec<Document>,
     pub files: Vec<FileEntry>,
-    /// How to read records of each file again.
-    pub manners: Vec<Manner>,
+    /// How to read records of each file again; files that are read alike share theirs.
+    pub manners: Vec<Arc<Manner>>,
 }
 
 /// Runs of small files that are being read, or have been and wait for those before them.
@@ -182,7 +185,8 @@ fn read<C: Collect + Send>(
         for (mut entry, manner) in part.files {
             entry.rejects.fit(&mut room);
             ingested.files.push(entry);
-            ingested.manners.push(manner);
+            let alike = ingested.manners.last().filter(|last| ***last == manner).map(Arc::clone);
+            ingested.manners.push(alike.unwrap_or_else(|| Arc::new(manner)));
         }
     };
     let work = file::divide(inputs);
@@ -257,7 +261,7 @@ impl<T> Drop for Done<T> {
 fn seal(entry: &mut FileEntry, input: &Input) {
     match input.place.container().map(Container::digest) {
         None => {}
-        Some(Ok((digest, bytes))) => (entry.sha256, entry.bytes) = (Some(digest.to_string()), bytes),
+        Some(Ok((digest, bytes))) => (entry.sha256, entry.bytes) = (Some(digest), bytes),
         Some(Err(error)) => {
             let reason = format!("the archive cannot be read to its end, so it has no SHA-256: {error}");
             entry.rejects.push(Reject::new(entry.rejected, 0, reason));

@@ -1,6 +1,7 @@
 //! Reading single records again, all columns of them: the first pass over an archive keeps only an outline of each.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -20,7 +21,7 @@ pub struct Wanted {
 /// What reading again needs to know of the first pass.
 pub struct Reread<'a> {
     pub inputs: &'a [Input],
-    pub manners: &'a [Manner],
+    pub manners: &'a [Arc<Manner>],
     pub options: Options<'a>,
     pub prints: Prints<'a>,
 }
@@ -80,7 +81,7 @@ impl Reread<'_> {
             let (same, before) = (self.prints.of(bytes, None) == *fingerprint, events.gathered());
             let read = reader.read(bytes, *at, events, &mut facts, &mut tally);
             if !same || read.is_err() || events.gathered() != before + 1 {
-                return Err(Error::Changed { path: input.label.clone(), record: at.record, offset: at.offset });
+                return Err(Error::Changed { path: input.label.to_string(), record: at.record, offset: at.offset });
             }
         }
         Ok(())

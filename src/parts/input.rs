@@ -9,7 +9,7 @@ use super::folder::{Folder, Table};
 use super::index::{Listed, Run};
 use super::rows::EventRows;
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, Input, Locator, Member, Place, Stream};
+use crate::evidence::{Digest, Input, Locator, Member, Name, Place, Stream};
 use crate::ingest::{Facts, Options};
 
 /// One input file, as a folder of parts holds it.
@@ -234,7 +234,7 @@ pub fn content(input: &Input) -> Result<Option<String>> {
     if let Some(part) = input.place.part() {
         let entry = &part.listed().entry;
         let refused = entry.container.as_ref().and(entry.rejects.first()).map(|reject| not_read(&reject.reason));
-        return Ok(entry.sha256.clone().or(refused));
+        return Ok(entry.sha256.map(|digest| digest.to_string()).or(refused));
     }
     if let Some(reason) = input.place.member().and_then(Member::refusal) {
         return Ok(Some(not_read(reason)));
@@ -261,7 +261,7 @@ pub fn check(inputs: &[Input], options: Options<'_>) -> Result<()> {
             );
             return Err(Error::Usage { what: format!("--assume-tz {}", options.zone), reason });
         }
-        let given = |sha256: &String| options.mappings.iter().any(|mapping| mapping.sha256 == *sha256);
+        let given = |sha256: &Name| options.mappings.iter().any(|mapping| mapping.sha256 == *sha256);
         if !options.mappings.is_empty() && entry.mapping.as_ref().is_some_and(|sha256| !given(sha256)) {
             let (file, format) = (&entry.path, &entry.format);
             let reason = format!(

@@ -16,6 +16,7 @@ mod facts;
 mod folder;
 mod index;
 mod input;
+mod merge;
 mod rows;
 mod update;
 mod write;

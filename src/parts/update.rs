@@ -10,6 +10,7 @@ use super::facts::{changes_frame, documents_frame};
 use super::folder::{Folder, Table};
 use super::index::{Index, Listed, MAX_ROWS, Part, Walk};
 use super::input::{check, content};
+use super::merge::merged;
 use super::write::{Writer, put};
 use super::{ASIDE, INDEX, LOCK, is_part};
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ pub fn update(paths: &[String], out: &Path, options: Options<'_>, how: How, prog
     check(&discovery.inputs, options)?;
     if let Some(input) = discovery.inputs.iter().find(|input| matches!(input.place, Place::Stream(_))) {
         let reason = "a stream cannot be recognised when it comes again; save it to a file".to_owned();
-        return Err(Error::Usage { what: input.label.clone(), reason });
+        return Err(Error::Usage { what: input.label.to_string(), reason });
     }
     let _lock = open(out)?;
     let old = existing(out, options)?;
@@ -245,11 +246,12 @@ fn broken(old: &Folder, recheck: bool) -> BTreeSet<(Table, u32)> {
 
 /// Whether one of the files that are listed under the name of `input` is it, read as it would be now.
 fn is_known(input: &Input, same: &[&Listed], options: Options<'_>, recheck: bool) -> Result<bool> {
+    let hex = |listed: &Listed| listed.entry.sha256.map(|digest| digest.to_string());
     let mut whole = same.iter().filter(|listed| listed.entry.sha256.is_some());
     if let Some(part) = input.place.part() {
         let mapping = &part.listed().entry.mapping;
         let content = content(input)?;
-        return Ok(whole.any(|listed| listed.entry.sha256 == content && listed.entry.mapping == *mapping));
+        return Ok(whole.any(|listed| hex(listed) == content && listed.entry.mapping == *mapping));
     }
     let modified = input.place.version();
     let found = whole.find(|listed| {
@@ -259,7 +261,7 @@ fn is_known(input: &Input, same: &[&Listed], options: Options<'_>, recheck: bool
     match found {
         Some(listed) if now().map_or(true, |now| now != listed.entry.mapping) => Ok(false),
         // One that cannot be hashed is read, which says why.
-        Some(listed) if recheck => Ok(content(input).is_ok_and(|now| now == listed.entry.sha256)),
+        Some(listed) if recheck => Ok(content(input).is_ok_and(|now| now == hex(listed))),
         found => Ok(found.is_some()),
     }
 }
@@ -315,66 +317,6 @@ fn read(
         listed.push(Listed { entry, content_sha256, modified, from_parts, events, changes, documents });
     }
     Ok((listed, tables.into_iter().flat_map(|table| table.parts).collect()))
-}
-
-/// The old index with what was read: a file that was changed takes the place of what it was, one that cannot be read any
-/// more does not.
-fn merged(old: Index, read: Vec<Listed>, parts: Vec<Part>, walk: Walk, update: &mut Update) -> Index {
-    let mut index = old;
-    let mut left = BTreeSet::new();
-    for new in read {
-        let path = &new.entry.path;
-        let supersedes = |listed: &Listed| {
-            let (was, is) = (&listed.entry.sha256, &new.entry.sha256);
-            let same_file = !new.from_parts && !listed.from_parts;
-            let of_parts = new.from_parts && listed.from_parts && was.is_none();
-            listed.entry.path == *path && (same_file || of_parts || (was.is_some() && was == is))
-        };
-        // The members of an archive that stays as it was stay as well.
-        if new.entry.container.as_ref().is_some_and(|container| left.contains(container)) {
-            left.insert(path.clone());
-            continue;
-        }
-        let before = index.files.iter().find(|listed| supersedes(listed)).map(|listed| listed.entry.sha256.clone());
-        match before {
-            Some(Some(_)) if new.entry.sha256.is_none() => {
-                let reason = new.entry.rejects.last().map_or("", |reject| &reject.reason);
-                update.kept.push(format!("{path}: {reason}; what was read of it before is kept"));
-                left.insert(path.clone());
-                continue;
-            }
-            Some(before) if before.is_some() && before != new.entry.sha256 => update.replaced.push(path.clone()),
-            _ => {}
-        }
-        index.files.retain(|listed| !supersedes(listed));
-        if !new.from_parts {
-            remove_members(&mut index, path);
-        }
-        index.files.push(new);
-    }
-    index.files.sort_by(|a, b| (&a.entry.path, &a.entry.sha256).cmp(&(&b.entry.path, &b.entry.sha256)));
-    index.walks.retain(|before| before.paths != walk.paths);
-    index.walks.push(walk);
-    index.walks.sort_by(|a, b| a.paths.cmp(&b.paths));
-    index.parts.extend(parts);
-    let runs =
-        |table: Table| index.files.iter().flat_map(move |file| file.runs(table)).map(move |run| (table, run.part));
-    let used: BTreeSet<(Table, u32)> = Table::ALL.into_iter().flat_map(runs).collect();
-    index.parts.retain(|part| used.contains(&(part.table, part.number)));
-    index
-}
-
-/// Takes out what was read of the members of an archive, at all levels.
-fn remove_members(index: &mut Index, archive: &str) {
-    let mut gone = BTreeSet::from([archive.to_owned()]);
-    // A container stands before its members.
-    index.files.retain(|listed| {
-        let within = listed.entry.container.as_ref().is_some_and(|container| gone.contains(container));
-        if within && !listed.from_parts {
-            gone.insert(listed.entry.path.clone());
-        }
-        !within || listed.from_parts
-    });
 }
 
 /// Removes parts that the index does not list, and what an interrupted ingest left. What cannot be removed does no harm.

@@ -81,6 +81,6 @@ pub fn superseded(evidence: &Evidence) -> Result<Vec<Superseded>> {
 
 fn named(inputs: &[Input], digests: &Cited, at: &Locator, by: &Locator) -> Superseded {
     let id = |at: &Locator| digests.get(at).map(Digest::record_id);
-    let file = inputs[at.file as usize].label.clone();
+    let file = inputs[at.file as usize].label.to_string();
     Superseded { file, record: at.record, record_id: id(at), superseded_by: id(by) }
 }

@@ -72,7 +72,7 @@ use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
 use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
-use crate::evidence::{Discovery, FileEntry, Locator, discover, is_partial, nothing_readable};
+use crate::evidence::{Digest, Discovery, FileEntry, Locator, Name, discover, hex, is_partial, nothing_readable};
 use crate::ingest::{Ingested, LeftOut, MAPPED, Options, Reread, unused};
 use crate::parts;
 
@@ -149,7 +149,7 @@ pub struct MappingName {
 fn mappings(files: &[FileEntry]) -> Vec<MappingName> {
     let of = |file: &FileEntry| {
         let name = file.format.strip_prefix(MAPPED).unwrap_or(&file.format).trim_start_matches(':').to_owned();
-        file.mapping.clone().map(|sha256| MappingName { name, sha256 })
+        file.mapping.as_ref().map(|sha256| MappingName { name, sha256: sha256.to_string() })
     };
     files.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -192,9 +192,12 @@ impl Coverage {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ManifestEntry {
-    pub path: String,
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub path: Name,
     pub bytes: u64,
-    pub sha256: Option<String>,
+    #[serde(serialize_with = "hex::serialize")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub sha256: Option<Digest>,
 }
 
 /// A rule pack with the layers it was made of.
@@ -402,10 +405,8 @@ impl Found {
         let (files, clocks) = (std::mem::take(&mut ingested.files), std::mem::take(&mut correlated.clocks.offsets));
         // Giving memory back takes a while; it happens while the report is written.
         rayon::spawn(move || drop((ingested, correlated)));
-        let manifest = files
-            .iter()
-            .map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256.clone() })
-            .collect();
+        let manifest =
+            files.iter().map(|f| ManifestEntry { path: f.path.clone(), bytes: f.bytes, sha256: f.sha256 }).collect();
         let Self { summary, failures, traces, superseded, gaps } = self;
         let Discovery { skipped, unreadable, .. } = discovery;
         Analysis {

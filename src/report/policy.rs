@@ -31,7 +31,7 @@ pub fn add_on_record(
         policies.attached.push(Attached {
             kind: policy.kind,
             level: 0,
-            origin: ingested.files[document.at.file as usize].path.clone(),
+            origin: ingested.files[document.at.file as usize].path.to_string(),
             record: document.sha256.as_ref().map(Digest::record_id),
             since: document.time.map(rfc3339),
             changed_by: change.and_then(|change| change.actor.clone()),

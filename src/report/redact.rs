@@ -179,10 +179,10 @@ impl Veil {
     }
 
     fn entry(&self, entry: &mut FileEntry) {
-        entry.path = self.file(&entry.path);
-        entry.container = entry.container.take().map(|container| self.file(&container));
+        entry.path = self.file(&entry.path).into();
+        entry.container = entry.container.take().map(|container| self.file(&container).into());
         if let Some((mapped, name)) = entry.format.split_once(':').filter(|(mapped, _)| *mapped == MAPPED) {
-            entry.format = format!("{mapped}:{}", self.pseudonym("map", name));
+            entry.format = format!("{mapped}:{}", self.pseudonym("map", name)).into();
         }
         let rejects = std::mem::take(&mut entry.rejects).into_iter();
         entry.rejects.extend(rejects.map(|reject| Reject { reason: self.text(&reject.reason), ..reject }));
@@ -264,7 +264,7 @@ pub fn analyze_redacted(
     let mut analysis = Analysis { failures, redaction: Some(redaction), ..unredacted };
     veil.coverage(&mut analysis.coverage);
     for entry in &mut analysis.manifest {
-        entry.path = veil.file(&entry.path);
+        entry.path = veil.file(&entry.path).into();
     }
     for mapping in &mut analysis.rules.mappings {
         mapping.name = veil.pseudonym("map", &mapping.name);

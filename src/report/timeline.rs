@@ -188,7 +188,7 @@ fn entry(evidence: &Evidence, table: &EventTable, row: Row, joint: &Joint) -> Ti
         joined_by: joint.name(),
         joined_id,
         record_id: None,
-        file: evidence.discovery.inputs[at.file as usize].label.clone(),
+        file: evidence.discovery.inputs[at.file as usize].label.to_string(),
         record: at.record,
         offset: at.offset,
         length: at.length,

@@ -1,6 +1,7 @@
 //! What may not fit into memory: entries of a few words, of which most lie in unnamed temporary files. They are this process's
 //! own, so the bytes are in the order of the machine; what lies in them is gone when it ends.
 
+mod packed;
 mod scratch;
 mod shares;
 mod sorted;
@@ -8,9 +9,10 @@ mod spilled;
 
 use std::io;
 
+pub use packed::{Packed, pack, unpack};
 pub use scratch::Scratch;
 pub use shares::{Size, Tell, by_share, halves, joined};
-pub use sorted::{Sorted, Sorter};
+pub use sorted::{Ascending, Cursor, Sorted, Sorter};
 pub use spilled::Spilled;
 
 use crate::error::Error;

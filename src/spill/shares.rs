@@ -19,7 +19,7 @@ pub struct Size {
 }
 
 /// Goes through what `gather` tells: each share begins with `start`, takes its entries in the order in which they were told
-/// and is then given to `end`. Entries of the same hash are in the same share.
+/// and is then given to `end`. Entries of the same hash are in the same share, and those of smaller hashes in earlier ones.
 ///
 /// # Errors
 /// Those of `gather` and `end`, and of the temporary file.
@@ -64,7 +64,7 @@ impl<const N: usize> Divided<N> {
     }
 
     fn push(&mut self, hash: u64, entry: [u64; N]) -> Result<()> {
-        let share = usize::try_from(hash % self.open.len() as u64).unwrap_or(0);
+        let share = usize::try_from((u128::from(hash) * self.open.len() as u128) >> u64::BITS).unwrap_or(0);
         let open = &mut self.open[share];
         open.push(entry);
         if open.len() == CHUNK {
@@ -111,7 +111,10 @@ mod tests {
             let (mut seen, mut shares) = (Vec::new(), 0);
             by_share::<2, Vec<[u64; 2]>>(
                 Size { expected: entries, most },
-                |tell| (0..entries as u64).try_for_each(|n| tell(n * n % 97, [n, n * n % 97])),
+                |tell| {
+                    let hash = |n: u64| (n * n % 97).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    (0..entries as u64).try_for_each(|n| tell(hash(n), [n, hash(n)]))
+                },
                 Vec::new,
                 Vec::push,
                 |share| {
@@ -123,6 +126,13 @@ mod tests {
             )
             .expect("a temporary file");
             assert_eq!(shares, 1 + entries / most);
+            let hashes = |share: &Vec<[u64; 2]>| share.iter().map(|[_, hash]| *hash).collect::<Vec<u64>>();
+            let (mut last, mut used) = (0, 0);
+            for of_share in seen.iter().map(hashes).filter(|of_share| !of_share.is_empty()) {
+                assert!(of_share.iter().all(|hash| *hash >= last), "smaller hashes first");
+                (last, used) = (of_share.into_iter().max().unwrap_or(0), used + 1);
+            }
+            assert!(shares == 1 || entries < 1_000 || used > 1, "hashes are spread over the shares");
             let hashes: Vec<BTreeSet<u64>> = seen.iter().map(|s| s.iter().map(|[_, hash]| *hash).collect()).collect();
             let distinct: BTreeSet<&u64> = hashes.iter().flatten().collect();
             assert_eq!(distinct.len(), hashes.iter().map(BTreeSet::len).sum::<usize>(), "a hash is in one share");

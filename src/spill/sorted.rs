@@ -69,7 +69,7 @@ impl<const N: usize> Sorter<N> {
         }
         let in_memory = runs.len();
         heads.extend(last.next().map(|entry| Reverse((entry, in_memory))));
-        let mut merged = Merged { firsts: Vec::new(), open: Vec::new(), len: 0, file: Scratch::default() };
+        let mut merged = Ascending { held: 0, ..Ascending::default() };
         while let Some(Reverse((entry, n))) = heads.pop() {
             merged.push(entry)?;
             let next = if n == in_memory { last.next() } else { runs[n].next(&self.file)? };
@@ -100,20 +100,35 @@ impl<const N: usize> Run<N> {
     }
 }
 
-struct Merged<const N: usize> {
+/// Entries that are gathered in ascending order.
+pub struct Ascending<const N: usize> {
     firsts: Vec<[u64; N]>,
+    /// What is not yet in the file.
     open: Vec<[u64; N]>,
     len: usize,
+    /// Bytes that need no file.
+    held: usize,
     file: Scratch,
 }
 
-impl<const N: usize> Merged<N> {
-    fn push(&mut self, entry: [u64; N]) -> Result<()> {
+impl<const N: usize> Default for Ascending<N> {
+    fn default() -> Self {
+        Self { firsts: Vec::new(), open: Vec::new(), len: 0, held: HELD, file: Scratch::default() }
+    }
+}
+
+impl<const N: usize> Ascending<N> {
+    /// Adds an entry that is before none of those that are there.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn push(&mut self, entry: [u64; N]) -> Result<()> {
         if self.len.is_multiple_of(BLOCK) {
             self.firsts.push(entry);
-            if self.open.len() * N * 8 >= WRITTEN {
+            let most = if self.file.end() == 0 { self.held.max(WRITTEN) } else { WRITTEN };
+            if self.open.len() * N * 8 >= most {
                 self.file.append(bytemuck::cast_slice(self.open.as_flattened())).map_err(writing)?;
-                self.open.clear();
+                self.open = Vec::new();
             }
         }
         self.open.push(entry);
@@ -121,7 +136,15 @@ impl<const N: usize> Merged<N> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Sorted<N>> {
+    /// All of them.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn finish(mut self) -> Result<Sorted<N>> {
+        if self.file.end() == 0 && self.open.len() * N * 8 <= self.held {
+            self.open.shrink_to_fit();
+            return Ok(Sorted { len: self.len, firsts: Vec::new(), lie: Lie::InMemory(self.open) });
+        }
         self.file.append(bytemuck::cast_slice(self.open.as_flattened())).map_err(writing)?;
         Ok(Sorted { len: self.len, firsts: self.firsts, lie: Lie::OnDisk(self.file) })
     }
@@ -172,17 +195,7 @@ impl<const N: usize> Sorted<N> {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn before(&self, entry: [u64; N]) -> Result<usize> {
-        match &self.lie {
-            Lie::InMemory(all) => Ok(all.partition_point(|own| *own < entry)),
-            Lie::OnDisk(_) => {
-                // The block before the first that begins at or behind the entry is the only one that may hold both.
-                let Some(number) = self.firsts.partition_point(|first| *first < entry).checked_sub(1) else {
-                    return Ok(0);
-                };
-                let start = number * BLOCK;
-                Ok(start + self.block(start)?.partition_point(|own| *own < entry))
-            }
-        }
+        self.cursor().before(entry)
     }
 
     /// Shows those that are not before `entry` to `see` in order, as long as it returns true.
@@ -190,7 +203,7 @@ impl<const N: usize> Sorted<N> {
     /// # Errors
     /// The temporary file cannot be read; those of `see`.
     pub fn from(&self, entry: [u64; N], see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
-        self.behind(self.before(entry)?, see)
+        self.cursor().from(entry, see)
     }
 
     /// Shows all of them to `see` in order.
@@ -198,46 +211,85 @@ impl<const N: usize> Sorted<N> {
     /// # Errors
     /// The temporary file cannot be read; those of `see`.
     pub fn each(&self, mut see: impl FnMut([u64; N]) -> Result<()>) -> Result<()> {
-        self.behind(0, |entry| see(entry).map(|()| true))
+        self.cursor().behind(0, |entry| see(entry).map(|()| true))
+    }
+
+    /// For looking up one after the other.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor<'_, N> {
+        Cursor { of: self, start: 0, block: Vec::new() }
+    }
+}
+
+/// Looks up one after the other, without reading again what was read last: best asked in order.
+pub struct Cursor<'a, const N: usize> {
+    of: &'a Sorted<N>,
+    /// Where the block that is held begins.
+    start: usize,
+    block: Vec<[u64; N]>,
+}
+
+impl<const N: usize> Cursor<'_, N> {
+    /// How many lie before `entry`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn before(&mut self, entry: [u64; N]) -> Result<usize> {
+        if let Lie::InMemory(all) = &self.of.lie {
+            return Ok(all.partition_point(|own| *own < entry));
+        }
+        // The block before the first that begins at or behind the entry is the only one that may hold both.
+        let Some(number) = self.of.firsts.partition_point(|first| *first < entry).checked_sub(1) else {
+            return Ok(0);
+        };
+        let start = number * BLOCK;
+        Ok(start + self.block(start)?.partition_point(|own| *own < entry))
     }
 
     /// The last one before `entry`.
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn last_before(&self, entry: [u64; N]) -> Result<Option<[u64; N]>> {
+    pub fn last_before(&mut self, entry: [u64; N]) -> Result<Option<[u64; N]>> {
         let Some(place) = self.before(entry)?.checked_sub(1) else { return Ok(None) };
-        match &self.lie {
-            Lie::InMemory(all) => Ok(Some(all[place])),
-            Lie::OnDisk(file) => Ok(entries(file, place as u64..place as u64 + 1)?.first().copied()),
-        }
+        let start = place - place % BLOCK;
+        Ok(self.block(start)?.get(place - start).copied())
     }
 
-    fn behind(&self, place: usize, mut see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
-        let mut show = |entries: &[[u64; N]]| -> Result<bool> {
-            for entry in entries {
+    /// Shows those that are not before `entry` to `see` in order, as long as it returns true.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read; those of `see`.
+    pub fn from(&mut self, entry: [u64; N], see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
+        let place = self.before(entry)?;
+        self.behind(place, see)
+    }
+
+    fn behind(&mut self, place: usize, mut see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
+        let (mut start, mut skipped) = (place - place % BLOCK, place % BLOCK);
+        while start < self.of.len {
+            for entry in &self.block(start)?[skipped..] {
                 if !see(*entry)? {
-                    return Ok(false);
+                    return Ok(());
                 }
             }
-            Ok(true)
-        };
-        if let Lie::InMemory(all) = &self.lie {
-            return show(&all[place..]).map(drop);
-        }
-        let (mut start, mut skipped) = (place - place % BLOCK, place % BLOCK);
-        while start < self.len && show(&self.block(start)?[skipped..])? {
             (start, skipped) = (start + BLOCK, 0);
         }
         Ok(())
     }
 
     /// The entries of the block that begins at `start`.
-    fn block(&self, start: usize) -> Result<Vec<[u64; N]>> {
-        match &self.lie {
-            Lie::InMemory(all) => Ok(all[start..self.len.min(start + BLOCK)].to_vec()),
-            Lie::OnDisk(file) => entries(file, start as u64..self.len.min(start + BLOCK) as u64),
+    fn block(&mut self, start: usize) -> Result<&[[u64; N]]> {
+        let end = self.of.len.min(start + BLOCK);
+        let file = match &self.of.lie {
+            Lie::InMemory(all) => return Ok(&all[start..end]),
+            Lie::OnDisk(file) => file,
+        };
+        if self.block.is_empty() || self.start != start {
+            self.block = entries(file, start as u64..end as u64)?;
+            self.start = start;
         }
+        Ok(&self.block)
     }
 }
 
@@ -245,7 +297,7 @@ impl<const N: usize> Sorted<N> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BLOCK, Sorter};
+    use super::{Ascending, BLOCK, Sorter};
 
     proptest! {
         #[test]
@@ -262,6 +314,12 @@ mod tests {
             let sorted = sorter.finish().expect("a temporary file");
             all.sort_unstable();
             prop_assert_eq!(sorted.len(), all.len());
+            let mut ascending = Ascending { held: held * 16, ..Ascending::default() };
+            for entry in &all {
+                ascending.push(*entry).expect("a temporary file");
+            }
+            let also = ascending.finish().expect("a temporary file");
+            let (mut cursor, mut same) = (sorted.cursor(), also.cursor());
             let mut seen = Vec::new();
             sorted
                 .each(|entry| {
@@ -273,8 +331,10 @@ mod tests {
             for (a, b) in asked {
                 let place = all.partition_point(|entry| *entry < [a, b]);
                 prop_assert_eq!(sorted.before([a, b]).expect("a temporary file"), place);
-                let last = sorted.last_before([a, b]).expect("a temporary file");
+                prop_assert_eq!(same.before([a, b]).expect("a temporary file"), place);
+                let last = cursor.last_before([a, b]).expect("a temporary file");
                 prop_assert_eq!(last, place.checked_sub(1).map(|last| all[last]));
+                prop_assert_eq!(same.last_before([a, b]).expect("a temporary file"), last);
                 let mut found = Vec::new();
                 sorted
                     .from([a, b], |entry| {

@@ -41,17 +41,16 @@ impl<const N: usize> Spilled<N> {
     /// Goes through them in the order in which they were added.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
-    pub fn each(&self, mut see: impl FnMut([u64; N])) -> Result<()> {
+    /// The temporary file cannot be read; those of `see`.
+    pub fn each(&self, mut see: impl FnMut([u64; N]) -> Result<()>) -> Result<()> {
         let mut entries = Vec::new();
         for number in 0..self.written / BLOCK {
             entries.resize(BLOCK, [0; N]);
             let at = (number * BLOCK * N * 8) as u64;
             self.file.read(at, bytemuck::cast_slice_mut(entries.as_flattened_mut())).map_err(reading)?;
-            entries.iter().copied().for_each(&mut see);
+            entries.iter().copied().try_for_each(&mut see)?;
         }
-        self.open.iter().copied().for_each(see);
-        Ok(())
+        self.open.iter().copied().try_for_each(see)
     }
 }
 
@@ -66,7 +65,11 @@ mod tests {
             (0..count as u64).for_each(|n| spilled.push([n, !n]).expect("a temporary file"));
             for _ in 0..2 {
                 let mut found = Vec::new();
-                spilled.each(|entry| found.push(entry)).expect("a temporary file");
+                let note = |entry| {
+                    found.push(entry);
+                    Ok(())
+                };
+                spilled.each(note).expect("a temporary file");
                 assert!(found.iter().zip(0..).all(|(entry, n)| *entry == [n, !n]));
                 assert_eq!(found.len(), count);
             }

@@ -58,7 +58,7 @@ pub fn parquet(mut table: DataFrame, group: usize) -> Vec<u8> {
 /// What a file is presented as, and why no more.
 fn text(path: &std::path::Path) -> (String, Option<String>) {
     let most = Expansion::Times(evidence::Bounds::default().expansion);
-    let mut stream = Stream::open(&Place::File(path.to_owned())).expect("opened").bounded(most);
+    let mut stream = Stream::open(&Place::File(path.into())).expect("opened").bounded(most);
     let mut bytes = Vec::new();
     let error = stream.read_to_end(&mut bytes).err().map(|e| e.to_string());
     (String::from_utf8(bytes).expect("UTF-8"), error)
@@ -220,7 +220,7 @@ fn forged_bytes_anywhere_end_neither_in_a_panic_nor_in_rows_that_are_no_json() {
         bytes[at] ^= [0xff, 0x01, 0x80][n % 3];
         let path = case.write("forged.parquet", &bytes);
         if bytes.starts_with(b"PAR1") {
-            let mut stream = Stream::open(&Place::File(path)).expect("opened");
+            let mut stream = Stream::open(&Place::File(path.as_path().into())).expect("opened");
             let mut read = Vec::new();
             let broken = stream.read_to_end(&mut read).is_err();
             let lines = read.split(|b| *b == b'\n').filter(|line| !line.is_empty());

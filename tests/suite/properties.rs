@@ -15,7 +15,7 @@ use crate::support::{Case, run, time};
 fn cut(bytes: &[u8], chunk: usize) -> (Vec<(u64, Vec<u8>)>, usize) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(bytes).expect("written");
-    let input = Input { label: "x".to_owned(), place: Place::File(file.path().to_owned()), bytes: 0 };
+    let input = Input { label: "x".into(), place: Place::File(file.path().into()), bytes: 0 };
     let mut stream = Stream::open(&input.place).expect("opened");
     let limits = Limits { max_record: 1 << 20, chunk };
     let framer = Framer::new(&mut stream, limits);

@@ -8,6 +8,7 @@ mod unwitnessed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::Column;
+use super::jobs::Unended;
 use super::outline::{Block, Id, Outline};
 use super::symbols::Symbol;
 use crate::error::Result;
@@ -86,7 +87,7 @@ pub fn find(outline: &Outline, files: &[FileEntry]) -> Result<Vec<Gap>> {
 
 /// Jobs that start and never end.
 fn jobs(outline: &Outline) -> Result<Vec<Gap>> {
-    let open = outline.jobs.without_end();
+    let open = outline.jobs.without_end()?;
     if open.is_empty() {
         return Ok(Vec::new());
     }
@@ -104,7 +105,7 @@ fn jobs(outline: &Outline) -> Result<Vec<Gap>> {
         records.entry(job).or_insert((at, source));
     }
     let (longest, latest) = (outline.jobs.longest(), outline.jobs.latest());
-    let gap = |job: &&super::Job| {
+    let gap = |job: &Unended| {
         let record = records.get(&outline.hash(&job.id));
         let source = record.and_then(|(_, source)| outline.symbols.name(*source)).unwrap_or_default();
         // It may have been at work when the evidence ends, if other jobs take as long.
@@ -114,7 +115,7 @@ fn jobs(outline: &Outline) -> Result<Vec<Gap>> {
         Gap {
             kind: GapKind::JobWithoutEnd,
             source: source.to_owned(),
-            job: Some(job.id.to_string()),
+            job: Some(job.id.clone()),
             from: job.last,
             to: None,
             possible,

@@ -78,7 +78,7 @@ struct Covering {
 /// It cannot be read.
 pub fn read(path: &Path, name: &str) -> Result<Report> {
     let failed = |e| Error::io(path, "reading the report", e);
-    let stream = Stream::open(&Place::File(path.to_owned())).map_err(failed)?;
+    let stream = Stream::open(&Place::File(path.into())).map_err(failed)?;
     let mut reader = BufReader::new(stream);
     // One object is a report; one a line are failures, of which the first is enough to tell.
     let first = serde_json::Deserializer::from_reader(&mut reader).into_iter::<Wrapper>().next();

@@ -215,11 +215,11 @@ fn report_before(case: &Case, act: &Act<'_>) -> (Option<Since>, Option<Before>) 
 /// What came, changed, or is no longer where it was.
 fn evidence_changes(before: Option<&Index>, now: &Index, update: &Update) -> EvidenceChanges {
     let Some(before) = before else {
-        let added = now.files.iter().map(|file| file.entry.path.clone()).collect();
+        let added = now.files.iter().map(|file| file.entry.path.to_string()).collect();
         return EvidenceChanges { added, ..EvidenceChanges::default() };
     };
     let known: BTreeSet<&str> = before.files.iter().map(|file| file.entry.path.as_str()).collect();
-    let read = update.read.iter().map(|entry| entry.path.clone());
+    let read = update.read.iter().map(|entry| entry.path.to_string());
     let on_disk = now.files.iter().filter(|file| file.entry.container.is_none() && file.modified.is_some());
     let is_gone = |path: &str| {
         let found = Path::new(path).symlink_metadata();
@@ -229,6 +229,6 @@ fn evidence_changes(before: Option<&Index>, now: &Index, update: &Update) -> Evi
     EvidenceChanges {
         added: read.filter(|path| !known.contains(path.as_str())).collect(),
         changed: update.replaced.clone(),
-        gone: gone.map(|file| file.entry.path.clone()).collect(),
+        gone: gone.map(|file| file.entry.path.to_string()).collect(),
     }
 }

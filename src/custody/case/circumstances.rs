@@ -75,7 +75,7 @@ fn given_time(at: Option<&str>) -> Result<Option<DateTime<FixedOffset>>> {
 
 impl Program {
     fn running() -> Self {
-        let hashed = |path: PathBuf| Stream::open(&Place::File(path)).and_then(Stream::finish).ok();
+        let hashed = |path: PathBuf| Stream::open(&Place::File(path.as_path().into())).and_then(Stream::finish).ok();
         let sha256 = std::env::current_exe().ok().and_then(hashed).map(|(digest, _)| digest.to_string());
         Self { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), sha256 }
     }

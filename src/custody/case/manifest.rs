@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_json;
 use crate::error::{Error, Result};
-use crate::evidence::FileEntry;
+use crate::evidence::{Digest, FileEntry, rfc3339};
 use crate::parts::Index;
 
 const FORMAT: &str = "holdtrace manifest";
@@ -62,7 +62,7 @@ impl Manifest {
     pub fn of(index: &Index) -> Self {
         let paths = index.walks.iter().flat_map(|walk| walk.paths.iter().cloned());
         let inputs = index.files.iter();
-        let inputs = inputs.map(|file| ManifestInput::of(&file.entry, file.content_sha256.clone(), file.from_parts));
+        let inputs = inputs.map(|file| ManifestInput::of(&file.entry, file.content_sha256, file.from_parts));
         Self::new(paths, inputs)
     }
 
@@ -95,19 +95,19 @@ impl Manifest {
 
 impl ManifestInput {
     /// That of an entry of the ledger of coverage.
-    pub(super) fn of(entry: &FileEntry, content_sha256: Option<String>, from_parts: bool) -> Self {
+    pub(super) fn of(entry: &FileEntry, content_sha256: Option<Digest>, from_parts: bool) -> Self {
         Self {
-            path: entry.path.clone(),
+            path: entry.path.to_string(),
             bytes: entry.bytes,
-            sha256: entry.sha256.clone(),
-            content_sha256,
-            format: entry.format.clone(),
+            sha256: entry.sha256.map(|digest| digest.to_string()),
+            content_sha256: content_sha256.map(|digest| digest.to_string()),
+            format: entry.format.to_string(),
             records: entry.records,
             rejected: entry.rejected,
-            first_time: entry.first_time.clone(),
-            last_time: entry.last_time.clone(),
-            container: entry.container.clone(),
-            mapping: entry.mapping.clone(),
+            first_time: entry.first_time.map(rfc3339),
+            last_time: entry.last_time.map(rfc3339),
+            container: entry.container.as_ref().map(String::from),
+            mapping: entry.mapping.as_ref().map(String::from),
             from_parts,
         }
     }

@@ -101,8 +101,8 @@ impl Leaf {
         Self {
             index,
             size,
-            file: entry.path.clone(),
-            file_sha256: entry.sha256.clone(),
+            file: entry.path.to_string(),
+            file_sha256: entry.sha256.map(|digest| digest.to_string()),
             record: record.at.record,
             offset: record.at.offset,
             length: record.at.length,

@@ -16,7 +16,7 @@ use super::view::View;
 use super::{Kind, Look, look, tar, zip};
 use crate::error::{Error, Result};
 use crate::evidence::source::Source;
-use crate::evidence::{Digest, Encoding, Input, Place, Reject, Rejects, Stream};
+use crate::evidence::{Digest, Encoding, Input, Name, Place, Reject, Rejects, Stream};
 
 /// A container, which is hashed as it was found and holds no records itself.
 pub struct Container {
@@ -75,7 +75,7 @@ pub fn expand(inputs: Vec<Input>, bounds: Bounds) -> Result<(Vec<Input>, Vec<Str
         };
         let Some(look) = look.filter(|look| look.kind.is_some()) else { return Ok((vec![input], Vec::new())) };
         let mut outer = Outer {
-            name: input.label.clone(),
+            name: input.label.to_string(),
             budget: Budget::new(bounds, input.bytes),
             bounds,
             store: &store,
@@ -176,8 +176,7 @@ impl Outer<'_> {
     }
 
     /// Takes in the members of a container.
-    fn members(&mut self, label: &str, view: &View, listed: Vec<Listed>, depth: u32) -> Result<()> {
-        let container: Arc<str> = label.into();
+    fn members(&mut self, label: &Name, view: &View, listed: Vec<Listed>, depth: u32) -> Result<()> {
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         let mut members = Vec::with_capacity(listed.len());
         for Listed { name, size, what } in listed {
@@ -187,8 +186,8 @@ impl Outer<'_> {
             let name = spelled(&name);
             let nth = names.entry(name.clone()).or_default();
             *nth += 1;
-            let label = format!("{label}{BETWEEN}{}", repeated(&name, *nth));
-            members.push((label, Member { container: Arc::clone(&container), data, size, share: OnceLock::new() }));
+            let member = format!("{label}{BETWEEN}{}", repeated(&name, *nth));
+            members.push((Name::from(member), Member { container: label.clone(), data, size, share: OnceLock::new() }));
         }
         let looks: Vec<Option<Look>> = members.par_iter().map(|(_, member)| member.open().ok().map(look)).collect();
         for ((label, mut member), look) in members.into_iter().zip(looks) {

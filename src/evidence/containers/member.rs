@@ -8,6 +8,7 @@ use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
 use super::view::{View, Window};
+use crate::evidence::Name;
 
 /// How a member is packed by the archive itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Data {
 /// A member of a container.
 pub struct Member {
     /// The name of the container.
-    pub container: Arc<str>,
+    pub container: Name,
     /// Its bytes, or why it is not read.
     pub data: Result<Data, String>,
     /// Bytes that come out of it; of one that is not read, 0.
@@ -59,7 +60,7 @@ impl Eq for Member {}
 impl Member {
     /// The name of the container it is in.
     #[must_use]
-    pub fn container(&self) -> &str {
+    pub const fn container(&self) -> &Name {
         &self.container
     }
 

@@ -23,7 +23,7 @@ pub use expand::Container;
 pub(super) use expand::expand;
 pub(super) use member::Contents;
 pub use member::Member;
-pub use spell::is_hostile;
+pub use spell::{BETWEEN, is_hostile};
 
 use std::io::{self, BufReader, Read};
 

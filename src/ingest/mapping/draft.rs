@@ -21,7 +21,7 @@ const SHOWN: usize = 4;
 /// # Errors
 /// The file cannot be read, or holds no records.
 pub fn draft(input: &Input, options: Options<'_>) -> Result<String> {
-    let survey = survey(input, options).map_err(|reason| Error::Mapping { origin: input.label.clone(), reason })?;
+    let survey = survey(input, options).map_err(|reason| Error::Mapping { origin: input.label.to_string(), reason })?;
     let guesses = guess(&survey);
     let mut text = head(input, &survey, &guesses);
     fields(&survey, &guesses, &mut text);

@@ -65,7 +65,7 @@ pub(super) fn mapping(text: &str, origin: &str, sha256: String) -> Result<Mappin
     let time = fields.get("time").ok_or("[fields] has no `time`; nothing can be said of records without a time")?;
     Ok(Mapping {
         name,
-        sha256,
+        sha256: sha256.into(),
         origin: origin.to_owned(),
         columns,
         path: which.get("path").map(|value| loader.glob(value)).transpose()?,

@@ -17,7 +17,7 @@ use regex::Regex;
 use super::event::Text;
 use super::time::AssumedZone;
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, FileEntry, Sample};
+use crate::evidence::{Digest, FileEntry, Name, Sample};
 pub use draft::draft;
 use field::Rule;
 pub use row::Place;
@@ -34,7 +34,7 @@ pub struct Mapping {
     /// What the ledger calls files that were read by it, after `mapped:`.
     pub name: String,
     /// SHA-256 of the file, hex.
-    pub sha256: String,
+    pub sha256: Name,
     /// The file's name, for messages.
     pub origin: String,
     /// What files it is for: those whose records have all of these, and whose name matches.
@@ -118,7 +118,7 @@ impl Mapping {
 
 /// One sentence per mapping by which none of `files` was read.
 pub fn unused<'a>(mappings: &'a [Mapping], files: &'a [FileEntry]) -> impl Iterator<Item = String> + 'a {
-    let is_used = |mapping: &Mapping| files.iter().any(|file| file.mapping.as_deref() == Some(&mapping.sha256));
+    let is_used = |mapping: &Mapping| files.iter().any(|file| file.mapping.as_ref() == Some(&mapping.sha256));
     mappings.iter().filter(move |mapping| !is_used(mapping)).map(Mapping::unused)
 }
 

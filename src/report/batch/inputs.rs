@@ -42,7 +42,7 @@ impl Manner {
         Self {
             holdtrace_version: env!("CARGO_PKG_VERSION").to_owned(),
             rules: digest_of_layers(&rules.layers),
-            mappings: options.mappings.iter().map(|mapping| mapping.sha256.clone()).collect(),
+            mappings: options.mappings.iter().map(|mapping| mapping.sha256.to_string()).collect(),
             assume_tz: options.zone.to_string(),
             max_record_bytes: options.limits.max_record as u64,
             bounds: options.bounds,
@@ -65,7 +65,7 @@ pub struct Inputs {
 pub fn inputs_of(archive: &str) -> Result<Inputs> {
     let discovery = discover(&[archive.to_owned()])?;
     let known = |input: &Input| Known {
-        path: input.label.clone(),
+        path: input.label.to_string(),
         bytes: input.bytes,
         version: input.place.version(),
         sha256: None,
@@ -94,7 +94,7 @@ impl Inputs {
     pub fn hashed(self, files: &[FileEntry]) -> (Vec<Known>, Vec<String>) {
         let by_path: BTreeMap<&str, &FileEntry> = files.iter().map(|file| (file.path.as_str(), file)).collect();
         let hash = |known: Known| {
-            let sha256 = by_path.get(known.path.as_str()).and_then(|file| file.sha256.clone());
+            let sha256 = by_path.get(known.path.as_str()).and_then(|file| file.sha256).map(|sha256| sha256.to_string());
             Known { sha256, ..known }
         };
         (self.known.into_iter().map(hash).collect(), self.notes)

@@ -302,7 +302,7 @@ impl Ids<'_> {
         let placed = |at: &Locator| {
             Some(Placed {
                 record_id: self.digests.of(at)?.record_id(),
-                file: self.evidence.discovery.inputs[at.file as usize].label.clone(),
+                file: self.evidence.discovery.inputs[at.file as usize].label.to_string(),
                 record: at.record,
                 offset: at.offset,
                 length: at.length,

@@ -133,7 +133,7 @@ impl Cards {
         // Records that lie beside each other are alike, and pack well.
         for (at, sha256) in places {
             if before.replace(at.file) != Some(at.file) {
-                names.push(files.get(at.file as usize).map(|file| file.path.clone()).unwrap_or_default());
+                names.push(files.get(at.file as usize).map(|file| file.path.to_string()).unwrap_or_default());
             }
             let text = raw.of(&at)?;
             let (whole, blanked) = text.as_ref().map_or((false, false), |kept| (kept.whole, kept.blanked));

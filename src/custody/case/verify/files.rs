@@ -97,7 +97,7 @@ fn is_lock(path: &str) -> bool {
 
 /// The SHA-256 of a file as found.
 pub fn digest(path: &Path) -> std::io::Result<Digest> {
-    Stream::open(&Place::File(path.to_owned())).and_then(Stream::finish).map(|(digest, _)| digest)
+    Stream::open(&Place::File(path.into())).and_then(Stream::finish).map(|(digest, _)| digest)
 }
 
 /// Says of changed files that hold what another should hold that they changed places.

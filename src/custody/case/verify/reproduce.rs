@@ -65,7 +65,7 @@ fn discovery(checked: &Checked<'_>, manifest: &Manifest) -> Result<Discovery> {
             |text: &str| text.strip_prefix(&place).map_or_else(|| text.to_owned(), |rest| format!("{root}{rest}"));
         for input in &mut of_root.inputs {
             if matches!(input.place, Place::File(_)) {
-                input.label = renamed(&input.label);
+                input.label = renamed(&input.label).into();
             }
         }
         all.inputs.append(&mut of_root.inputs);
@@ -114,7 +114,7 @@ fn mappings(checked: &Checked<'_>, manifest: &Manifest) -> Result<Vec<Mapping>> 
 fn compare(checked: &Checked<'_>, manifest: &Manifest, analysis: &Analysis, found: &mut Verification) -> Result<()> {
     found.checked.reproduced = true;
     let inputs = analysis.coverage.files.iter();
-    let inputs = inputs.map(|entry| ManifestInput::of(entry, entry.content_sha256.clone(), false));
+    let inputs = inputs.map(|entry| ManifestInput::of(entry, entry.content_sha256, false));
     let again = Manifest::new(manifest.paths.iter().cloned(), inputs).text()?;
     let written = |result: io::Result<()>| result.map_err(|e| Error::Output(e.to_string()));
     let mut same = |path: &str, write: &dyn Fn(&mut dyn Write) -> Result<()>| -> Result<()> {
