@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::authority::{Authority, Need};
+use super::authority::Authority;
 use super::chronicle::{Chronicle, Listed};
 use super::holds::{Hold, Holds};
+use super::need::Need;
 use super::pack::Pack;
 use crate::correlate::{
     Clocks, Column, Contrast, Correlated, EventTable, Failure, Gap, Holds as AllHolds, Id, NO_TIME, Outline, Row,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -21,23 +21,8 @@ pub struct Held<'h> {
     pub changes: Vec<Locator>,
 }
 
-/// What a step needs, as far as the archive tells.
-#[derive(Clone, Debug, Default)]
-pub struct Need {
-    /// Scopes that every caller who got through held.
-    pub needed: BTreeSet<String>,
-    /// Scopes without which somebody got through, with how many such attempts there were.
-    pub not_needed: BTreeMap<String, u64>,
-    /// Jobs that got through with known scopes.
-    pub jobs: usize,
-    /// Records that got through, to cite.
-    pub examples: Vec<Locator>,
-}
-
 /// Fewer jobs than this say nothing of what a step needs: their callers' scopes may agree by chance.
 pub const ENOUGH_JOBS: usize = 3;
-/// The first records that got through, to cite.
-const EXAMPLES: usize = 3;
 /// One job in this many may get through without a needed scope: a revocation takes a while to reach every server, and
 /// what a record states of scopes can be stale.
 pub const STRAY_SHARE: usize = 50;
@@ -57,8 +42,9 @@ pub struct History<'a> {
     pub changes: Vec<&'a Change>,
     /// What each of them gave or took.
     given: Vec<Arc<Given>>,
-    /// Permissions that the last change on record took, before the first change and after each.
-    taken: Vec<Arc<BTreeSet<String>>>,
+    /// Permissions that the last change on record took, before the first change and after each; once it is asked for, which
+    /// only callers of failures are.
+    taken: OnceLock<Vec<Arc<BTreeSet<String>>>>,
 }
 
 impl History<'_> {
@@ -85,10 +71,11 @@ impl History<'_> {
 
 /// Answers questions of authority.
 pub struct Authority<'a> {
-    outline: &'a Outline,
-    contrast: &'a Contrast,
+    pub(super) outline: &'a Outline,
+    pub(super) contrast: &'a Contrast,
+    changes: &'a [Change],
     /// Grants and revocations by the id they are of, in order of time.
-    by_subject: BTreeMap<&'a str, Vec<&'a Change>>,
+    by_subject: BTreeMap<&'a str, Vec<u32>>,
     clients: BTreeMap<&'a str, &'a Document>,
     roles: BTreeMap<&'a str, &'a Document>,
     /// Display names by id, as audit messages give them.
@@ -98,9 +85,11 @@ pub struct Authority<'a> {
     /// What a change gave or took that says nothing of it.
     nothing: Arc<Given>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
-    candidates: BTreeMap<String, Vec<String>>,
+    pub(super) candidates: BTreeMap<String, Vec<String>>,
     /// What [`Self::history`] found: callers are few, and asked for again and again.
-    histories: RwLock<BTreeMap<String, Arc<History<'a>>>>,
+    histories: RwLock<HashMap<Box<str>, Arc<History<'a>>, foldhash::fast::RandomState>>,
+    /// The same by the places of the changes: callers that go by one name have all of them in common.
+    alike: Mutex<HashMap<Vec<u32>, Arc<History<'a>>, foldhash::fast::RandomState>>,
 }
 
 impl<'a> Authority<'a> {
@@ -113,12 +102,13 @@ impl<'a> Authority<'a> {
         documents: &'a [Document],
         candidates: BTreeMap<String, Vec<String>>,
     ) -> Self {
-        let mut by_subject: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
-        for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
+        let mut by_subject: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        let of_authority = |(_, change): &(u32, &Change)| matches!(change.kind, ChangeKind::Grant | ChangeKind::Revoke);
+        for (place, change) in (0..).zip(changes).filter(of_authority) {
             let ids: BTreeSet<&str> =
                 std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
             for id in ids {
-                by_subject.entry(id).or_default().push(change);
+                by_subject.entry(id).or_default().push(place);
             }
         }
         let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -139,6 +129,7 @@ impl<'a> Authority<'a> {
         Self {
             outline,
             contrast,
+            changes,
             by_subject,
             clients,
             roles,
@@ -147,6 +138,7 @@ impl<'a> Authority<'a> {
             nothing: Arc::default(),
             candidates,
             histories: RwLock::default(),
+            alike: Mutex::default(),
         }
     }
 
@@ -174,12 +166,16 @@ impl<'a> Authority<'a> {
         if let Some(known) = self.histories.read().unwrap_or_else(PoisonError::into_inner).get(principal) {
             return Arc::clone(known);
         }
-        let changes = self.find_changes(principal);
-        let taken = self.find_taken(&changes);
-        let given = changes.iter().map(|change| Arc::clone(self.permissions_of(change))).collect();
-        let found = Arc::new(History { changes, given, taken });
+        let places = self.find_changes(principal);
+        let mut alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = Arc::clone(alike.entry(places).or_insert_with_key(|places| {
+            let changes: Vec<&Change> = places.iter().map(|place| self.change(*place)).collect();
+            let given = changes.iter().map(|change| Arc::clone(self.permissions_of(change))).collect();
+            Arc::new(History { changes, given, taken: OnceLock::new() })
+        }));
+        drop(alike);
         let mut histories = self.histories.write().unwrap_or_else(PoisonError::into_inner);
-        histories.insert(principal.to_owned(), Arc::clone(&found));
+        histories.insert(principal.into(), Arc::clone(&found));
         found
     }
 
@@ -203,11 +199,16 @@ impl<'a> Authority<'a> {
         taken
     }
 
-    fn find_changes(&self, principal: &str) -> Vec<&'a Change> {
+    fn change(&self, place: u32) -> &'a Change {
+        &self.changes[place as usize]
+    }
+
+    /// The places of a caller's grants and revocations, in order of time.
+    fn find_changes(&self, principal: &str) -> Vec<u32> {
         let names = self.names_of(principal);
-        let mut found: Vec<&Change> = names.iter().filter_map(|n| self.by_subject.get(n)).flatten().copied().collect();
-        found.sort_by_key(|change| change.order());
-        found.dedup_by_key(|change| change.order());
+        let mut found: Vec<u32> = names.iter().filter_map(|n| self.by_subject.get(n)).flatten().copied().collect();
+        found.sort_by_key(|place| self.change(*place).order());
+        found.dedup_by_key(|place| self.change(*place).order());
         found
     }
 
@@ -296,62 +297,18 @@ impl<'a> Authority<'a> {
         known.then_some(found)
     }
 
-    /// What `step` needs, judged by who got through it.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
-    pub fn need(&self, step: &str) -> Result<Need> {
-        let mut need = Need::default();
-        let mut universe: BTreeSet<String> = self.candidates.get(step).into_iter().flatten().cloned().collect();
-        // What was held, with the jobs that held it and their attempts: most jobs hold the same.
-        let mut groups: BTreeMap<Cow<'_, BTreeSet<String>>, (usize, u64)> = BTreeMap::new();
-        let mut examples = BTreeSet::new();
-        let mut look = self.contrast.statements.look();
-        self.contrast.through(step, |group| {
-            let principal = self.outline.symbols.name(group.principal).unwrap_or_default();
-            let Some(held) = self.held_as_stated(principal, group.job, group.time, &mut look)? else { return Ok(()) };
-            need.jobs += 1;
-            examples.insert(group.example);
-            if examples.len() > EXAMPLES {
-                examples.pop_last();
-            }
-            let (jobs, attempts) = groups.entry(held.scopes).or_default();
-            *jobs += 1;
-            *attempts += group.ok;
-            Ok(())
-        })?;
-        need.examples.extend(examples);
-        let with: BTreeSet<&String> = groups.keys().flat_map(|held| held.iter()).collect();
-        universe.extend(with.iter().copied().cloned());
-        for scope in universe {
-            let without = groups.iter().filter(|(held, _)| !holds(held, &scope)).map(|(_, counts)| *counts);
-            let (jobs_without, attempts) = without.fold((0, 0), |(jobs, n), (more, ok)| (jobs + more, n + ok));
-            if jobs_without * STRAY_SHARE > need.jobs {
-                need.not_needed.insert(scope, attempts);
-            } else if with.contains(&scope) && need.jobs >= ENOUGH_JOBS {
-                need.needed.insert(scope);
-            }
-        }
-        // Callers who succeed share scopes that have nothing to do with the step. Where one that the pack names for it is
-        // among them, the others are taken for such.
-        if need.needed.iter().any(|scope| self.is_candidate(step, scope)) {
-            need.needed.retain(|scope| self.is_candidate(step, scope));
-        }
-        Ok(need)
-    }
-
     /// Scopes that the last change on record before `time` took from the caller: it lacked them, whatever else it held.
     #[must_use]
     pub fn taken(&self, principal: &str, time: Option<i64>) -> BTreeSet<String> {
         let history = self.history(principal);
         let past = history.changes.partition_point(|c| Some(c.time) <= time);
-        BTreeSet::clone(&history.taken[past])
+        BTreeSet::clone(&history.taken.get_or_init(|| self.find_taken(&history.changes))[past])
     }
 
     /// What a change gave or took.
     #[must_use]
     pub fn permissions_of(&self, change: &Change) -> &Arc<Given> {
-        self.given.get(change.permissions.as_slice()).unwrap_or(&self.nothing)
+        self.given.get(&*change.permissions).unwrap_or(&self.nothing)
     }
 
     /// Whether `scope` is one that the rule pack names for `step`.

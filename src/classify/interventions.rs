@@ -239,7 +239,7 @@ fn grant_fits(archive: &Archive<'_, '_>, failure: &Failure, dossier: &Dossier, g
     let steps = || failure.steps.iter();
     let fits = |scope: &String| {
         let needed = steps().any(|s| archive.need(s).is_some_and(|n| n.needed.contains(scope)));
-        let idle = steps().all(|s| archive.need(s).is_some_and(|n| n.not_needed.contains_key(scope)));
+        let idle = steps().all(|s| archive.need(s).is_some_and(|n| n.not_needed.contains(scope)));
         let candidate = steps().any(|s| archive.authority.is_candidate(s, scope));
         let action = dossier.features.str("refused_action").is_some_and(|a| policy::wildcard(scope, a));
         dossier.missing.contains(scope) || needed || action || (!idle && (candidate || dossier.named.contains(scope)))

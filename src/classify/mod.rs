@@ -18,6 +18,7 @@ mod lag;
 mod layers;
 mod lint;
 mod moments;
+mod need;
 mod on_record;
 mod pack;
 mod permissions;

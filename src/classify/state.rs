@@ -30,7 +30,7 @@ fn fill_scopes(archive: &Archive<'_, '_>, failure: &Failure, dossier: &mut Dossi
     f.flag("need_known", !needed.is_empty());
     f.count("successes_seen", needs.iter().map(|n| n.jobs).max().unwrap_or(0));
     dossier.cite("successes", needs.iter().flat_map(|n| n.examples.iter().copied()));
-    let not_needed = |scope: &String| needs.iter().any(|n| n.not_needed.contains_key(scope)) && !needed.contains(scope);
+    let not_needed = |scope: &String| needs.iter().any(|n| n.not_needed.contains(scope)) && !needed.contains(scope);
     if !dossier.named.is_empty() {
         let all = dossier.named.iter().all(not_needed);
         dossier.features.flag("named_not_needed", all);
@@ -77,7 +77,7 @@ fn may_need(archive: &Archive<'_, '_>, failure: &Failure, scope: &String) -> boo
     failure.steps.iter().any(|step| {
         let need = archive.need(step);
         need.is_some_and(|n| n.needed.contains(scope))
-            || (archive.authority.is_candidate(step, scope) && !need.is_some_and(|n| n.not_needed.contains_key(scope)))
+            || (archive.authority.is_candidate(step, scope) && !need.is_some_and(|n| n.not_needed.contains(scope)))
     })
 }
 

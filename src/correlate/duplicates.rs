@@ -4,14 +4,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::columns::Column;
-use super::outline::{IdHash, Outline, flag};
+use super::outline::{Block, IdHash, Outline, flag};
 use super::reexports;
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
 use crate::evidence::{Digest, Input, Locator, cite};
 use crate::ingest::Reread;
-use crate::spill::{Size, Tell, by_share, halves, joined};
+use crate::spill::{Size, Tell, Twice, by_share, halves, joined};
 
 /// Records whose ids and fingerprints are held at a time.
 const HELD: usize = 1 << 20;
@@ -49,16 +49,13 @@ pub fn mark(outline: &mut Outline, reread: &Reread<'_>) -> Result<Repeated> {
 /// SHA-256 of the records. An addendum may bear the id of the record that it amends, and repeats only other addenda.
 fn find(outline: &Outline, duplicates: &mut Vec<Row>, candidates: &mut BTreeMap<Row, Vec<Row>>) -> Result<()> {
     let size = Size { expected: outline.len(), most: HELD };
-    let start = || {
-        let mut met = Met::default();
-        met.by_print.reserve(outline.without_uid.min(HELD));
-        met.by_uid.reserve((outline.len() - outline.without_uid).min(HELD));
-        met
-    };
+    let several = Twice::of(outline.len());
+    let note = |block: &Block<'_>| block.places().for_each(|n| several.note(key(block, n)));
+    outline.look(&[Column::Uid, Column::Fingerprint], note)?;
     by_share(
         size,
-        |tell| tell_all(outline, tell),
-        start,
+        |tell| tell_all(outline, &several, tell),
+        Met::default,
         Met::take,
         |met| {
             duplicates.extend(met.duplicates);
@@ -70,17 +67,25 @@ fn find(outline: &Outline, duplicates: &mut Vec<Row>, candidates: &mut BTreeMap<
     )
 }
 
-/// Tells of each record its row, its source, its id, or else 0 and its fingerprint, and the id of what it amends or 0.
-fn tell_all(outline: &Outline, tell: &mut Tell<'_, 4>) -> Result<()> {
+/// What two records have in common of which one repeats the other.
+fn key(block: &Block<'_>, place: usize) -> u64 {
+    if block.uid[place] == 0 { block.fingerprint[place] } else { block.uid[place] }
+}
+
+/// Tells of each record that may not be the only one of its kind its row, its source, its id, or else 0 and its fingerprint,
+/// and the id of what it amends or 0.
+fn tell_all(outline: &Outline, several: &Twice, tell: &mut Tell<'_, 4>) -> Result<()> {
     let mut amendments = outline.amendments.iter().peekable();
     for block in outline.blocks(&[Column::Source, Column::Uid, Column::Fingerprint]) {
         let block = block?;
         let sources = block.names(Column::Source);
         for n in block.places() {
-            let (row, uid, print) = (block.row(n), block.uid[n], block.fingerprint[n]);
+            let row = block.row(n);
             let amends = amendments.next_if(|(amending, _)| *amending == row).map_or(0, |(_, original)| *original);
-            let known = joined(row, sources[n]);
-            tell(if uid == 0 { print } else { uid }, [known, uid, print, amends])?;
+            let key = key(&block, n);
+            if several.may_have(key) {
+                tell(key, [joined(row, sources[n]), block.uid[n], block.fingerprint[n], amends])?;
+            }
         }
     }
     Ok(())

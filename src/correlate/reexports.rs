@@ -14,7 +14,7 @@ use super::table::Row;
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Reread};
-use crate::spill::{Size, Tell, by_share};
+use crate::spill::{Size, Tell, Twice, by_share};
 
 /// Ids that are the same for the same record.
 const IDS: [Id; 6] = [Id::Job, Id::Recording, Id::Conversation, Id::Object, Id::Request, Id::Correlation];
@@ -60,24 +60,28 @@ fn repeated(same: Vec<(u32, Row)>) -> Vec<Row> {
 
 /// Rows of several files that may be the same, by what the outline tells; ascending.
 fn alike(outline: &Outline) -> Result<Vec<Row>> {
-    let overlapping = overlapping(outline)?;
+    let overlapping = &overlapping(outline)?;
     let mut found = BTreeSet::new();
     if overlapping.is_empty() {
         return Ok(Vec::new());
     }
     let ids = IDS.map(Column::Id);
     let columns: Vec<Column> = [&NAMES[..], &ids, &[Column::Time, Column::Uid, Column::At]].concat();
+    let key = |block: &Block<'_>, n: usize| {
+        let names = NAMES.map(|name| block.names(name)[n]);
+        outline.keys.hash_one((block.time[n], names, IDS.map(|id| block.id(id)[n])))
+    };
+    let several = Twice::of(outline.without_uid);
+    let note = |block: &Block<'_>| alike_in(block, overlapping).for_each(|n| several.note(key(block, n)));
+    outline.look(&columns, note)?;
     let tell_all = |tell: &mut Tell<'_, 2>| -> Result<()> {
         for block in outline.blocks(&columns) {
             let block = block?;
-            let may_be = |n: &usize| {
-                let key = (block.names(Column::Source)[*n], block.at[*n].file);
-                has_no_id(&block, *n) && overlapping.contains_key(&key)
-            };
-            for n in block.places().filter(may_be) {
-                let names = NAMES.map(|name| block.names(name)[n]);
-                let key = outline.keys.hash_one((block.time[n], names, IDS.map(|id| block.id(id)[n])));
-                tell(key, [key, u64::from(block.row(n))])?;
+            for n in alike_in(&block, overlapping) {
+                let key = key(&block, n);
+                if several.may_have(key) {
+                    tell(key, [key, u64::from(block.row(n))])?;
+                }
             }
         }
         Ok(())
@@ -96,41 +100,55 @@ fn alike(outline: &Outline) -> Result<Vec<Row>> {
     Ok(found.into_iter().collect())
 }
 
+/// The places in a block of records without an id that may be in another file too.
+fn alike_in<'b>(block: &'b Block<'_>, overlapping: &'b BTreeSet<File>) -> impl Iterator<Item = usize> + 'b {
+    // Rows of a file lie behind each other.
+    let mut last = ((0, 0), false);
+    block.places().filter(move |n| {
+        let file = (block.names(Column::Source)[*n], block.at[*n].file);
+        if last.0 != file {
+            last = (file, overlapping.contains(&file));
+        }
+        last.1 && has_no_id(block, *n)
+    })
+}
+
 /// Whether a row can only be recognised by what it says. Without a time, what is alike may be many.
 fn has_no_id(block: &Block<'_>, place: usize) -> bool {
     block.uid[place] == 0 && block.time[place] != NO_TIME && block.counts(place)
 }
 
-/// First and last time of what has no id, by source and file.
-type Spans = BTreeMap<(Symbol, u32), (i64, i64)>;
+/// A source and a file that has records of it.
+type File = (Symbol, u32);
 
 /// The files that reach into the time of another of the same source. A trail that is written day by day has none.
-fn overlapping(outline: &Outline) -> Result<Spans> {
+fn overlapping(outline: &Outline) -> Result<BTreeSet<File>> {
     let of_block = |block: &Block<'_>| {
-        let mut spans = Spans::new();
+        let mut spans: Vec<(File, (i64, i64))> = Vec::new();
         for n in block.places().filter(|n| has_no_id(block, *n)) {
-            let time = block.time[n];
-            let span = spans.entry((block.names(Column::Source)[n], block.at[n].file)).or_insert((time, time));
-            *span = (span.0.min(time), span.1.max(time));
+            let (time, file) = (block.time[n], (block.names(Column::Source)[n], block.at[n].file));
+            match spans.last_mut().filter(|(last, _)| *last == file) {
+                Some((_, span)) => *span = (span.0.min(time), span.1.max(time)),
+                None => spans.push((file, (time, time))),
+            }
         }
         spans
     };
-    let mut spans = Spans::new();
+    let mut spans: BTreeMap<File, (i64, i64)> = BTreeMap::new();
     for (key, more) in
         outline.look(&[Column::Time, Column::Source, Column::Uid, Column::At], of_block)?.into_iter().flatten()
     {
         let span = spans.entry(key).or_insert(more);
         *span = (span.0.min(more.0), span.1.max(more.1));
     }
-    let mut order: Vec<((Symbol, u32), (i64, i64))> = spans.into_iter().collect();
+    let mut order: Vec<(File, (i64, i64))> = spans.into_iter().collect();
     order.sort_unstable_by_key(|((source, file), (start, _))| (*source, *start, *file));
-    let mut found = Spans::new();
-    let mut reaching: Option<((Symbol, u32), (i64, i64))> = None;
+    let mut found = BTreeSet::new();
+    let mut reaching: Option<(File, (i64, i64))> = None;
     for (key, span) in order {
         let before = reaching.filter(|((source, _), _)| *source == key.0);
-        if let Some((other, reach)) = before.filter(|(_, (_, end))| span.0 <= *end) {
-            found.insert(other, reach);
-            found.insert(key, span);
+        if let Some((other, _)) = before.filter(|(_, (_, end))| span.0 <= *end) {
+            found.extend([other, key]);
         }
         if before.is_none_or(|(_, (_, end))| span.1 > end) {
             reaching = Some((key, span));

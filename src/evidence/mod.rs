@@ -12,6 +12,7 @@ mod framer;
 mod json_tree;
 mod ledger;
 mod lines;
+mod list;
 mod name;
 #[cfg(feature = "object-store")]
 mod objects;
@@ -32,6 +33,7 @@ pub use discover::{Discovery, Input, Place, discover};
 pub use find::{Found, ShapeOf, find_records};
 pub use framer::{Chunk, Framer, Limits, Span};
 pub use ledger::{FileEntry, is_partial, nothing_readable};
+pub use list::List;
 pub use name::{FilePath, Name};
 pub use paging::Page;
 pub use parquet::quietly;

@@ -7,7 +7,7 @@ use super::adapter::Sink;
 use super::event::{Event, Text};
 use super::facts::{Change, ChangeKind, DocumentKind};
 use super::policy_json::{statements, texts};
-use crate::evidence::Locator;
+use crate::evidence::{Locator, Name};
 
 /// Whether a call of this name changes authority.
 #[must_use]
@@ -79,11 +79,11 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
 
 /// `grantee` is who a grant on a key is for; it stands where the permissions of other changes stand.
 fn describe(change: &mut Change, event: &Event<'_>, body: Option<&Value>, grantee: Option<String>) {
-    change.actor = event.get(Text::Principal).map(str::to_owned);
+    change.actor = event.get(Text::Principal).map(Name::from);
     if change.kind == ChangeKind::KeyPolicy {
         change.permissions = grantee.into_iter().collect();
     } else if matches!(change.kind, ChangeKind::Grant | ChangeKind::Revoke) {
-        change.permissions = body.map(allowed_actions).unwrap_or_default();
+        change.permissions = body.map(allowed_actions).unwrap_or_default().into();
     }
 }
 

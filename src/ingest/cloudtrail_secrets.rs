@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::adapter::Sink;
 use super::event::{Event, Outcome, Text};
 use super::facts::ChangeKind;
-use crate::evidence::Locator;
+use crate::evidence::{Locator, Name};
 
 /// The event source.
 pub const SERVICE: &str = "secretsmanager.amazonaws.com";
@@ -38,7 +38,7 @@ pub fn note(event: &mut Event<'_>, operation: &str, record: &str, at: Locator, s
         return;
     }
     let Some(secret) = secret_of(&record) else { return };
-    let actor = event.get(Text::Principal).map(str::to_owned);
+    let actor = event.get(Text::Principal).map(Name::from);
     let also = names_in(&secret);
     if let Some(change) = sink.change(ChangeKind::Credential, event.time, secret, at) {
         change.also = also;

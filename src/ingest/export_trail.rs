@@ -8,7 +8,7 @@ use super::scopes;
 use super::status;
 use super::trail_fields::{FIELDS, Field, canonical_step, field_of};
 use super::trail_record::{Fields, Raw, from_json, from_row, leading_number};
-use crate::evidence::Sample;
+use crate::evidence::{Name, Sample};
 
 /// The adapter.
 pub struct ExportTrail;
@@ -181,7 +181,7 @@ pub(super) fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Si
     };
     let hold = event.get(Text::HoldId).map(str::to_owned);
     let subject = subject.or(hold.as_deref()).unwrap_or("").to_owned();
-    let actor = event.get(Text::Principal).map(str::to_owned);
+    let actor = event.get(Text::Principal).map(Name::from);
     if let Some(change) = sink.change(kind, event.time, subject, record.at) {
         change.also = event.get(Text::RecordingId).map(str::to_owned).into_iter().collect();
         change.conversation = conversation;

@@ -1,6 +1,7 @@
 //! What records say besides being calls: changes that took effect, and documents of state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use serde::de::Error as _;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::source_named;
-use crate::evidence::{Digest, Locator};
+use crate::evidence::{Digest, List, Locator, Name};
 
 /// What was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,15 +79,15 @@ pub struct Change {
     /// Other ids of the same subject (its name, its members).
     pub also: Vec<String>,
     /// Permissions given or taken, where the record names them; for a grant on a key, whom it is for.
-    pub permissions: Vec<String>,
+    pub permissions: List,
     /// The subject's display name.
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// The conversation and the hold, for changes of holds.
     pub conversation: Option<String>,
     /// See above.
     pub hold: Option<String>,
     /// Who made the change.
-    pub actor: Option<String>,
+    pub actor: Option<Name>,
     #[serde(deserialize_with = "known_source")]
     pub source: Source,
     pub at: Locator,
@@ -103,7 +104,7 @@ impl Change {
             time,
             subject,
             also: Vec::new(),
-            permissions: Vec::new(),
+            permissions: List::default(),
             name: None,
             conversation: None,
             hold: None,
@@ -178,5 +179,33 @@ impl Bodies {
     pub fn share(&mut self, document: &mut Document) {
         let body = self.0.entry(document.body.to_string()).or_insert_with(|| Arc::clone(&document.body));
         document.body = Arc::clone(body);
+    }
+}
+
+/// What changes say again and again, each held once: the same few people give and take the same permissions.
+#[derive(Default)]
+pub struct Sayings {
+    texts: HashSet<Name, foldhash::fast::RandomState>,
+    lists: HashSet<List, foldhash::fast::RandomState>,
+}
+
+/// Texts and lists that are held to be shared.
+const SHARED: usize = 4096;
+
+impl Sayings {
+    /// Makes a change share what one before it said too.
+    pub fn share(&mut self, change: &mut Change) {
+        for text in [&mut change.name, &mut change.actor].into_iter().flatten() {
+            share(&mut self.texts, text);
+        }
+        share(&mut self.lists, &mut change.permissions);
+    }
+}
+
+fn share<T: Clone + Eq + Hash>(known: &mut HashSet<T, foldhash::fast::RandomState>, own: &mut T) {
+    match known.get(own) {
+        Some(same) => *own = same.clone(),
+        None if known.len() < SHARED => drop(known.insert(own.clone())),
+        None => {}
     }
 }

@@ -10,7 +10,7 @@ use super::event::{Event, Outcome, Text};
 use super::facts::ChangeKind;
 use super::loose::Loose;
 use super::scopes;
-use crate::evidence::{Locator, Sample};
+use crate::evidence::{Locator, Name, Sample};
 
 /// The adapter.
 pub struct GenesysAudit;
@@ -160,14 +160,14 @@ fn note_changes(message: &Message<'_>, event: &Event<'_>, at: Locator, sink: &mu
         also.extend(changed.entity_id.as_deref().map(str::to_owned));
         also.extend(changed.entity_name.as_deref().map(str::to_owned));
     }
-    let actor = message.user.as_ref().and_then(|u| u.name.as_deref().or(u.id.as_deref())).map(str::to_owned);
+    let actor = message.user.as_ref().and_then(|u| u.name.as_deref().or(u.id.as_deref())).map(Name::from);
     let entity_type = message.entity_type.as_deref().unwrap_or("");
     let mut add = |kind, permissions: Vec<String>| {
         if let Some(change) = sink.change(kind, event.time, subject, at) {
             change.also.clone_from(&also);
-            change.permissions = permissions;
+            change.permissions = permissions.into();
             change.actor.clone_from(&actor);
-            change.name = entity.name.as_deref().map(str::to_owned);
+            change.name = entity.name.as_deref().map(Name::from);
             change.conversation = (entity_type == "Conversation").then(|| subject.to_owned());
         }
     };

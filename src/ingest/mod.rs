@@ -168,13 +168,16 @@ fn read<C: Collect + Send>(
 ) -> Ingested {
     let holds = HoldLog::new(context.prints.keys().clone());
     let mut ingested = Ingested { holds, ..Ingested::default() };
-    let (mut bodies, mut room) = (facts::Bodies::default(), Room::default());
+    let (mut bodies, mut sayings, mut room) = (facts::Bodies::default(), facts::Sayings::default(), Room::default());
+    ingested.files.reserve_exact(inputs.len());
+    ingested.manners.reserve_exact(inputs.len());
     let mut take = |part: file::Part<C>| {
         absorb(part.events);
-        for change in part.facts.changes {
+        for mut change in part.facts.changes {
             if change.kind.is_of_hold() {
                 ingested.holds.push(&change);
             } else {
+                sayings.share(&mut change);
                 ingested.changes.push(change);
             }
         }
@@ -207,6 +210,8 @@ fn read<C: Collect + Send>(
         };
         in_order(&runs, &read, &mut |parts| parts.into_iter().for_each(&mut take));
     }
+    ingested.changes.shrink_to_fit();
+    ingested.documents.shrink_to_fit();
     ingested.changes.sort_by_key(Change::order);
     ingested
 }

@@ -4,7 +4,7 @@ use polars::prelude::*;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer as _, value::StrDeserializer};
 
-use crate::evidence::{Digest, Locator};
+use crate::evidence::{Digest, Locator, Name};
 use crate::ingest::{Change, ChangeKind, Document, DocumentKind, is_believed, source_named};
 
 /// The name of a kind in the tables.
@@ -47,10 +47,10 @@ pub fn changes_frame(changes: &[&Change]) -> PolarsResult<DataFrame> {
         text("subject", of(|c| Some(c.subject.clone()))),
         text("also", of(|c| Some(json(&c.also)))),
         text("permissions", of(|c| Some(json(&c.permissions)))),
-        text("name", of(|c| c.name.clone())),
+        text("name", of(|c| c.name.as_ref().map(String::from))),
         text("conversation", of(|c| c.conversation.clone())),
         text("hold", of(|c| c.hold.clone())),
-        text("actor", of(|c| c.actor.clone())),
+        text("actor", of(|c| c.actor.as_ref().map(String::from))),
     ];
     columns.extend(places(&changes.iter().map(|c| (c.source, c.at, c.sha256))));
     DataFrame::new(changes.len(), columns)
@@ -131,10 +131,10 @@ pub fn change(frame: &DataFrame, row: usize, file: u32) -> Option<Change> {
         subject: row.owned("subject")?,
         also: row.json("also")?,
         permissions: row.json("permissions")?,
-        name: row.owned("name"),
+        name: row.owned("name").map(Name::from),
         conversation: row.owned("conversation"),
         hold: row.owned("hold"),
-        actor: row.owned("actor"),
+        actor: row.owned("actor").map(Name::from),
         source,
         at,
         sha256,

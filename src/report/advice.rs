@@ -105,7 +105,7 @@ fn name_records(evidence: &Evidence<'_>, advice: &mut Advice) -> Result<()> {
     let mut cited: BTreeSet<Locator> = BTreeSet::new();
     advice.cites(&mut |records| cited.extend(&records.at));
     let mut digests = Digests::new(evidence);
-    digests.find(&cited, &[&evidence.correlated.probes])?;
+    digests.find(&Vec::from_iter(cited), &[&evidence.correlated.probes])?;
     advice.cites(&mut |records| records.name(&|at| digests.of(at)));
     Ok(())
 }

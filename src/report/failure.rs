@@ -1,6 +1,6 @@
 //! One failure as it is reported (DESIGN section 7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::record_ids::Digests;
 use super::traces::{Tracer, Traces};
 use super::{Evidence, Failures, Summary};
-use crate::classify::{Cause, Class, Hypothesis, Judge, Pack, Settling, Support, Verdict, Wording};
-use crate::correlate::{EventTable, Failure, Order};
+use crate::classify::{Cause, Class, Hypothesis, Judge, OfWave, Pack, Settling, Support, Verdict, Wording};
+use crate::correlate::{EventTable, Failure, Order, Wave};
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::rfc3339;
@@ -80,7 +80,7 @@ pub struct Weighed<'a> {
 }
 
 /// Is shown the failures as they are weighed, some at a time.
-pub type See<'a> = &'a mut dyn FnMut(&Weighed<'_>) -> Result<()>;
+pub type See<'a> = &'a mut (dyn FnMut(&Weighed<'_>) -> Result<()> + Send);
 
 /// Which failures are wanted; all by default.
 #[derive(Clone, Debug, Default)]
@@ -123,39 +123,26 @@ pub fn reports(
     wording: Option<&dyn Wording>,
     see: See<'_>,
 ) -> Result<(Failures, Traces)> {
-    let Evidence { ingested, correlated, .. } = evidence;
-    let judge = Judge::new(ingested, correlated, pack)?.worded(wording);
-    let (mut digests, mut failures) = (Digests::new(evidence), Failures::default());
-    let (behind, mut traces) = (selection.traced.then(|| Tracer::new(evidence)), Traces::default());
-    let mut settling = Settling::default();
-    for wave in correlated.waves(&evidence.reread()) {
+    let judge = Judge::new(&evidence.ingested, &evidence.correlated, pack)?.worded(wording);
+    let mut reporting = Reporting::new(evidence, selection.traced, summary, see);
+    for wave in evidence.correlated.waves(&evidence.reread()) {
         let wave = wave?;
-        let (judge, table) = (judge.of(&wave), &wave.table);
+        let judge = judge.of(&wave);
         let selected: Vec<&Failure> = wave.failures.iter().filter(|failure| selection.takes(failure)).collect();
+        // What cannot be divided of reporting some failures is done while the next are weighed.
+        let mut weighed: Option<(&[&Failure], Vec<Verdict>)> = None;
         for block in selected.chunks(BLOCK) {
-            let verdicts = judge.verdicts(block)?;
-            settling.add(&judge.follow(block, &verdicts));
-            let mut cited: BTreeSet<Locator> =
-                verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-            if behind.is_some() {
-                cited.extend(block.iter().flat_map(|failure| Tracer::rows(failure)).map(|row| table.locator(row)));
-            }
-            digests.find(&cited, &[table, &correlated.probes])?;
-            see(&Weighed { table, failures: block, verdicts: &verdicts, digests: &digests })?;
-            if let Some(tracer) = &behind {
-                let pairs = block.par_iter().zip(&verdicts);
-                let found = pairs.map(|(failure, verdict)| tracer.trace(failure, verdict, table, &digests));
-                traces.add(&found.collect::<Result<Vec<_>>>()?)?;
-            }
-            let pairs = block.par_iter().zip(verdicts.into_par_iter());
-            let reports = pairs.map(|(failure, verdict)| (failure.order(table), report(failure, verdict, &digests)));
-            let reports: Vec<(Order, FailureReport)> = reports.collect();
-            for (_, report) in &reports {
-                summary.add(report);
-            }
-            failures.add(reports)?;
+            let last = weighed.take();
+            let report = || last.map_or(Ok(()), |(block, verdicts)| reporting.take(&judge, &wave, block, verdicts));
+            let (verdicts, reported) = rayon::join(|| judge.verdicts(block), report);
+            reported?;
+            weighed = Some((block, verdicts?));
+        }
+        if let Some((block, verdicts)) = weighed {
+            reporting.take(&judge, &wave, block, verdicts)?;
         }
     }
+    let Reporting { mut failures, traces, mut settling, .. } = reporting;
     failures.sort();
     if settling.is_empty() {
         return Ok((failures, traces));
@@ -164,6 +151,62 @@ pub fn reports(
         follow_others(evidence, &judge, selection, &mut settling)?;
     }
     Ok((say_what_retries_are_enough(failures, &settling.sentences())?, traces))
+}
+
+/// Makes reports of failures that were weighed.
+struct Reporting<'a> {
+    evidence: &'a Evidence<'a>,
+    digests: Digests<'a>,
+    failures: Failures,
+    /// Where the records behind failures are wanted.
+    behind: Option<Tracer<'a>>,
+    traces: Traces,
+    settling: Settling,
+    summary: &'a mut Summary,
+    see: See<'a>,
+}
+
+impl<'a> Reporting<'a> {
+    fn new(evidence: &'a Evidence<'a>, traced: bool, summary: &'a mut Summary, see: See<'a>) -> Self {
+        Self {
+            evidence,
+            digests: Digests::new(evidence),
+            failures: Failures::default(),
+            behind: traced.then(|| Tracer::new(evidence)),
+            traces: Traces::default(),
+            settling: Settling::default(),
+            summary,
+            see,
+        }
+    }
+
+    /// Takes in some failures of a wave.
+    fn take(&mut self, judge: &OfWave<'_, '_>, wave: &Wave, some: &[&Failure], verdicts: Vec<Verdict>) -> Result<()> {
+        let Self { digests, behind, .. } = self;
+        let table = &wave.table;
+        self.settling.add(&judge.follow(some, &verdicts));
+        let mut cited: Vec<Locator> =
+            verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
+        if behind.is_some() {
+            cited.extend(some.iter().flat_map(|failure| Tracer::rows(failure)).map(|row| table.locator(row)));
+        }
+        cited.par_sort_unstable();
+        cited.dedup();
+        digests.find(&cited, &[table, &self.evidence.correlated.probes])?;
+        (self.see)(&Weighed { table, failures: some, verdicts: &verdicts, digests })?;
+        if let Some(tracer) = behind {
+            let pairs = some.par_iter().zip(&verdicts);
+            let found = pairs.map(|(failure, verdict)| tracer.trace(failure, verdict, table, digests));
+            self.traces.add(&found.collect::<Result<Vec<_>>>()?)?;
+        }
+        let pairs = some.par_iter().zip(verdicts.into_par_iter());
+        let reports = pairs.map(|(failure, verdict)| (failure.order(table), report(failure, verdict, digests)));
+        let reports: Vec<(Order, FailureReport)> = reports.collect();
+        for (_, report) in &reports {
+            self.summary.add(report);
+        }
+        self.failures.add(reports)
+    }
 }
 
 /// Takes in what became of the failures that are not wanted: how long a race takes is learned from all of them.

@@ -38,7 +38,7 @@ pub fn report(evidence: &Evidence, wanted: impl Fn(&correlate::Gap) -> bool) -> 
     let gaps: Vec<&correlate::Gap> = evidence.correlated.gaps.iter().filter(|gap| wanted(gap)).collect();
     let cited: BTreeSet<Locator> = gaps.iter().flat_map(|gap| gap.records.iter().copied()).collect();
     let mut digests = Digests::new(evidence);
-    digests.find(&cited, &[])?;
+    digests.find(&Vec::from_iter(cited), &[])?;
     let ids = |gap: &correlate::Gap| -> Vec<String> {
         gap.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect()
     };

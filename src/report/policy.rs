@@ -34,7 +34,7 @@ pub fn add_on_record(
             origin: ingested.files[document.at.file as usize].path.to_string(),
             record: document.sha256.as_ref().map(Digest::record_id),
             since: document.time.map(rfc3339),
-            changed_by: change.and_then(|change| change.actor.clone()),
+            changed_by: change.and_then(|change| change.actor.as_ref().map(String::from)),
             body: Value::clone(policy.body),
         });
     }

@@ -1,6 +1,8 @@
 //! Record ids of cited records.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+
+use rayon::prelude::*;
 
 use super::Evidence;
 use crate::correlate::EventTable;
@@ -18,7 +20,7 @@ pub struct Digests<'a> {
     /// Those that were found by going back: they may be asked for again.
     found: Cited,
     /// Those of rows of tables, and of changes of holds, that were asked for last.
-    of_rows: Cited,
+    of_rows: HashMap<Locator, Digest, foldhash::fast::RandomState>,
 }
 
 impl<'a> Digests<'a> {
@@ -30,16 +32,23 @@ impl<'a> Digests<'a> {
         of_changes.sort_unstable_by_key(|place| changes[*place as usize].at);
         let mut of_documents: Vec<u32> = (0..).zip(documents).map(|(place, _)| place).collect();
         of_documents.sort_unstable_by_key(|place| documents[*place as usize].at);
-        Self { evidence, changes: of_changes, documents: of_documents, found: Cited::new(), of_rows: Cited::new() }
+        Self {
+            evidence,
+            changes: of_changes,
+            documents: of_documents,
+            found: Cited::new(),
+            of_rows: HashMap::default(),
+        }
     }
 
-    /// Finds those of `wanted`, of which some may be rows of `tables`.
+    /// Finds those of `wanted` (ascending), of which some may be rows of `tables`.
     ///
     /// # Errors
     /// A file cannot be read again.
-    pub fn find(&mut self, wanted: &BTreeSet<Locator>, tables: &[&EventTable]) -> Result<()> {
+    pub fn find(&mut self, wanted: &[Locator], tables: &[&EventTable]) -> Result<()> {
         let of_row = |at: &Locator| tables.iter().find_map(|table| table.sha256(table.row_at(at)?));
-        self.of_rows = wanted.iter().filter_map(|at| Some((*at, of_row(at)?))).collect();
+        self.of_rows.clear();
+        self.of_rows.par_extend(wanted.par_iter().filter_map(|at| Some((*at, of_row(at)?))));
         let log = self.evidence.correlated.holds.log();
         for at in wanted {
             let told = if log.is_empty() || self.of(at).is_some() { None } else { log.of_record(at)?.pop() };
@@ -54,7 +63,8 @@ impl<'a> Digests<'a> {
     /// The SHA-256 of a record that was wanted.
     #[must_use]
     pub fn of(&self, at: &Locator) -> Option<Digest> {
-        self.of_fact(at).or_else(|| self.of_rows.get(at).or_else(|| self.found.get(at)).copied())
+        let told = self.of_rows.get(at).copied();
+        told.or_else(|| self.of_fact(at)).or_else(|| self.found.get(at).copied())
     }
 
     fn of_fact(&self, at: &Locator) -> Option<Digest> {

@@ -139,7 +139,7 @@ impl TracedRecord {
             time: Some(change.time),
             source: Some(change.source.to_owned()),
             what: Some(format!("{} ({})", change.kind.name(), change.subject)),
-            principal: change.actor.clone().or(self.principal),
+            principal: change.actor.as_ref().map(String::from).or(self.principal),
             ..self
         }
     }

@@ -6,6 +6,7 @@ mod scratch;
 mod shares;
 mod sorted;
 mod spilled;
+mod twice;
 
 use std::io;
 
@@ -14,6 +15,7 @@ pub use scratch::Scratch;
 pub use shares::{Size, Tell, by_share, halves, joined};
 pub use sorted::{Ascending, Cursor, Sorted, Sorter};
 pub use spilled::Spilled;
+pub use twice::Twice;
 
 use crate::error::Error;
 

@@ -233,7 +233,7 @@ impl Subject<'_> {
         let pivots = pivot.iter().flat_map(|pivot| &pivot.records);
         let mut digests = Digests::new(evidence);
         let wanted: BTreeSet<Locator> = said.chain(cited).chain(changed).chain(pivots).copied().collect();
-        digests.find(&wanted, &[self.table, &evidence.correlated.probes])?;
+        digests.find(&Vec::from_iter(wanted), &[self.table, &evidence.correlated.probes])?;
         let ids = Ids { evidence, digests: &digests };
         let pivotal = pivotal(&ids, &facts, &verdict, pivot);
         Ok(Explanation {

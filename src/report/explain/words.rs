@@ -44,7 +44,7 @@ pub const fn standing(standing: Standing) -> &'static str {
 pub fn change(change: &Change) -> String {
     let subject = change.name.as_ref().map_or_else(
         || change.subject.clone(),
-        |name| if *name == change.subject { name.clone() } else { format!("{name} ({})", change.subject) },
+        |name| if **name == *change.subject { name.to_string() } else { format!("{name} ({})", change.subject) },
     );
     let permissions =
         if change.permissions.is_empty() { "permissions".to_owned() } else { change.permissions.join(", ") };
