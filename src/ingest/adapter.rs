@@ -191,7 +191,7 @@ impl Sink<'_> {
         let sha256 = Some(self.digest());
         self.facts.documents.push(Document {
             kind,
-            subjects,
+            subjects: subjects.into(),
             time,
             body: body.into(),
             source: self.source,

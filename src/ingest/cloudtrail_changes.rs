@@ -53,7 +53,7 @@ pub fn note(event: &Event<'_>, operation: &str, parameters: &str, at: Locator, s
     {
         describe(change, event, body.as_ref(), text("granteePrincipal"));
         // The key by which calls made with it are known.
-        change.also.extend(text("accessKeyId").filter(|_| kind == ChangeKind::Credential));
+        change.also = text("accessKeyId").filter(|_| kind == ChangeKind::Credential).into_iter().collect();
     }
     if let Some(name) = text("policyName")
         && matches!(operation, "PutRolePolicy" | "DeleteRolePolicy" | "PutUserPolicy" | "DeleteUserPolicy")

@@ -41,7 +41,7 @@ pub fn note(event: &mut Event<'_>, operation: &str, record: &str, at: Locator, s
     let actor = event.get(Text::Principal).map(Name::from);
     let also = names_in(&secret);
     if let Some(change) = sink.change(ChangeKind::Credential, event.time, secret, at) {
-        change.also = also;
+        change.also = also.into();
         change.actor = actor;
     }
 }

@@ -77,7 +77,7 @@ pub struct Change {
     /// Whose or what it is of: a client, user or role id or name, a bucket, a key, a conversation.
     pub subject: String,
     /// Other ids of the same subject (its name, its members).
-    pub also: Vec<String>,
+    pub also: List,
     /// Permissions given or taken, where the record names them; for a grant on a key, whom it is for.
     pub permissions: List,
     /// The subject's display name.
@@ -103,7 +103,7 @@ impl Change {
             kind,
             time,
             subject,
-            also: Vec::new(),
+            also: List::default(),
             permissions: List::default(),
             name: None,
             conversation: None,
@@ -159,7 +159,7 @@ pub enum DocumentKind {
 pub struct Document {
     pub kind: DocumentKind,
     /// Buckets, role ARNs and names, key ids, client or role ids it belongs to.
-    pub subjects: Vec<String>,
+    pub subjects: List,
     /// Since when it is in force, for logged changes; null for snapshots, which say nothing of when they were taken.
     pub time: Option<i64>,
     /// Shared by documents that say the same: policies are written again and again as they were.
@@ -199,6 +199,12 @@ impl Sayings {
             share(&mut self.texts, text);
         }
         share(&mut self.lists, &mut change.permissions);
+        share(&mut self.lists, &mut change.also);
+    }
+
+    /// Makes a document share whose it is with those before it.
+    pub fn share_subjects(&mut self, document: &mut Document) {
+        share(&mut self.lists, &mut document.subjects);
     }
 }
 

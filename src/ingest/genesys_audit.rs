@@ -10,7 +10,7 @@ use super::event::{Event, Outcome, Text};
 use super::facts::ChangeKind;
 use super::loose::Loose;
 use super::scopes;
-use crate::evidence::{Locator, Name, Sample};
+use crate::evidence::{List, Locator, Name, Sample};
 
 /// The adapter.
 pub struct GenesysAudit;
@@ -162,6 +162,7 @@ fn note_changes(message: &Message<'_>, event: &Event<'_>, at: Locator, sink: &mu
     }
     let actor = message.user.as_ref().and_then(|u| u.name.as_deref().or(u.id.as_deref())).map(Name::from);
     let entity_type = message.entity_type.as_deref().unwrap_or("");
+    let also = List::from(also);
     let mut add = |kind, permissions: Vec<String>| {
         if let Some(change) = sink.change(kind, event.time, subject, at) {
             change.also.clone_from(&also);

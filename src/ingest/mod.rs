@@ -183,6 +183,7 @@ fn read<C: Collect + Send>(
         }
         ingested.documents.extend(part.facts.documents.into_iter().map(|mut document| {
             bodies.share(&mut document);
+            sayings.share_subjects(&mut document);
             document
         }));
         for (mut entry, manner) in part.files {

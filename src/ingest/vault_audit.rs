@@ -6,7 +6,7 @@ use super::adapter::{Adapter, Record, Refusal, Sink};
 use super::event::{Event, Outcome, Text};
 use super::facts::ChangeKind;
 use super::loose::Loose;
-use crate::evidence::{Name, Sample};
+use crate::evidence::{List, Name, Sample};
 
 /// The adapter.
 pub struct VaultAudit;
@@ -80,7 +80,7 @@ impl Adapter for VaultAudit {
         };
         if event.outcome == Outcome::Success && makes_credential(operation, path) {
             let subject = path.rsplit('/').next().unwrap_or(path).to_owned();
-            let also = path.split('/').map(str::to_owned).collect();
+            let also = path.split('/').map(str::to_owned).collect::<List>();
             let actor = event.get(Text::Principal).map(Name::from);
             if let Some(change) = sink.change(ChangeKind::Credential, event.time, subject, record.at) {
                 change.also = also;

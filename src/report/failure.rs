@@ -109,7 +109,7 @@ impl Selection {
 }
 
 /// Failures that are weighed at a time.
-pub const BLOCK: usize = 2048;
+pub const BLOCK: usize = 1024;
 
 /// The reports of the failures that are wanted, counted in `summary`, and the records behind them where these are.
 ///

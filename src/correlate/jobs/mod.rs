@@ -3,15 +3,16 @@
 //! Jobs grow with the archive. In memory is of each, once all is read, its hash and which of a few sets of statements it
 //! makes; what else is known of it lies in a temporary file.
 
+mod aside;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::columns::known;
-use super::outline::{IdHash, NO_TIME};
+use super::outline::IdHash;
 use super::symbols::{Symbol, Symbols};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ingest::{Event, Text};
-use crate::spill::{Scratch, Sorted, Sorter, halves, joined, temporary};
+use aside::{Aside, Whole, first_bits};
 
 /// Columns that hold for the whole of a job.
 const STATED: [Text; 5] = [Text::Principal, Text::Bucket, Text::TenantId, Text::Region, Text::MediaType];
@@ -98,36 +99,8 @@ struct Open {
     stated: Stated,
 }
 
-/// Jobs whose records were read a while ago: of each one entry or, where its records lie far apart, several.
-#[derive(Default)]
-struct Aside {
-    entries: Sorter<6>,
-    ids: Scratch,
-    sets: Vec<Stated>,
-    numbers: HashMap<Stated, u32, foldhash::fast::RandomState>,
-    /// Why a job could not be put aside.
-    unwritten: Option<Error>,
-}
-
-#[derive(Default)]
-struct Whole {
-    /// Ascending; with the set that each job states.
-    hashes: Vec<IdHash>,
-    stated: Vec<u32>,
-    sets: Vec<Stated>,
-    /// Where the hashes begin that have the same first bits.
-    starts: Vec<u32>,
-    /// By hash, then as they were read.
-    entries: Sorted<6>,
-    ids: Scratch,
-    longest: Option<i64>,
-    latest: Option<i64>,
-}
-
 /// Jobs that are in memory while the archive is read.
-const OPEN: usize = 1 << 15;
-/// Hashes that have the same first bits, more or less.
-const ALIKE: usize = 4;
+const OPEN: usize = if cfg!(test) { 4 } else { 1 << 15 };
 
 impl Jobs {
     /// Takes in one event of a job; `stated` are the values of [`STATED`], for events of the trail.
@@ -268,131 +241,70 @@ impl Open {
     }
 }
 
-const STARTED: u32 = 1;
-const ENDED: u32 = 2;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
 
-/// What lies in the temporary file of a job.
-struct Put {
-    hash: IdHash,
-    course: Course,
-    /// The set of what it states.
-    stated: u32,
-    /// Where its id lies, and how long it is.
-    id: (u64, u32),
-}
+    use proptest::prelude::*;
 
-impl Put {
-    /// In order of hash; of a hash as they were put there.
-    fn to_words(&self) -> [u64; 6] {
-        let Course { began, last, started, ended } = self.course;
-        let [began, last] = [began, last].map(|time| time.unwrap_or(NO_TIME).cast_unsigned());
-        let flags = if started { STARTED } else { 0 } | if ended { ENDED } else { 0 };
-        [self.hash, self.id.0, began, last, joined(self.id.1, flags), u64::from(self.stated)]
+    use super::{Jobs, MEDIA, OPEN};
+    use crate::ingest::{Event, Text};
+
+    /// One record: which job, time, step, and caller and media type where it is of the trail.
+    type Said = (u64, Option<i64>, usize, Option<[u32; 2]>);
+
+    const STEPS: [&str; 4] = ["query", "job.started", "job.completed", "upload"];
+
+    fn note(jobs: &mut Jobs, said: &Said) {
+        let (job, time, step, stated) = *said;
+        let mut event = Event::default();
+        event.time = time;
+        event.set(Text::Step, Some(STEPS[step]));
+        let stated = stated.map(|[caller, media]| [caller, 0, 0, 0, media]);
+        jobs.note(job, &format!("job {job}"), &event, stated);
     }
 
-    fn from_words([hash, at, began, last, length, set]: [u64; 6]) -> Self {
-        let ([length, flags], [_, set]) = (halves(length), halves(set));
-        let (started, ended) = (flags & STARTED != 0, flags & ENDED != 0);
-        let course = Course { began: known(began), last: known(last), started, ended };
-        Self { hash, course, stated: set, id: (at, length) }
+    fn said() -> impl Strategy<Value = Said> {
+        let time = prop::option::of(0..1_000i64);
+        (1..30u64, time, 0..STEPS.len(), prop::option::of([0..3u32, 0..3u32]))
     }
-}
 
-impl Aside {
-    fn push(&mut self, hash: IdHash, job: &Open) -> Result<()> {
-        let at = self.ids.append(job.id.as_bytes()).map_err(|e| temporary("writing what is known of the jobs", e))?;
-        let id = (at, u32::try_from(job.id.len()).unwrap_or(u32::MAX));
-        let stated = number(&mut self.sets, &mut self.numbers, job.stated);
-        self.entries.push(Put { hash, course: job.course, stated, id }.to_words())
-    }
-}
-
-/// The number of a set, which becomes one of those that are known.
-fn number(sets: &mut Vec<Stated>, numbers: &mut HashMap<Stated, u32, foldhash::fast::RandomState>, set: Stated) -> u32 {
-    *numbers.entry(set).or_insert_with(|| {
-        sets.push(set);
-        u32::try_from(sets.len() - 1).unwrap_or(u32::MAX)
-    })
-}
-
-impl Whole {
-    /// Goes through all entries once, for what is in memory of each job.
-    fn index(
-        &mut self,
-        sets: Vec<Stated>,
-        mut numbers: HashMap<Stated, u32, foldhash::fast::RandomState>,
-    ) -> Result<()> {
-        self.sets = sets;
-        let (mut hashes, mut stated, mut sets) = (Vec::new(), Vec::new(), std::mem::take(&mut self.sets));
-        let (mut longest, mut latest) = (None, None);
-        self.entries.each(|words| {
-            let put = Put::from_words(words);
-            if hashes.last() == Some(&put.hash) {
-                let more = sets[put.stated as usize];
-                let last: &mut u32 = stated.last_mut().expect("as many as hashes");
-                let mut set = sets[*last as usize];
-                set.add(&more);
-                *last = number(&mut sets, &mut numbers, set);
-            } else {
-                hashes.push(put.hash);
-                stated.push(put.stated);
+    proptest! {
+        #[test]
+        fn jobs_are_the_same_whether_they_were_put_aside_or_not(parts in prop::collection::vec(prop::collection::vec(said(), 0..20), 0..12)) {
+            let mut jobs = Jobs::default();
+            for part in &parts {
+                let mut of_part = Jobs::default();
+                for said in part {
+                    note(&mut of_part, said);
+                }
+                jobs.merge(of_part, &[0, 1, 2]);
             }
-            Ok(())
-        })?;
-        self.each(|job| {
-            let Course { began, last, started, ended } = job.course;
-            let took = last.zip(began).filter(|_| started && ended).map(|(last, began)| last - began);
-            longest = longest.max(took);
-            latest = latest.max(last);
-        })?;
-        let groups = (hashes.len() / ALIKE).next_power_of_two();
-        let bits = groups.trailing_zeros();
-        let start = |group: usize| hashes.partition_point(|hash| first_bits(*hash, bits) < group);
-        self.starts = (0..=groups).map(|group| u32::try_from(start(group)).unwrap_or(u32::MAX)).collect();
-        hashes.shrink_to_fit();
-        stated.shrink_to_fit();
-        (self.hashes, self.stated, self.sets, self.longest, self.latest) = (hashes, stated, sets, longest, latest);
-        Ok(())
-    }
-
-    /// Shows every job once, in order of hash, as far as all its entries tell; what it states aside.
-    fn each(&self, mut see: impl FnMut(Put)) -> Result<()> {
-        let mut job: Option<Put> = None;
-        self.entries.each(|words| {
-            let put = Put::from_words(words);
-            match job.as_mut().filter(|job| job.hash == put.hash) {
-                Some(job) => job.course.add(&put.course),
-                None => {
-                    if let Some(job) = job.replace(put) {
-                        see(job);
-                    }
+            jobs.finish().expect("a temporary file");
+            let mut by_job: BTreeMap<u64, Vec<&Said>> = BTreeMap::new();
+            parts.iter().flatten().for_each(|said| by_job.entry(said.0).or_default().push(said));
+            prop_assert_eq!(jobs.count(), by_job.len());
+            prop_assert!(by_job.len() < OPEN || jobs.place(0).is_none());
+            let mut unended = Vec::new();
+            for (job, all) in &by_job {
+                let of_trail = || all.iter().filter_map(|said| said.3);
+                let first = |n: usize| of_trail().map(|stated| stated[n]).find(|symbol| *symbol != 0).unwrap_or(0);
+                let media: std::collections::BTreeSet<u32> = of_trail().map(|stated| stated[1]).filter(|m| *m != 0).collect();
+                let stated = jobs.get(*job).expect("a job");
+                prop_assert_eq!([stated.of(Text::Principal), stated.values[MEDIA]], [first(0), first(1)]);
+                prop_assert_eq!(stated.several_media, media.len() > 1);
+                let began = all.iter().filter(|said| said.3.is_some()).filter_map(|said| said.1).min();
+                prop_assert_eq!(jobs.began(*job).expect("a temporary file"), began);
+                prop_assert_eq!(jobs.id(*job).expect("a temporary file"), Some(format!("job {job}")));
+                let is = |step| all.iter().any(|said| STEPS[said.2] == step);
+                if is("job.started") && !is("job.completed") {
+                    unended.push((all.iter().filter_map(|said| said.1).max(), format!("job {job}")));
                 }
             }
-            Ok(())
-        })?;
-        job.into_iter().for_each(see);
-        Ok(())
+            unended.sort();
+            let found: Vec<_> = jobs.without_end().expect("a temporary file").into_iter().map(|j| (j.last, j.id)).collect();
+            prop_assert_eq!(found, unended);
+            prop_assert_eq!(jobs.latest(), parts.iter().flatten().filter_map(|said| said.1).max());
+        }
     }
-
-    /// Shows the entries of a job.
-    fn of(&self, job: IdHash, mut see: impl FnMut(Put)) -> Result<()> {
-        self.entries.from([job, 0, 0, 0, 0, 0], |words| {
-            let put = Put::from_words(words);
-            let is_of_job = put.hash == job;
-            if is_of_job {
-                see(put);
-            }
-            Ok(is_of_job)
-        })
-    }
-
-    fn text(&self, (at, length): (u64, u32)) -> Result<String> {
-        let mut bytes = vec![0; length as usize];
-        self.ids.read(at, &mut bytes).map_err(|e| temporary("reading what is known of the jobs", e))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-}
-
-fn first_bits(hash: IdHash, bits: u32) -> usize {
-    usize::try_from(hash.checked_shr(IdHash::BITS - bits).unwrap_or(0)).unwrap_or(0)
 }
