@@ -11,6 +11,7 @@ use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, Part};
+use super::rows::PLACES;
 use crate::evidence::{Digest, quietly};
 
 /// The tables of a folder of parts.
@@ -52,9 +53,14 @@ pub struct Folder {
     pub index: Index,
     /// Where each part is in the index.
     places: BTreeMap<(Table, u32), usize>,
-    /// The parts used last, newest last.
-    held: Mutex<Vec<((Table, u32), Held)>>,
+    /// The parts used last of each table.
+    held: [Newest; Table::ALL.len()],
+    /// The same of parts of events of which only the places were asked for.
+    held_places: Newest,
 }
+
+/// Parts by their numbers, newest last: as many as threads may be at work on and one more, which the next may want.
+type Newest = Mutex<Vec<(u32, Held)>>;
 
 impl std::fmt::Debug for Folder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,7 +82,7 @@ impl Folder {
     #[must_use]
     pub fn of(path: &Path, index: Index) -> Self {
         let places = index.parts.iter().enumerate().map(|(n, part)| ((part.table, part.number), n)).collect();
-        Self { path: path.to_owned(), index, places, held: Mutex::default() }
+        Self { path: path.to_owned(), index, places, held: Default::default(), held_places: Mutex::default() }
     }
 
     /// Says that the parts were made by another version of holdtrace than this.
@@ -96,30 +102,27 @@ impl Folder {
     /// # Errors
     /// It cannot be read, or is not what was written.
     pub fn frame(&self, table: Table, number: u32) -> io::Result<DataFrame> {
-        let held = self.held(table, number);
-        held.get_or_init(|| self.read(table, number)).clone().map_err(io::Error::other)
+        let held = newest(&self.held[table as usize], number);
+        held.get_or_init(|| self.read(table, number, None)).clone().map_err(io::Error::other)
+    }
+
+    /// Where the records of a part of events lie, and their hashes: few bytes of many.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn places(&self, number: u32) -> io::Result<DataFrame> {
+        let held = newest(&self.held_places, number);
+        held.get_or_init(|| self.read(Table::Events, number, Some(&PLACES))).clone().map_err(io::Error::other)
     }
 
     fn part(&self, table: Table, number: u32) -> Option<&Part> {
         self.places.get(&(table, number)).map(|n| &self.index.parts[*n])
     }
 
-    fn held(&self, table: Table, number: u32) -> Held {
-        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = all.iter().position(|(key, _)| *key == (table, number)).map(|n| all.remove(n).1);
-        let held = found.unwrap_or_default();
-        all.push(((table, number), Arc::clone(&held)));
-        let most = rayon::current_num_threads() + 2;
-        if all.len() > most {
-            all.remove(0);
-        }
-        held
-    }
-
-    fn read(&self, table: Table, number: u32) -> Result<DataFrame, String> {
+    fn read(&self, table: Table, number: u32, columns: Option<&[&str]>) -> Result<DataFrame, String> {
         let part = self.part(table, number).ok_or_else(|| self.damaged(table, number, "it is not in the index"))?;
         let bytes = self.bytes(part).map_err(|e| self.damaged(table, number, &e.to_string()))?;
-        decode(bytes, part.rows).map_err(|what| self.damaged(table, number, &what))
+        decode(bytes, part.rows, columns).map_err(|what| self.damaged(table, number, &what))
     }
 
     /// The bytes of a part, if they are those that the index lists.
@@ -158,14 +161,28 @@ impl Folder {
     }
 }
 
+/// A part among those that are held, of which it becomes the newest.
+fn newest(held: &Newest, part: u32) -> Held {
+    let mut all = held.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = all.iter().position(|(key, _)| *key == part).map(|n| all.remove(n).1);
+    let held = found.unwrap_or_default();
+    all.push((part, Arc::clone(&held)));
+    if all.len() > rayon::current_num_threads() + 1 {
+        all.remove(0);
+    }
+    held
+}
+
 /// Parquet that claims to be larger than this when unpacked is refused.
 const MAX_UNPACKED: i64 = 4 << 30;
 
-/// Reads Parquet. The reader may come upon bytes that it does not expect only where somebody has forged a part and its
+/// Reads Parquet, all columns or those that are named. The reader may come upon bytes that it does not expect only where somebody has forged a part and its
 /// index; should it panic then, that is one part that cannot be used and no more.
-fn decode(bytes: Vec<u8>, rows: usize) -> Result<DataFrame, String> {
+fn decode(bytes: Vec<u8>, rows: usize, columns: Option<&[&str]>) -> Result<DataFrame, String> {
+    let columns = columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let read = || -> PolarsResult<DataFrame> {
-        let mut reader = ParquetReader::new(Cursor::new(bytes)).read_parallel(ParallelStrategy::None);
+        let reader = ParquetReader::new(Cursor::new(bytes)).read_parallel(ParallelStrategy::None);
+        let mut reader = reader.with_columns(columns);
         let metadata = reader.get_metadata()?;
         let unpacked = metadata.row_groups.iter().map(|g| i64::try_from(g.total_byte_size()).unwrap_or(i64::MAX));
         if metadata.num_rows != rows || unpacked.fold(0, i64::saturating_add) > MAX_UNPACKED {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::facts;
 use super::folder::{Folder, Table};
 use super::index::{Listed, Run};
-use super::rows::EventRows;
+use super::rows::{EventRows, Places};
 use crate::error::{Error, Result};
 use crate::evidence::{Digest, Input, Locator, Member, Name, Place, Stream};
 use crate::ingest::{Facts, Options};
@@ -119,16 +119,31 @@ impl PartFile {
         wanted: &[Locator],
         visit: &mut dyn FnMut(&EventRows, usize, &Locator) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.visit_in(wanted, &|run| self.rows(run), visit)
+    }
+
+    /// Where the records of a run of its rows lie, and their hashes.
+    fn places(&self, run: &Run) -> io::Result<Places> {
+        let frame = self.folder.places(run.part)?;
+        Places::new(&frame).map_err(|e| self.not_ours(Table::Events, run, &e.to_string()))
+    }
+
+    fn visit_in<R: AsRef<Places>>(
+        &self,
+        wanted: &[Locator],
+        rows_of: &dyn Fn(&Run) -> io::Result<R>,
+        visit: &mut dyn FnMut(&R, usize, &Locator) -> io::Result<()>,
+    ) -> io::Result<()> {
         let runs = self.listed().runs(Table::Events);
         let of = |at: &Locator| runs.partition_point(|run| run.record <= at.record).saturating_sub(1);
         for group in wanted.chunk_by(|a, b| of(a) == of(b)) {
             let missing = || io::Error::other("a record that was there a moment ago is not");
             let run = group.first().and_then(|at| runs.get(of(at))).ok_or_else(missing)?;
-            let rows = self.rows(run)?;
+            let rows = rows_of(run)?;
             let mut first = run.first;
             for at in group {
-                first = search(&rows, first..run.first + run.rows, at.record).ok_or_else(missing)?;
-                if rows.locator(first, at.file).as_ref() != Some(at) {
+                first = search(rows.as_ref(), first..run.first + run.rows, at.record).ok_or_else(missing)?;
+                if rows.as_ref().locator(first, at.file).as_ref() != Some(at) {
                     return Err(missing());
                 }
                 visit(&rows, first, at)?;
@@ -143,8 +158,8 @@ impl PartFile {
     /// As [`Self::visit`].
     pub fn digests(&self, wanted: &[Locator]) -> io::Result<Vec<(Locator, Digest)>> {
         let mut digests = Vec::with_capacity(wanted.len());
-        self.visit(wanted, &mut |rows, row, at| {
-            let digest = rows.digest(row).ok_or_else(|| io::Error::other("a record has no SHA-256"))?;
+        self.visit_in(wanted, &|run| self.places(run), &mut |places: &Places, row, at| {
+            let digest = places.digest(row).ok_or_else(|| io::Error::other("a record has no SHA-256"))?;
             digests.push((*at, digest));
             Ok(())
         })?;
@@ -158,7 +173,7 @@ impl PartFile {
     pub fn find(&self, file: u32, is: &dyn Fn(&Digest) -> bool) -> io::Result<Vec<(Locator, Digest)>> {
         let mut found = Vec::new();
         for run in self.listed().runs(Table::Events) {
-            let rows = self.rows(run)?;
+            let rows = self.places(run)?;
             let all = (run.first..run.first + run.rows).filter_map(|row| rows.locator(row, file).zip(rows.digest(row)));
             found.extend(all.filter(|(_, digest)| is(digest)));
         }
@@ -177,7 +192,7 @@ fn no_row(row: usize) -> String {
 }
 
 /// The row of a record among `range`, whose records ascend.
-fn search(rows: &EventRows, range: std::ops::Range<usize>, record: u64) -> Option<usize> {
+fn search(rows: &Places, range: std::ops::Range<usize>, record: u64) -> Option<usize> {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
         let middle = low + (high - low) / 2;

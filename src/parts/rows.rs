@@ -5,42 +5,29 @@ use polars::prelude::*;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Outcome, Prints, TEXT_COLUMNS, Text, is_believed, source_named};
 
-/// The columns of an events part.
-pub struct EventRows {
-    time: Int64Chunked,
-    source: StringChunked,
-    outcome: StringChunked,
-    status: UInt32Chunked,
-    duration: Int64Chunked,
-    attempt: UInt32Chunked,
-    acknowledged: BooleanChunked,
-    texts: Vec<StringChunked>,
+/// Where the records of an events part lie, and their hashes.
+pub struct Places {
     record: UInt64Chunked,
     offset: UInt64Chunked,
     length: UInt64Chunked,
     sha256: BinaryChunked,
 }
 
-impl EventRows {
+/// The columns of [`Places`].
+pub const PLACES: [&str; 4] = ["record", "offset", "length", "sha256"];
+
+impl Places {
     /// Takes hold of the columns (no copies).
     ///
     /// # Errors
     /// A column is missing or of another type.
     pub fn new(events: &DataFrame) -> PolarsResult<Self> {
-        let texts = TEXT_COLUMNS.iter().map(|name| Ok(events.column(name)?.str()?.clone()));
+        let [record, offset, length, sha256] = PLACES;
         Ok(Self {
-            time: events.column("time")?.datetime()?.physical().clone(),
-            source: events.column("source")?.str()?.clone(),
-            outcome: events.column("outcome")?.str()?.clone(),
-            status: events.column("http_status")?.u32()?.clone(),
-            duration: events.column("duration_ms")?.i64()?.clone(),
-            attempt: events.column("attempt")?.u32()?.clone(),
-            acknowledged: events.column("hold_acknowledged")?.bool()?.clone(),
-            texts: texts.collect::<PolarsResult<_>>()?,
-            record: events.column("record")?.u64()?.clone(),
-            offset: events.column("offset")?.u64()?.clone(),
-            length: events.column("length")?.u64()?.clone(),
-            sha256: events.column("sha256")?.binary()?.clone(),
+            record: events.column(record)?.u64()?.clone(),
+            offset: events.column(offset)?.u64()?.clone(),
+            length: events.column(length)?.u64()?.clone(),
+            sha256: events.column(sha256)?.binary()?.clone(),
         })
     }
 
@@ -62,6 +49,64 @@ impl EventRows {
     #[must_use]
     pub fn digest(&self, row: usize) -> Option<Digest> {
         self.sha256.get(row)?.try_into().ok().map(Digest)
+    }
+}
+
+impl AsRef<Self> for Places {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// The columns of an events part.
+pub struct EventRows {
+    time: Int64Chunked,
+    source: StringChunked,
+    outcome: StringChunked,
+    status: UInt32Chunked,
+    duration: Int64Chunked,
+    attempt: UInt32Chunked,
+    acknowledged: BooleanChunked,
+    texts: Vec<StringChunked>,
+    places: Places,
+}
+
+impl AsRef<Places> for EventRows {
+    fn as_ref(&self) -> &Places {
+        &self.places
+    }
+}
+
+impl EventRows {
+    /// Takes hold of the columns (no copies).
+    ///
+    /// # Errors
+    /// A column is missing or of another type.
+    pub fn new(events: &DataFrame) -> PolarsResult<Self> {
+        let texts = TEXT_COLUMNS.iter().map(|name| Ok(events.column(name)?.str()?.clone()));
+        Ok(Self {
+            time: events.column("time")?.datetime()?.physical().clone(),
+            source: events.column("source")?.str()?.clone(),
+            outcome: events.column("outcome")?.str()?.clone(),
+            status: events.column("http_status")?.u32()?.clone(),
+            duration: events.column("duration_ms")?.i64()?.clone(),
+            attempt: events.column("attempt")?.u32()?.clone(),
+            acknowledged: events.column("hold_acknowledged")?.bool()?.clone(),
+            texts: texts.collect::<PolarsResult<_>>()?,
+            places: Places::new(events)?,
+        })
+    }
+
+    /// Where the record of a row lies in its file.
+    #[must_use]
+    pub fn locator(&self, row: usize, file: u32) -> Option<Locator> {
+        self.places.locator(row, file)
+    }
+
+    /// The SHA-256 of the record of a row.
+    #[must_use]
+    pub fn digest(&self, row: usize) -> Option<Digest> {
+        self.places.digest(row)
     }
 
     /// Gives the event of a row to `events`; `None` where the row is none that an ingest writes.
