@@ -79,7 +79,7 @@ pub struct Authority<'a> {
     clients: BTreeMap<&'a str, &'a Document>,
     roles: BTreeMap<&'a str, &'a Document>,
     /// Display names by id, as audit messages give them.
-    names: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    names: BTreeMap<&'a str, Vec<&'a str>>,
     /// What changes gave or took, by what they say of it: many say the same.
     given: HashMap<&'a [String], Arc<Given>, foldhash::fast::RandomState>,
     /// What a change gave or took that says nothing of it.
@@ -111,11 +111,16 @@ impl<'a> Authority<'a> {
                 by_subject.entry(id).or_default().push(place);
             }
         }
-        let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for change in changes {
             if let Some(name) = &change.name {
-                names.entry(&change.subject).or_default().insert(name);
+                names.entry(&change.subject).or_default().push(name);
             }
+        }
+        for of_one in names.values_mut() {
+            of_one.sort_unstable();
+            of_one.dedup();
+            of_one.shrink_to_fit();
         }
         let of_kind = |kind| {
             let chosen = documents.iter().filter(move |d| d.kind == kind);

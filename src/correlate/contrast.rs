@@ -40,8 +40,8 @@ pub struct ScopeGroup {
 /// outline.
 #[derive(Default)]
 pub struct Contrast {
-    /// By step and principal.
-    by_caller: Counts<(Symbol, Symbol)>,
+    /// By step and principal, ascending: callers may be many.
+    by_caller: Vec<((Symbol, Symbol), Count)>,
     /// By bucket, of the steps that write there.
     by_bucket: Counts<Symbol>,
     /// Attempts that failed, by region and hour since 1970.
@@ -91,7 +91,8 @@ impl Contrast {
 
     /// Groups the attempts by job, and counts the failing ones by the hour.
     fn count(&mut self, outline: &Outline, failed_steps: &BTreeSet<Symbol>) -> Result<()> {
-        let Self { by_caller, by_bucket, by_hour, through, .. } = self;
+        let Self { by_bucket, by_hour, through, .. } = self;
+        let mut by_caller = Counts::default();
         let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
         let start = || {
             let mut groups = Grouped::default();
@@ -106,18 +107,22 @@ impl Contrast {
             start,
             Grouped::take,
             |groups| {
-                add_counts(&groups.by_caller, by_caller);
+                add_counts(&groups.by_caller, &mut by_caller);
                 add_counts(&groups.by_bucket, by_bucket);
                 add_through(outline, &groups.by_caller, failed_steps, through)
             },
-        )
+        )?;
+        self.by_caller = by_caller.into_iter().collect();
+        self.by_caller.sort_unstable_by_key(|(caller, _)| *caller);
+        Ok(())
     }
 
     /// The count of a step by a caller.
     #[must_use]
     pub fn caller(&self, outline: &Outline, step: &str, principal: &str) -> Count {
         let key = outline.symbols.find(step).zip(outline.symbols.find(principal));
-        key.and_then(|key| self.by_caller.get(&key)).copied().unwrap_or_default()
+        let place = key.and_then(|key| self.by_caller.binary_search_by_key(&key, |(caller, _)| *caller).ok());
+        place.map_or_else(Count::default, |place| self.by_caller[place].1)
     }
 
     /// The count of writes to a bucket.

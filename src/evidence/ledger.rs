@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Discovery, Name, Page, Reject, Rejects, written};
+use super::{Digest, Discovery, Name, Page, Reject, Rejects, Stamp, written};
 use crate::error::Error;
 
 /// What the reason says where a file breaks off.
@@ -44,12 +44,10 @@ pub struct FileEntry {
     #[serde(default)]
     pub superseded: u64,
     /// Earliest time in the file, RFC 3339 UTC.
-    #[serde(with = "written::rfc3339")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub first_time: Option<i64>,
-    #[serde(with = "written::rfc3339")]
+    pub first_time: Option<Stamp>,
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub last_time: Option<i64>,
+    pub last_time: Option<Stamp>,
     /// Times without a zone, read with `--assume-tz`.
     pub zoneless_times: u64,
     /// Times before 2000 or after 2099: read, but not used for ordering.

@@ -42,7 +42,7 @@ pub use rejects::{Reject, Rejects, Room};
 pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};
 pub(crate) use stream::is_bomb;
 pub use stream::{Encoding, Expansion, Stream};
-pub use time::{micros, rfc3339};
+pub use time::{Stamp, micros, rfc3339};
 pub(crate) use written::hex;
 
 use std::fmt;

@@ -8,7 +8,7 @@ use super::adapter::{Adapter, Collect, Facts, Record, Refusal, Sink, Table, Tall
 use super::recognise::{Recognised, recognise};
 use super::{ADAPTERS, LeftOut, Options, Prints, from_part, pages};
 use crate::evidence::{
-    Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Member, Place, Reject, Rejects, Shape, Stream,
+    Chunk, Digest, Expansion, FileEntry, Framer, Input, Locator, Member, Place, Reject, Rejects, Shape, Stamp, Stream,
 };
 
 /// What all files of a run share.
@@ -173,8 +173,8 @@ fn read_file<C: Collect + Send>(input: &Input, n: usize, context: &Context<'_, C
     entry.parsed = tally.parsed;
     entry.rejected = entry.rejects.records();
     entry.records = entry.parsed + entry.rejected;
-    entry.first_time = tally.first;
-    entry.last_time = tally.last;
+    entry.first_time = tally.first.map(Stamp);
+    entry.last_time = tally.last.map(Stamp);
     entry.zoneless_times = tally.zoneless;
     entry.implausible_times = tally.implausible;
     entry.redacted = tally.redacted;

@@ -100,9 +100,16 @@ fn the_page_says_what_the_json_report_says() {
             assert!(record["text"].is_string(), "{record}");
         }
     }
+    // Once the times of files stood there as microseconds.
+    let mut timed = 0;
     for file in report["coverage"]["files"].as_array().expect("files") {
         assert!(page.contains(file["sha256"].as_str().expect("a hash")), "{}", file["path"]);
+        if let [Some(first), Some(last)] = ["first_time", "last_time"].map(|name| file[name].as_str()) {
+            assert!(page.contains(&format!("<td>{first}</td><td>{last}</td>")), "{}", file["path"]);
+            timed += 1;
+        }
     }
+    assert!(timed > 1, "files with times");
 }
 
 #[test]

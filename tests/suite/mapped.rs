@@ -592,7 +592,8 @@ fn a_draft_is_made_from_the_first_record_that_says_anything() {
     let draft = run(case.path(), &["map", "init", "log.ndjson"]);
     assert!(draft.stdout.contains("columns = [\"when\""), "{}{}", draft.stdout, draft.stderr);
     case.write("map.toml", &draft.bytes);
-    assert!(run(case.path(), &["map", "check", "log.ndjson", "--map", "map.toml"]).stdout.contains("1 read"));
+    let check = run(case.path(), &["map", "check", "log.ndjson", "--map", "map.toml"]).stdout;
+    assert!(check.contains("1 read") && check.contains("from 2026-03-02T01:00:00Z to 2026-03-02T01:00:00Z"), "{check}");
     case.write("nothing.json", "[{},{}]");
     let draft = run(case.path(), &["map", "init", "nothing.json"]);
     assert_eq!((draft.status, draft.stderr.lines().count()), (2, 1), "{}", draft.stderr);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_json;
 use crate::error::{Error, Result};
-use crate::evidence::{Digest, FileEntry, rfc3339};
+use crate::evidence::{Digest, FileEntry};
 use crate::parts::Index;
 
 const FORMAT: &str = "holdtrace manifest";
@@ -104,8 +104,8 @@ impl ManifestInput {
             format: entry.format.to_string(),
             records: entry.records,
             rejected: entry.rejected,
-            first_time: entry.first_time.map(rfc3339),
-            last_time: entry.last_time.map(rfc3339),
+            first_time: entry.first_time.map(|time| time.to_string()),
+            last_time: entry.last_time.map(|time| time.to_string()),
             container: entry.container.as_ref().map(String::from),
             mapping: entry.mapping.as_ref().map(String::from),
             from_parts,
