@@ -110,7 +110,7 @@ pub(in crate::evidence) fn find(urls: &[&String]) -> Result<Vec<Input>> {
 }
 
 fn input(object: Arc<Object>) -> Input {
-    Input { label: object.url().to_owned(), bytes: object.size(), place: Place::Object(object) }
+    Input { label: object.url().into(), bytes: object.size(), place: Place::Object(object) }
 }
 
 fn names(address: &Address, object: &Listed) -> bool {
