@@ -86,7 +86,7 @@ pub struct Authority<'a> {
     nothing: Arc<Given>,
     /// Scopes that callers are said to lack at a step, from the rule pack.
     pub(super) candidates: BTreeMap<String, Vec<String>>,
-    /// What [`Self::history`] found: callers are few, and asked for again and again.
+    /// What [`Self::history`] found: callers are asked for again and again.
     histories: RwLock<HashMap<Box<str>, Arc<History<'a>>, foldhash::fast::RandomState>>,
     /// The same by the places of the changes: callers that go by one name have all of them in common.
     alike: Mutex<HashMap<Vec<u32>, Arc<History<'a>>, foldhash::fast::RandomState>>,
@@ -102,15 +102,6 @@ impl<'a> Authority<'a> {
         documents: &'a [Document],
         candidates: BTreeMap<String, Vec<String>>,
     ) -> Self {
-        let mut by_subject: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        let of_authority = |(_, change): &(u32, &Change)| matches!(change.kind, ChangeKind::Grant | ChangeKind::Revoke);
-        for (place, change) in (0..).zip(changes).filter(of_authority) {
-            let ids: BTreeSet<&str> =
-                std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
-            for id in ids {
-                by_subject.entry(id).or_default().push(place);
-            }
-        }
         let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for change in changes {
             if let Some(name) = &change.name {
@@ -127,8 +118,15 @@ impl<'a> Authority<'a> {
             chosen.flat_map(|d| d.subjects.iter().map(move |s| (s.as_str(), d))).collect::<BTreeMap<_, _>>()
         };
         let (clients, roles) = (of_kind(DocumentKind::OAuthClient), of_kind(DocumentKind::Role));
+        let mut by_subject: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         let mut given: HashMap<&[String], Arc<Given>, _> = HashMap::default();
-        for change in changes.iter().filter(|c| matches!(c.kind, ChangeKind::Grant | ChangeKind::Revoke)) {
+        let of_authority = |(_, change): &(u32, &Change)| matches!(change.kind, ChangeKind::Grant | ChangeKind::Revoke);
+        for (place, change) in (0..).zip(changes).filter(of_authority) {
+            let ids: BTreeSet<&str> =
+                std::iter::once(&change.subject).chain(&change.also).map(String::as_str).collect();
+            for id in ids {
+                by_subject.entry(id).or_default().push(place);
+            }
             given.entry(&change.permissions).or_insert_with(|| Arc::new(resolve(&change.permissions, &roles)));
         }
         Self {

@@ -94,10 +94,9 @@ impl Look<'_> {
     /// The temporary file cannot be read.
     pub fn of_job(&mut self, job: IdHash) -> Result<Vec<Statement>> {
         let mut found = Vec::new();
-        self.by_job.from([job, 0, 0, 0, 0, 0, 0], |words| {
-            let is_of_job = words[0] == job;
-            found.extend(is_of_job.then(|| Statement::from_job(words)));
-            Ok(is_of_job)
+        self.by_job.beginning([job], |words| {
+            found.push(Statement::from_job(words));
+            Ok(())
         })?;
         Ok(found)
     }
@@ -163,7 +162,7 @@ fn tell_all(outline: &Outline, tell: &mut Tell<'_, 7>) -> Result<()> {
             }
             *held = (jobs[n], names, time);
             let [file, record, offset, length] = block.at[n].to_words();
-            tell(jobs[n], [jobs[n], names, block.time[n].cast_unsigned(), file, record, offset, length])?;
+            tell(jobs[n], [jobs[n], names, time.cast_unsigned(), file, record, offset, length])?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Discovery, Name, Page, Reject, Rejects, Stamp, written};
+use super::{Digest, Discovery, Name, Page, Reject, Rejects, Stamp};
 use crate::error::Error;
 
 /// What the reason says where a file breaks off.
@@ -24,7 +24,6 @@ pub struct FileEntry {
     #[cfg_attr(test, schemars(with = "String"))]
     pub path: Name,
     /// SHA-256 of the bytes as found; null only when the file could not be read to its end.
-    #[serde(with = "written::hex")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub sha256: Option<Digest>,
     /// SHA-256 of the decompressed bytes, if it was asked for and they were read to their end.

@@ -25,7 +25,6 @@ mod source;
 mod stream;
 mod text_lines;
 mod time;
-mod written;
 
 pub use cite::{Cited, RecordReader, cite};
 pub use containers::{BETWEEN, Bounds, Container, Member, is_hostile};
@@ -43,15 +42,14 @@ pub use shape::{Sample, Shape, recognise, recognise_rows, sample_at};
 pub(crate) use stream::is_bomb;
 pub use stream::{Encoding, Expansion, Stream};
 pub use time::{Stamp, micros, rfc3339};
-pub(crate) use written::hex;
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
@@ -77,6 +75,23 @@ impl FromStr for Digest {
         let mut bytes = [0; 32];
         const_hex::decode_to_slice(text, &mut bytes).map_err(|_| format!("{text:?} is no SHA-256"))?;
         Ok(Self(bytes))
+    }
+}
+
+/// As hex where it is to be read, as the bytes where it is not.
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        } else {
+            Deserialize::deserialize(deserializer).map(Self)
+        }
     }
 }
 

@@ -216,15 +216,10 @@ impl HoldLog {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn of_record(&self, at: &Locator) -> Result<Vec<Change>> {
-        let wanted = at.to_words();
-        let [file, record, offset, length] = wanted;
         let mut found = Vec::new();
-        self.by_record.from([file, record, offset, length, 0], |[file, record, offset, length, place]| {
-            let same = [file, record, offset, length] == wanted;
-            if same {
-                found.push(self.change(place)?);
-            }
-            Ok(same)
+        self.by_record.beginning(at.to_words(), |[.., place]| {
+            found.push(self.change(place)?);
+            Ok(())
         })?;
         found.sort_by_key(Change::order);
         Ok(found)

@@ -115,9 +115,8 @@ impl<'a> Row<'a> {
             length: self.number("length")?,
         };
         at.offset.checked_add(at.length)?;
-        let mut digest = [0; 32];
-        const_hex::decode_to_slice(self.text("sha256")?, &mut digest).ok()?;
-        Some((source_named(self.text("source")?)?, at, Some(Digest(digest))))
+        let digest: Digest = self.text("sha256")?.parse().ok()?;
+        Some((source_named(self.text("source")?)?, at, Some(digest)))
     }
 }
 

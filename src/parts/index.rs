@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::INDEX;
 use super::folder::Table;
-use crate::evidence::{Bounds, Digest, FileEntry, hex};
+use crate::evidence::{Bounds, Digest, FileEntry};
 
 /// What the index says it is.
 const FORMAT: &str = "holdtrace parts";
@@ -96,7 +96,7 @@ pub struct Listed {
     #[serde(flatten)]
     pub entry: FileEntry,
     /// [`FileEntry::content_sha256`].
-    #[serde(default, with = "hex")]
+    #[serde(default)]
     pub content_sha256: Option<Digest>,
     /// When it was changed last, as its file system said before it was read; an object's `ETag`.
     pub modified: Option<String>,

@@ -1,7 +1,5 @@
 //! The advice of an archive, with the ids of the records that its figures rest on.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::failure::BLOCK;
@@ -102,10 +100,10 @@ fn learn(evidence: &Evidence<'_>, rules: &RuleText) -> Result<(Advice, usize)> {
 
 /// Finds the ids of all records that are cited.
 fn name_records(evidence: &Evidence<'_>, advice: &mut Advice) -> Result<()> {
-    let mut cited: BTreeSet<Locator> = BTreeSet::new();
+    let mut cited: Vec<Locator> = Vec::new();
     advice.cites(&mut |records| cited.extend(&records.at));
     let mut digests = Digests::new(evidence);
-    digests.find(&Vec::from_iter(cited), &[&evidence.correlated.probes])?;
+    digests.find(cited, &[&evidence.correlated.probes])?;
     advice.cites(&mut |records| records.name(&|at| digests.of(at)));
     Ok(())
 }

@@ -185,14 +185,10 @@ impl<'a> Reporting<'a> {
         let Self { digests, behind, .. } = self;
         let table = &wave.table;
         self.settling.add(&judge.follow(some, &verdicts));
-        let mut cited: Vec<Locator> =
-            verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied()).collect();
-        if behind.is_some() {
-            cited.extend(some.iter().flat_map(|failure| Tracer::rows(failure)).map(|row| table.locator(row)));
-        }
-        cited.par_sort_unstable();
-        cited.dedup();
-        digests.find(&cited, &[table, &self.evidence.correlated.probes])?;
+        let cited = verdicts.iter().flat_map(|v| &v.findings).flat_map(|f| f.records.iter().copied());
+        let traced = some.iter().filter(|_| behind.is_some()).flat_map(|failure| Tracer::rows(failure));
+        let traced = traced.map(|row| table.locator(row));
+        digests.find(cited.chain(traced), &[table, &self.evidence.correlated.probes])?;
         (self.see)(&Weighed { table, failures: some, verdicts: &verdicts, digests })?;
         if let Some(tracer) = behind {
             let pairs = some.par_iter().zip(&verdicts);

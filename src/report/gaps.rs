@@ -1,14 +1,11 @@
 //! What the evidence should hold and does not, as it is reported.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::Evidence;
 use super::record_ids::Digests;
 use crate::correlate;
 use crate::error::Result;
-use crate::evidence::Locator;
 use crate::ingest::rfc3339;
 
 /// Something that is missing.
@@ -36,9 +33,8 @@ pub struct Gap {
 /// A file cannot be read again.
 pub fn report(evidence: &Evidence, wanted: impl Fn(&correlate::Gap) -> bool) -> Result<Vec<Gap>> {
     let gaps: Vec<&correlate::Gap> = evidence.correlated.gaps.iter().filter(|gap| wanted(gap)).collect();
-    let cited: BTreeSet<Locator> = gaps.iter().flat_map(|gap| gap.records.iter().copied()).collect();
     let mut digests = Digests::new(evidence);
-    digests.find(&Vec::from_iter(cited), &[])?;
+    digests.find(gaps.iter().flat_map(|gap| gap.records.iter().copied()), &[])?;
     let ids = |gap: &correlate::Gap| -> Vec<String> {
         gap.records.iter().filter_map(|at| digests.of(at)).map(|digest| digest.record_id()).collect()
     };

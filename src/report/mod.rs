@@ -72,7 +72,7 @@ use crate::classify::{self, BUILT_IN, DEFAULT_PACK, Layer, Layered, Pack, Source
 use crate::correlate::{self, ClockOffset, Correlated, EventTable, Outline, Row};
 use crate::error::{Error, Result};
 pub use crate::evidence::Progress;
-use crate::evidence::{Digest, Discovery, FileEntry, Locator, Name, discover, hex, is_partial, nothing_readable};
+use crate::evidence::{Digest, Discovery, FileEntry, Locator, Name, discover, is_partial, nothing_readable};
 use crate::ingest::{Ingested, LeftOut, MAPPED, Options, Reread, unused};
 use crate::parts;
 
@@ -195,7 +195,6 @@ pub struct ManifestEntry {
     #[cfg_attr(test, schemars(with = "String"))]
     pub path: Name,
     pub bytes: u64,
-    #[serde(serialize_with = "hex::serialize")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub sha256: Option<Digest>,
 }

@@ -41,16 +41,19 @@ impl<'a> Digests<'a> {
         }
     }
 
-    /// Finds those of `wanted` (ascending), of which some may be rows of `tables`.
+    /// Finds those of `wanted`, of which some may be rows of `tables`.
     ///
     /// # Errors
     /// A file cannot be read again.
-    pub fn find(&mut self, wanted: &[Locator], tables: &[&EventTable]) -> Result<()> {
+    pub fn find(&mut self, wanted: impl IntoIterator<Item = Locator>, tables: &[&EventTable]) -> Result<()> {
+        let mut wanted: Vec<Locator> = wanted.into_iter().collect();
+        wanted.par_sort_unstable();
+        wanted.dedup();
         let of_row = |at: &Locator| tables.iter().find_map(|table| table.sha256(table.row_at(at)?));
         self.of_rows.clear();
         self.of_rows.par_extend(wanted.par_iter().filter_map(|at| Some((*at, of_row(at)?))));
         let log = self.evidence.correlated.holds.log();
-        for at in wanted {
+        for at in &wanted {
             let told = if log.is_empty() || self.of(at).is_some() { None } else { log.of_record(at)?.pop() };
             self.of_rows.extend(told.and_then(|change| Some((*at, change.sha256?))));
         }

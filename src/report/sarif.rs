@@ -150,7 +150,7 @@ fn artifacts(files: &[FileEntry], uris: &[String]) -> Vec<Value> {
             "location": at(uris, n),
             "parentIndex": file.container.as_deref().and_then(|container| places.get(container)),
             "length": file.bytes,
-            "hashes": { "sha-256": file.sha256.map(|sha256| sha256.to_string()) },
+            "hashes": { "sha-256": file.sha256 },
             "roles": ["analysisTarget"],
             "properties": {
                 "format": file.format, "records": file.records, "parsed": file.parsed, "rejected": file.rejected,

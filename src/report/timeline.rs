@@ -1,6 +1,6 @@
 //! The timeline of a job: every record about it from every source, in order of time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -114,8 +114,7 @@ pub fn timeline(evidence: &Evidence, job: &str) -> Result<Timeline> {
     let mut rows: Vec<Row> = table.rows().collect();
     rows.sort_by_key(|row| (table.time(*row).is_none(), table.time(*row), table.locator(*row)));
     let mut digests = Digests::new(evidence);
-    let places: BTreeSet<Locator> = rows.iter().map(|row| table.locator(*row)).collect();
-    digests.find(&Vec::from_iter(places), &[&table])?;
+    digests.find(rows.iter().map(|row| table.locator(*row)), &[&table])?;
     let held: BTreeMap<Locator, Row> = rows.iter().map(|row| (table.locator(*row), *row)).collect();
     let mut changes: BTreeMap<Locator, Change> = BTreeMap::new();
     for change in evidence.ingested.changes.iter().filter(|change| held.contains_key(&change.at)) {

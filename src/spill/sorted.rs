@@ -206,6 +206,14 @@ impl<const N: usize> Sorted<N> {
         self.cursor().from(entry, see)
     }
 
+    /// Shows those that begin with `prefix` to `see` in order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read; those of `see`.
+    pub fn beginning<const P: usize>(&self, prefix: [u64; P], see: impl FnMut([u64; N]) -> Result<()>) -> Result<()> {
+        self.cursor().beginning(prefix, see)
+    }
+
     /// Shows all of them to `see` in order.
     ///
     /// # Errors
@@ -263,6 +271,26 @@ impl<const N: usize> Cursor<'_, N> {
     pub fn from(&mut self, entry: [u64; N], see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
         let place = self.before(entry)?;
         self.behind(place, see)
+    }
+
+    /// Shows those that begin with `prefix` to `see` in order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read; those of `see`.
+    pub fn beginning<const P: usize>(
+        &mut self,
+        prefix: [u64; P],
+        mut see: impl FnMut([u64; N]) -> Result<()>,
+    ) -> Result<()> {
+        let mut first = [0; N];
+        first[..P].copy_from_slice(&prefix);
+        self.from(first, |entry| {
+            let begins = entry[..P] == prefix;
+            if begins {
+                see(entry)?;
+            }
+            Ok(begins)
+        })
     }
 
     fn behind(&mut self, place: usize, mut see: impl FnMut([u64; N]) -> Result<bool>) -> Result<()> {
@@ -344,6 +372,14 @@ mod tests {
                     .expect("a temporary file");
                 let of_a = all[place..].iter().take_while(|entry| entry[0] == a).count();
                 prop_assert_eq!(&found[..], &all[place..all.len().min(place + of_a + 1)]);
+                let mut beginning = Vec::new();
+                let note = |entry| {
+                    beginning.push(entry);
+                    Ok(())
+                };
+                sorted.beginning([a], note).expect("a temporary file");
+                let with_a: Vec<[u64; 2]> = all.iter().copied().filter(|entry| entry[0] == a).collect();
+                prop_assert_eq!(beginning, with_a);
             }
         }
     }

@@ -13,10 +13,32 @@ use crate::spill::{Scratch, Sorted, Sorter, halves, joined, temporary};
 pub struct Aside {
     pub entries: Sorter<6>,
     pub ids: Scratch,
-    pub sets: Vec<Stated>,
-    pub numbers: HashMap<Stated, u32, foldhash::fast::RandomState>,
+    pub sets: Sets,
     /// Why a job could not be put aside.
     pub unwritten: Option<Error>,
+}
+
+/// The sets of statements that jobs make: few, and each held once.
+#[derive(Default)]
+pub struct Sets {
+    all: Vec<Stated>,
+    numbers: HashMap<Stated, u32, foldhash::fast::RandomState>,
+}
+
+impl Sets {
+    /// The number of a set, which becomes one of those that are known.
+    fn number(&mut self, set: Stated) -> u32 {
+        let Self { all, numbers } = self;
+        *numbers.entry(set).or_insert_with(|| {
+            all.push(set);
+            u32::try_from(all.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    /// The set of a number.
+    pub fn get(&self, number: u32) -> Option<&Stated> {
+        self.all.get(number as usize)
+    }
 }
 
 /// All jobs, once all is read.
@@ -25,7 +47,7 @@ pub struct Whole {
     /// Ascending; with the set that each job states.
     pub hashes: Vec<IdHash>,
     pub stated: Vec<u32>,
-    pub sets: Vec<Stated>,
+    pub sets: Sets,
     /// Where the hashes begin that have the same first bits.
     pub starts: Vec<u32>,
     /// By hash, then as they were read.
@@ -42,13 +64,35 @@ const STARTED: u32 = 1;
 const ENDED: u32 = 2;
 
 /// What lies in the temporary file of a job.
-pub struct Put {
-    pub hash: IdHash,
-    pub course: Course,
+struct Put {
+    hash: IdHash,
+    course: Course,
     /// The set of what it states.
     stated: u32,
     /// Where its id lies, and how long it is.
+    id: (u64, u32),
+}
+
+/// What all that lies there of a job tells.
+pub struct Told {
+    hash: IdHash,
+    pub course: Course,
+    /// The sets of what it states, in the order of its records.
+    stated: Vec<u32>,
+    /// Where its id lies.
     pub id: (u64, u32),
+}
+
+impl Told {
+    fn of(first: &Put) -> Self {
+        let Put { hash, course, stated, id } = *first;
+        Self { hash, course, stated: vec![stated], id }
+    }
+
+    fn add(&mut self, later: &Put) {
+        self.course.add(&later.course);
+        self.stated.push(later.stated);
+    }
 }
 
 impl Put {
@@ -73,71 +117,45 @@ impl Aside {
     pub fn push(&mut self, hash: IdHash, job: &Open) -> Result<()> {
         let at = self.ids.append(job.id.as_bytes()).map_err(|e| temporary("writing what is known of the jobs", e))?;
         let id = (at, u32::try_from(job.id.len()).unwrap_or(u32::MAX));
-        let stated = number(&mut self.sets, &mut self.numbers, job.stated);
+        let stated = self.sets.number(job.stated);
         self.entries.push(Put { hash, course: job.course, stated, id }.to_words())
     }
 }
 
-/// The number of a set, which becomes one of those that are known.
-fn number(sets: &mut Vec<Stated>, numbers: &mut HashMap<Stated, u32, foldhash::fast::RandomState>, set: Stated) -> u32 {
-    *numbers.entry(set).or_insert_with(|| {
-        sets.push(set);
-        u32::try_from(sets.len() - 1).unwrap_or(u32::MAX)
-    })
-}
-
 impl Whole {
     /// Goes through all entries once, for what is in memory of each job.
-    pub fn index(
-        &mut self,
-        sets: Vec<Stated>,
-        mut numbers: HashMap<Stated, u32, foldhash::fast::RandomState>,
-    ) -> Result<()> {
-        self.sets = sets;
-        let (mut hashes, mut stated, mut sets) = (Vec::new(), Vec::new(), std::mem::take(&mut self.sets));
+    pub fn of_entries(entries: Sorted<6>, ids: Scratch, sets: Sets) -> Result<Self> {
+        let mut whole = Self { entries, ids, ..Self::default() };
+        let (mut sets, mut hashes, mut stated) = (sets, Vec::new(), Vec::new());
         let (mut longest, mut latest) = (None, None);
-        self.entries.each(|words| {
-            let put = Put::from_words(words);
-            if hashes.last() == Some(&put.hash) {
-                let more = sets[put.stated as usize];
-                let last: &mut u32 = stated.last_mut().expect("as many as hashes");
-                let mut set = sets[*last as usize];
-                set.add(&more);
-                *last = number(&mut sets, &mut numbers, set);
-            } else {
-                hashes.push(put.hash);
-                stated.push(put.stated);
-            }
-            Ok(())
-        })?;
-        self.each(|job| {
+        whole.each(|job| {
             let Course { began, last, started, ended } = job.course;
             let took = last.zip(began).filter(|_| started && ended).map(|(last, began)| last - began);
             longest = longest.max(took);
             latest = latest.max(last);
+            let mut all = job.stated.iter().filter_map(|number| sets.get(*number).copied());
+            let mut set = all.next().unwrap_or_default();
+            all.for_each(|more| set.add(&more));
+            hashes.push(job.hash);
+            stated.push(sets.number(set));
         })?;
         let groups = (hashes.len() / ALIKE).next_power_of_two();
         let bits = groups.trailing_zeros();
         let start = |group: usize| hashes.partition_point(|hash| first_bits(*hash, bits) < group);
-        self.starts = (0..=groups).map(|group| u32::try_from(start(group)).unwrap_or(u32::MAX)).collect();
+        whole.starts = (0..=groups).map(|group| u32::try_from(start(group)).unwrap_or(u32::MAX)).collect();
         hashes.shrink_to_fit();
         stated.shrink_to_fit();
-        (self.hashes, self.stated, self.sets, self.longest, self.latest) = (hashes, stated, sets, longest, latest);
-        Ok(())
+        Ok(Self { hashes, stated, sets, longest, latest, ..whole })
     }
 
-    /// Shows every job once, in order of hash, as far as all its entries tell; what it states aside.
-    pub fn each(&self, mut see: impl FnMut(Put)) -> Result<()> {
-        let mut job: Option<Put> = None;
+    /// Shows every job once, in order of hash, as far as all its entries tell.
+    pub fn each(&self, mut see: impl FnMut(Told)) -> Result<()> {
+        let mut job: Option<Told> = None;
         self.entries.each(|words| {
             let put = Put::from_words(words);
             match job.as_mut().filter(|job| job.hash == put.hash) {
-                Some(job) => job.course.add(&put.course),
-                None => {
-                    if let Some(job) = job.replace(put) {
-                        see(job);
-                    }
-                }
+                Some(job) => job.add(&put),
+                None => job.replace(Told::of(&put)).into_iter().for_each(&mut see),
             }
             Ok(())
         })?;
@@ -145,18 +163,21 @@ impl Whole {
         Ok(())
     }
 
-    /// Shows the entries of a job.
-    pub fn of(&self, job: IdHash, mut see: impl FnMut(Put)) -> Result<()> {
-        self.entries.from([job, 0, 0, 0, 0, 0], |words| {
+    /// A job, as far as all its entries tell.
+    pub fn find(&self, job: IdHash) -> Result<Option<Told>> {
+        let mut found: Option<Told> = None;
+        self.entries.beginning([job], |words| {
             let put = Put::from_words(words);
-            let is_of_job = put.hash == job;
-            if is_of_job {
-                see(put);
+            match &mut found {
+                Some(job) => job.add(&put),
+                None => found = Some(Told::of(&put)),
             }
-            Ok(is_of_job)
-        })
+            Ok(())
+        })?;
+        Ok(found)
     }
 
+    /// The id that lies somewhere.
     pub fn text(&self, (at, length): (u64, u32)) -> Result<String> {
         let mut bytes = vec![0; length as usize];
         self.ids.read(at, &mut bytes).map_err(|e| temporary("reading what is known of the jobs", e))?;

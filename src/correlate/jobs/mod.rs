@@ -155,9 +155,8 @@ impl Jobs {
         if let Some(error) = aside.unwritten {
             return Err(error);
         }
-        let Aside { entries, ids, sets, numbers, .. } = aside;
-        self.whole = Whole { entries: entries.finish()?, ids, ..Whole::default() };
-        self.whole.index(sets, numbers)
+        self.whole = Whole::of_entries(aside.entries.finish()?, aside.ids, aside.sets)?;
+        Ok(())
     }
 
     /// How many there are, once all is read.
@@ -181,7 +180,7 @@ impl Jobs {
     #[must_use]
     pub fn get(&self, job: IdHash) -> Option<&Stated> {
         let place = self.place(job)?;
-        self.whole.sets.get(self.whole.stated[place] as usize)
+        self.whole.sets.get(self.whole.stated[place])
     }
 
     /// The id of a job.
@@ -189,9 +188,7 @@ impl Jobs {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn id(&self, job: IdHash) -> Result<Option<String>> {
-        let mut lies = None;
-        self.whole.of(job, |entry| lies = lies.or(Some(entry.id)))?;
-        lies.map(|lies| self.whole.text(lies)).transpose()
+        self.whole.find(job)?.map(|job| self.whole.text(job.id)).transpose()
     }
 
     /// When a job began, microseconds since 1970, UTC.
@@ -199,9 +196,7 @@ impl Jobs {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn began(&self, job: IdHash) -> Result<Option<i64>> {
-        let mut course = Course::default();
-        self.whole.of(job, |entry| course.add(&entry.course))?;
-        Ok(course.began)
+        Ok(self.whole.find(job)?.and_then(|job| job.course.began))
     }
 
     /// Jobs that start and neither complete nor fail nor are cancelled, by their last record, then their id.

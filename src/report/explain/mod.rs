@@ -7,7 +7,7 @@ mod pivotal;
 mod reading;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -232,8 +232,8 @@ impl Subject<'_> {
         let changed = verdict.change.iter().flat_map(|change| &change.at);
         let pivots = pivot.iter().flat_map(|pivot| &pivot.records);
         let mut digests = Digests::new(evidence);
-        let wanted: BTreeSet<Locator> = said.chain(cited).chain(changed).chain(pivots).copied().collect();
-        digests.find(&Vec::from_iter(wanted), &[self.table, &evidence.correlated.probes])?;
+        let wanted = said.chain(cited).chain(changed).chain(pivots).copied();
+        digests.find(wanted, &[self.table, &evidence.correlated.probes])?;
         let ids = Ids { evidence, digests: &digests };
         let pivotal = pivotal(&ids, &facts, &verdict, pivot);
         Ok(Explanation {
