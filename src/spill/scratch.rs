@@ -5,9 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use tempfile::SpooledTempFile;
 
+/// Bytes that are held in memory where no file can be made, as in a container without any folder that may be written.
+const WITHOUT_FILE: usize = 64 << 20;
+
 /// Bytes of which the first may be held in memory; the others lie in an unnamed file, which is made when there are more.
 pub struct Scratch {
     file: Mutex<SpooledTempFile>,
+    /// How many need no file.
+    held: usize,
     end: u64,
 }
 
@@ -18,10 +23,10 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// An empty one that holds so many bytes in memory before it makes a file.
+    /// An empty one that holds so many bytes in memory before it makes a file; more only where it can make none.
     #[must_use]
     pub fn holding(bytes: usize) -> Self {
-        Self { file: Mutex::new(tempfile::spooled_tempfile(bytes)), end: 0 }
+        Self { file: Mutex::new(tempfile::spooled_tempfile(bytes.max(WITHOUT_FILE))), held: bytes, end: 0 }
     }
 
     /// How many bytes there are: where the next will lie.
@@ -36,10 +41,14 @@ impl Scratch {
     /// The file cannot be made or written.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
         let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let start = self.end;
+        let (start, end) = (self.end, self.end + bytes.len() as u64);
+        if end > self.held as u64 && !file.is_rolled() {
+            // Where it cannot be made, writing more than may be in memory says why.
+            let _ = file.roll();
+        }
         file.seek(SeekFrom::Start(start))?;
         file.write_all(bytes)?;
-        self.end += bytes.len() as u64;
+        self.end = end;
         Ok(start)
     }
 

@@ -121,6 +121,22 @@ fn no_room_for_what_must_be_unpacked_is_one_sentence_and_status_2() {
     assert_eq!(run.expect("as before").status, 0);
 }
 
+/// What is known of jobs went to a temporary file even where one of the smallest archives left memory for it.
+#[test]
+fn an_archive_of_some_ten_thousand_jobs_needs_no_room_for_temporary_files() {
+    let case = Case::new();
+    let lines: String = (0..40_000).map(|n| record(&format!("job-{n}"), if n == 7 { 403 } else { 200 })).collect();
+    case.write("trail.ndjson", lines);
+    let analyze = |temporary: &Path| {
+        let mut command = command(case.path());
+        command.env("TMPDIR", temporary).args(["analyze", "trail.ndjson", "--format", "json"]);
+        Run::from(command.output().expect("runs"))
+    };
+    let (with, without) = (analyze(Case::new().path()), analyze(Path::new("/nonexistent")));
+    assert_eq!((with.status, without.status), (0, 0), "{}", without.stderr);
+    assert_eq!(with.stdout, without.stdout);
+}
+
 /// An archive whose report takes a while to write.
 fn large() -> Case {
     let case = Case::new();
