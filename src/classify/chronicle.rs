@@ -30,14 +30,16 @@ impl<'a> Listed<'a> {
         self.places(ids, span).into_iter().map(|place| &self.changes[place]).collect()
     }
 
-    /// The places of those.
-    fn places(&self, ids: &BTreeSet<&str>, span: Span) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
+    /// The places of those, ascending.
+    fn places(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<usize> {
+        let mut found = Vec::new();
         for id in ids {
             let within = self.by_id.of(id, Some(span.start()));
             let within = within.take_while(|place| self.changes[*place].time <= span.last);
             found.extend(within.filter(|place| span.holds(&self.changes[*place])));
         }
+        found.sort_unstable();
+        found.dedup();
         found
     }
 }
@@ -97,9 +99,11 @@ impl<'a> Chronicle<'a> {
     /// Changes within `span` of anything that goes by one of `ids`, in order of time.
     #[must_use]
     pub fn of(&self, ids: &BTreeSet<&str>, span: Span) -> Vec<Place> {
-        let held = self.held.places(ids, span).into_iter().map(|place| self.others.changes.len() + place);
-        let mut found: Vec<Place> = self.others.places(ids, span).into_iter().chain(held).collect();
-        found.sort_by_key(|place| self.at(*place).order());
+        let (mut found, held) = (self.others.places(ids, span), self.held.places(ids, span));
+        if !held.is_empty() {
+            found.extend(held.into_iter().map(|place| self.others.changes.len() + place));
+            found.sort_by_key(|place| self.at(*place).order());
+        }
         found
     }
 

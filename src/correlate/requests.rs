@@ -75,17 +75,21 @@ impl Disputes {
         let phase = |row: Row| attempts.get(&row).map(|attempt| related.phase(attempt));
         let mut found = Self::default();
         for rows in records.into_values() {
-            let says = |answer: &dyn Fn(Row) -> bool| -> Vec<Row> {
-                let all =
-                    |row: &&Row| rows.iter().filter(|r| table.source(**r) == table.source(**row)).all(|r| answer(*r));
-                rows.iter().filter(all).copied().collect()
-            };
-            let (refusals, successes) = (says(&refused), says(&|row| table.outcome(row) == "success"));
-            for refusal in &refusals {
-                let same = |success: &&Row| is_same_step(phase(*refusal), phase(**success));
-                if let Some(success) = successes.iter().find(same) {
-                    found.0.entry(*refusal).or_insert(*success);
-                    found.0.entry(*success).or_insert(*refusal);
+            let refusals = said_by_whole_sources(table, &rows, &refused);
+            if refusals.is_empty() {
+                continue;
+            }
+            // The first of each step: however many records bear an id, their steps are few.
+            let mut successes: Vec<(Option<&str>, Row)> = Vec::new();
+            for success in said_by_whole_sources(table, &rows, &|row| table.outcome(row) == "success") {
+                if successes.iter().all(|(known, _)| *known != phase(success)) {
+                    successes.push((phase(success), success));
+                }
+            }
+            for refusal in refusals {
+                if let Some((_, success)) = successes.iter().find(|(of, _)| is_same_step(phase(refusal), *of)) {
+                    found.0.entry(refusal).or_insert(*success);
+                    found.0.entry(*success).or_insert(refusal);
                 }
             }
         }
@@ -97,6 +101,12 @@ impl Disputes {
     pub fn of(&self, row: Row) -> Option<Row> {
         self.0.get(&row).copied()
     }
+}
+
+/// Those of `rows` whose sources have only records among them of which `answer` is true.
+fn said_by_whole_sources(table: &EventTable, rows: &[Row], answer: &dyn Fn(Row) -> bool) -> Vec<Row> {
+    let others: BTreeSet<&str> = rows.iter().filter(|row| !answer(**row)).map(|row| table.source(*row)).collect();
+    rows.iter().copied().filter(|row| !others.contains(table.source(*row))).collect()
 }
 
 /// Whether two steps may be told of the same request: handing over to storage goes by several names.

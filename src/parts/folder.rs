@@ -1,7 +1,7 @@
 //! A folder of parts being read: Parquet files are checked against the index before anything in them is used.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -57,6 +57,24 @@ pub struct Folder {
     held: [Newest; Table::ALL.len()],
     /// The same of parts of events of which only the places were asked for.
     held_places: Newest,
+    /// Parts that were found to be as the index lists them, and what they were then.
+    checked: Mutex<BTreeMap<(Table, u32), Version>>,
+}
+
+/// Tells whether a file is the one that was read before: its device and number, and when it or its name last changed, which
+/// nobody can set.
+type Version = [i64; 4];
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn version(of: &Metadata) -> Option<Version> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some([of.dev().cast_signed(), of.ino().cast_signed(), of.ctime(), of.ctime_nsec()])
+}
+
+#[cfg(not(unix))]
+const fn version(_: &Metadata) -> Option<Version> {
+    None
 }
 
 /// Parts by their numbers, newest last: as many as threads may be at work on and one more, which the next may want.
@@ -82,7 +100,14 @@ impl Folder {
     #[must_use]
     pub fn of(path: &Path, index: Index) -> Self {
         let places = index.parts.iter().enumerate().map(|(n, part)| ((part.table, part.number), n)).collect();
-        Self { path: path.to_owned(), index, places, held: Default::default(), held_places: Mutex::default() }
+        Self {
+            path: path.to_owned(),
+            index,
+            places,
+            held: Default::default(),
+            held_places: Mutex::default(),
+            checked: Mutex::default(),
+        }
     }
 
     /// Says that the parts were made by another version of holdtrace than this.
@@ -125,20 +150,38 @@ impl Folder {
         decode(bytes, part.rows, columns).map_err(|what| self.damaged(table, number, &what))
     }
 
-    /// The bytes of a part, if they are those that the index lists.
+    /// The bytes of a part, if they are those that the index lists. They are hashed once, as long as nobody touches the file.
     fn bytes(&self, part: &Part) -> io::Result<Vec<u8>> {
+        let file = self.opened(part)?;
+        let (mut bytes, before) = (Vec::new(), version(&file.metadata()?));
+        (&file).take(part.bytes + 1).read_to_end(&mut bytes)?;
+        let unchanged = version(&file.metadata()?).filter(|after| Some(*after) == before);
+        if unchanged.is_some() && self.checked(part) == unchanged {
+            return Ok(bytes);
+        }
+        if bytes.len() as u64 != part.bytes || Digest::of(&bytes).to_string() != part.sha256 {
+            return Err(io::Error::other("its SHA-256 is not the one in the index"));
+        }
+        if let Some(version) = unchanged {
+            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            checked.insert((part.table, part.number), version);
+        }
+        Ok(bytes)
+    }
+
+    fn checked(&self, part: &Part) -> Option<Version> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.get(&(part.table, part.number)).copied()
+    }
+
+    fn opened(&self, part: &Part) -> io::Result<File> {
         let folder = self.path.join(part.table.name());
         let path = self.path.join(part.table.file(part.number));
         let regular = folder.symlink_metadata()?.is_dir() && path.symlink_metadata()?.is_file();
         if !regular {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(part.bytes + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != part.bytes || Digest::of(&bytes).to_string() != part.sha256 {
-            return Err(io::Error::other("its SHA-256 is not the one in the index"));
-        }
-        Ok(bytes)
+        File::open(path)
     }
 
     /// Checks a part without keeping it.
@@ -146,12 +189,17 @@ impl Folder {
     /// # Errors
     /// As [`Self::frame`].
     pub fn verify(&self, table: Table, number: u32) -> io::Result<()> {
-        let what = match self.part(table, number).map(|part| self.bytes(part)) {
-            Some(Ok(_)) => return Ok(()),
+        let what = match self.part(table, number).map(|part| self.verified(part)) {
+            Some(Ok(())) => return Ok(()),
             Some(Err(error)) => error.to_string(),
             None => "it is not in the index".to_owned(),
         };
         Err(io::Error::other(self.damaged(table, number, &what)))
+    }
+
+    fn verified(&self, part: &Part) -> io::Result<()> {
+        let now = version(&self.opened(part)?.metadata()?);
+        if now.is_some() && self.checked(part) == now { Ok(()) } else { self.bytes(part).map(drop) }
     }
 
     /// Says that a part cannot be used.

@@ -1,5 +1,6 @@
 //! Rows of the event frame as events again.
 
+use arrow::array::Utf8ViewArray;
 use polars::prelude::*;
 
 use crate::evidence::{Digest, Locator};
@@ -67,7 +68,8 @@ pub struct EventRows {
     duration: Int64Chunked,
     attempt: UInt32Chunked,
     acknowledged: BooleanChunked,
-    texts: Vec<StringChunked>,
+    /// Those in which any row has text.
+    texts: Vec<(Text, Utf8ViewArray)>,
     places: Places,
 }
 
@@ -83,7 +85,13 @@ impl EventRows {
     /// # Errors
     /// A column is missing or of another type.
     pub fn new(events: &DataFrame) -> PolarsResult<Self> {
-        let texts = TEXT_COLUMNS.iter().map(|name| Ok(events.column(name)?.str()?.clone()));
+        let mut texts = Vec::new();
+        for (text, name) in Text::ALL.iter().zip(TEXT_COLUMNS) {
+            let column = events.column(name)?.str()?;
+            if column.null_count() < column.len() {
+                texts.push((*text, column.rechunk().downcast_as_array().clone()));
+            }
+        }
         Ok(Self {
             time: events.column("time")?.datetime()?.physical().clone(),
             source: events.column("source")?.str()?.clone(),
@@ -92,7 +100,7 @@ impl EventRows {
             duration: events.column("duration_ms")?.i64()?.clone(),
             attempt: events.column("attempt")?.u32()?.clone(),
             acknowledged: events.column("hold_acknowledged")?.bool()?.clone(),
-            texts: texts.collect::<PolarsResult<_>>()?,
+            texts,
             places: Places::new(events)?,
         })
     }
@@ -123,7 +131,7 @@ impl EventRows {
         if event.time.is_some_and(|time| !is_believed(time)) {
             return None;
         }
-        for (column, texts) in Text::ALL.iter().zip(&self.texts) {
+        for (column, texts) in &self.texts {
             event.set(*column, texts.get(row));
         }
         events.event(source_named(self.source.get(row)?)?, &event, at, prints.of_digest(&digest), Some(digest));

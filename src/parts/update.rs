@@ -28,7 +28,7 @@ pub struct How {
 
 impl Default for How {
     fn default() -> Self {
-        Self { recheck: false, rows: 64 * 1024 }
+        Self { recheck: false, rows: 16 * 1024 }
     }
 }
 
