@@ -1,5 +1,5 @@
-//! The rows of an outline in blocks, of which only the first are held in memory: an archive may have more records than
-//! memory has room for. The others lie in an unnamed temporary file and are read column by column when they are asked for.
+//! The rows of an outline in blocks, which are held in memory only where they are few: an archive may have more records than
+//! memory has room for. Then they lie in an unnamed temporary file and are read column by column when they are asked for.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::spill::Scratch;
 
 /// Entries of a block.
 pub const BLOCK: usize = 32 * 1024;
-/// Entries that are held in memory, some 25 MB of them.
+/// Entries of an archive of which all are held in memory, some 25 MB of them; of a larger one none is.
 const HELD: usize = 5 * BLOCK;
 
 /// All blocks, in order.
@@ -54,14 +54,22 @@ impl Blocks {
     /// The temporary file cannot be written.
     pub fn add(&mut self, columns: Columns) -> io::Result<()> {
         let rows = columns.len();
-        if self.held + rows <= HELD || self.all.is_empty() {
-            self.held += rows;
-            self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
-            return Ok(());
+        self.held += rows;
+        self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
+        if self.held > HELD {
+            self.put_aside()?;
         }
-        let (form, bytes) = columns.to_bytes();
-        let at = self.file.append(&bytes)?;
-        self.all.push(Block { rows, columns: Lies::OnDisk(at, Box::new(form)) });
+        Ok(())
+    }
+
+    /// Moves the blocks that are in memory into the file.
+    fn put_aside(&mut self) -> io::Result<()> {
+        let Self { all, file, .. } = self;
+        for block in all.iter_mut().rev() {
+            let Lies::InMemory(columns) = &block.columns else { break };
+            let (form, bytes) = columns.to_bytes();
+            block.columns = Lies::OnDisk(file.append(&bytes)?, Box::new(form));
+        }
         Ok(())
     }
 

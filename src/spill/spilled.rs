@@ -3,10 +3,10 @@
 use super::{Scratch, reading, writing};
 use crate::error::Result;
 
-/// Entries that are in memory before a file is needed: as many as the first blocks of an outline have rows, more or less.
+/// Entries that are in memory before a file is needed.
 const HELD: usize = 4 * BLOCK;
 /// Entries that are written and read at a time.
-const BLOCK: usize = 32 * 1024;
+const BLOCK: usize = 4 * 1024;
 
 /// Entries of `N` words; what does not fit lies in an unnamed temporary file, for this process only.
 pub struct Spilled<const N: usize> {

@@ -13,7 +13,7 @@ use crate::spill::{Size, Tell, by_share, halves, joined};
 /// Time is looked at in slots of this length, microseconds.
 const SLOT: i64 = 300_000_000;
 /// Ids of one source that are held at a time.
-const HELD: usize = 1 << 20;
+const HELD: usize = 1 << 18;
 /// The other source must tell of so many, and of this share of what the trail says, while it tells of anything.
 const ENOUGH: u64 = 10;
 const USUAL: f64 = 0.5;
