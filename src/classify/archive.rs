@@ -289,15 +289,17 @@ fn unacknowledged(outline: &Outline, holds: &AllHolds) -> Result<BTreeMap<String
             ChangeKind::HoldPlaced => tell(entry.id, [entry.id, entry.time.cast_unsigned(), 0, PLACED]),
             _ => Ok(()),
         })?;
-        for block in outline.blocks(&columns) {
-            let block = block?;
-            for n in block.places().filter(|n| block.is(*n, flag::UNACKNOWLEDGED)) {
-                let (conversation, step) = (block.id(Id::Conversation)[n], u64::from(block.names(Column::Step)[n]));
-                let named = if block.id(Id::Hold)[n] == 0 { PASSED } else { PASSED_A_HOLD };
-                tell(conversation, [conversation, block.time[n].cast_unsigned(), step, named])?;
-            }
-        }
-        Ok(())
+        outline.tell(
+            &columns,
+            |block, say| {
+                for n in block.places().filter(|n| block.is(*n, flag::UNACKNOWLEDGED)) {
+                    let (conversation, step) = (block.id(Id::Conversation)[n], u64::from(block.names(Column::Step)[n]));
+                    let named = if block.id(Id::Hold)[n] == 0 { PASSED } else { PASSED_A_HOLD };
+                    say(conversation, [conversation, block.time[n].cast_unsigned(), step, named]);
+                }
+            },
+            tell,
+        )
     };
     let take = |share: &mut Passed, [id, time, step, what]: [u64; 4]| {
         let time = time.cast_signed();

@@ -270,17 +270,19 @@ struct Bearing {
 fn shared(outline: &Outline) -> Result<Shared> {
     let mut found = Shared::new();
     let tell_all = |tell: &mut Tell<'_, 3>| -> Result<()> {
-        for block in outline.blocks(&LOOKED_AT) {
-            let block = block?;
-            let sources = block.names(Column::Source);
-            for n in block.places().filter(|n| block.counts(*n) && block.known_time(*n).is_some()) {
-                let [request, correlation] = REQUESTS.map(|id| block.id(id)[n]);
-                let ids = [request, if correlation == request { 0 } else { correlation }];
-                let (known, time) = (joined(block.row(n), sources[n]), block.time[n].cast_unsigned());
-                ids.into_iter().filter(|id| *id != 0).try_for_each(|id| tell(id, [id, known, time]))?;
-            }
-        }
-        Ok(())
+        outline.tell(
+            &LOOKED_AT,
+            |block, say| {
+                let sources = block.names(Column::Source);
+                for n in block.places().filter(|n| block.counts(*n) && block.known_time(*n).is_some()) {
+                    let [request, correlation] = REQUESTS.map(|id| block.id(id)[n]);
+                    let ids = [request, if correlation == request { 0 } else { correlation }];
+                    let (known, time) = (joined(block.row(n), sources[n]), block.time[n].cast_unsigned());
+                    ids.into_iter().filter(|id| *id != 0).for_each(|id| say(id, [id, known, time]));
+                }
+            },
+            tell,
+        )
     };
     let take = |bearing: &mut Vec<Bearing>, [id, known, time]: [u64; 3]| {
         let [row, source] = halves(known);

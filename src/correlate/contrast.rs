@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 
 use super::columns::{Column, known};
 use super::outline::{Block, Id, IdHash, NO_TIME, Outline, flag};
@@ -45,7 +46,7 @@ pub struct Contrast {
     /// By bucket, of the steps that write there.
     by_bucket: Counts<Symbol>,
     /// Attempts that failed, by region and hour since 1970.
-    by_hour: HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>,
+    by_hour: ByHour,
     /// Who got through the steps at which something failed, by job.
     through: BTreeMap<String, Spilled<8>>,
     /// What callers held.
@@ -56,6 +57,7 @@ pub struct Contrast {
     pub span: Option<(i64, i64)>,
 }
 
+type ByHour = HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>;
 type Counts<K> = HashMap<K, Count, foldhash::fast::RandomState>;
 type Groups<K> = HashMap<(K, IdHash), Group, foldhash::fast::RandomState>;
 
@@ -84,15 +86,16 @@ impl Contrast {
         let (span, failed_steps) = span_and_failed_steps(outline)?;
         let names = failed_steps.iter().filter_map(|step| outline.symbols.name(*step)).map(str::to_owned);
         let mut contrast = Self { span, failed_steps: names.collect(), ..Self::default() };
-        contrast.count(outline, &failed_steps)?;
-        contrast.statements = Statements::gather(outline)?;
-        Ok(contrast)
+        let (counted, statements) =
+            rayon::join(|| contrast.count(outline, &failed_steps), || Statements::gather(outline));
+        counted?;
+        Ok(Self { statements: statements?, ..contrast })
     }
 
     /// Groups the attempts by job, and counts the failing ones by the hour.
     fn count(&mut self, outline: &Outline, failed_steps: &BTreeSet<Symbol>) -> Result<()> {
         let Self { by_bucket, by_hour, through, .. } = self;
-        let mut by_caller = Counts::default();
+        let (mut by_caller, failed) = (Counts::default(), Mutex::new(std::mem::take(by_hour)));
         let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
         let start = || {
             let mut groups = Grouped::default();
@@ -103,7 +106,7 @@ impl Contrast {
         };
         by_share(
             size,
-            |tell| tell_attempts(outline, by_hour, tell),
+            |tell| tell_attempts(outline, &failed, tell),
             start,
             Grouped::take,
             |groups| {
@@ -112,6 +115,7 @@ impl Contrast {
                 add_through(outline, &groups.by_caller, failed_steps, through)
             },
         )?;
+        self.by_hour = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.by_caller = by_caller.into_iter().collect();
         self.by_caller.sort_unstable_by_key(|(caller, _)| *caller);
         Ok(())
@@ -167,38 +171,43 @@ impl ScopeGroup {
 }
 
 /// Tells of each attempt its job, step and caller, bucket and flags, time and place, and counts the failing ones.
-fn tell_attempts(
-    outline: &Outline,
-    by_hour: &mut HashMap<(Symbol, i64), u64, foldhash::fast::RandomState>,
-    tell: &mut Tell<'_, 8>,
-) -> Result<()> {
+fn tell_attempts(outline: &Outline, by_hour: &Mutex<ByHour>, tell: &mut Tell<'_, 8>) -> Result<()> {
     let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
-    for block in outline.blocks(&LOOKED_AT) {
-        let block = block?;
-        let jobs = block.id(Id::Job);
-        for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
-            let stated = outline.jobs.get(jobs[n]);
-            let of_job = |column: Column, text: Text| match block.names(column)[n] {
-                0 => stated.map_or(0, |stated| stated.of(text)),
-                own => own,
-            };
-            let phase = block.names(Column::Phase)[n];
-            let caller = joined(phase, of_job(Column::Principal, Text::Principal));
-            let stores = stores.contains(&Some(phase));
-            let bucket = if stores { of_job(Column::Bucket, Text::Bucket) } else { 0 };
-            if block.is(n, flag::FAILING)
-                && let Some(time) = block.known_time(n)
-            {
-                let region = of_job(Column::Region, Text::Region);
-                *by_hour.entry((region, time.div_euclid(HOUR))).or_default() += 1;
+    outline.tell(
+        &LOOKED_AT,
+        |block, say| {
+            let mut failed = ByHour::default();
+            let jobs = block.id(Id::Job);
+            for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
+                let stated = outline.jobs.get(jobs[n]);
+                let of_job = |column: Column, text: Text| match block.names(column)[n] {
+                    0 => stated.map_or(0, |stated| stated.of(text)),
+                    own => own,
+                };
+                let phase = block.names(Column::Phase)[n];
+                let caller = joined(phase, of_job(Column::Principal, Text::Principal));
+                let stores = stores.contains(&Some(phase));
+                let bucket = if stores { of_job(Column::Bucket, Text::Bucket) } else { 0 };
+                if block.is(n, flag::FAILING)
+                    && let Some(time) = block.known_time(n)
+                {
+                    let region = of_job(Column::Region, Text::Region);
+                    *failed.entry((region, time.div_euclid(HOUR))).or_default() += 1;
+                }
+                let flags =
+                    [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
+                let [file, record, offset, length] = block.at[n].to_words();
+                let time = block.time[n].cast_unsigned();
+                say(jobs[n], [jobs[n], caller, joined(bucket, flags), time, file, record, offset, length]);
             }
-            let flags = [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
-            let [file, record, offset, length] = block.at[n].to_words();
-            let time = block.time[n].cast_unsigned();
-            tell(jobs[n], [jobs[n], caller, joined(bucket, flags), time, file, record, offset, length])?;
-        }
-    }
-    Ok(())
+            let mut all = by_hour.lock().unwrap_or_else(PoisonError::into_inner);
+            #[expect(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
+            for (hour, more) in failed {
+                *all.entry(hour).or_default() += more;
+            }
+        },
+        tell,
+    )
 }
 
 /// The attempts of some jobs.

@@ -75,20 +75,23 @@ fn key(block: &Block<'_>, place: usize) -> u64 {
 /// Tells of each record that may not be the only one of its kind its row, its source, its id, or else 0 and its fingerprint,
 /// and the id of what it amends or 0.
 fn tell_all(outline: &Outline, several: &Twice, tell: &mut Tell<'_, 4>) -> Result<()> {
-    let mut amendments = outline.amendments.iter().peekable();
-    for block in outline.blocks(&[Column::Source, Column::Uid, Column::Fingerprint]) {
-        let block = block?;
-        let sources = block.names(Column::Source);
-        for n in block.places() {
-            let row = block.row(n);
-            let amends = amendments.next_if(|(amending, _)| *amending == row).map_or(0, |(_, original)| *original);
-            let key = key(&block, n);
-            if several.may_have(key) {
-                tell(key, [joined(row, sources[n]), block.uid[n], block.fingerprint[n], amends])?;
+    let amended_by = |row: Row| {
+        let found = outline.amendments.binary_search_by_key(&row, |(amending, _)| *amending);
+        found.map_or(0, |place| outline.amendments[place].1)
+    };
+    outline.tell(
+        &[Column::Source, Column::Uid, Column::Fingerprint],
+        |block, say| {
+            let sources = block.names(Column::Source);
+            for n in block.places() {
+                let (row, key) = (block.row(n), key(block, n));
+                if several.may_have(key) {
+                    say(key, [joined(row, sources[n]), block.uid[n], block.fingerprint[n], amended_by(row)]);
+                }
             }
-        }
-    }
-    Ok(())
+        },
+        tell,
+    )
 }
 
 /// The records of a share that were met so far.

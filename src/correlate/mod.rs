@@ -22,6 +22,7 @@ mod statements;
 mod steps;
 mod symbols;
 mod table;
+mod telling;
 mod texts;
 mod waves;
 
@@ -177,12 +178,13 @@ pub fn correlate(
         Ok::<_, Error>((keys, waves))
     };
     let holds = std::mem::take(&mut ingested.holds);
-    let (divided, (contrast, holds)) =
-        rayon::join(divided, || (Contrast::new(&outline), find_holds(holds, &outline, &repeated)));
-    let ((keys, waves), contrast, holds) = (divided?, contrast?, holds?);
+    let find_holds = || find_holds(holds, &outline, &repeated);
+    let find_gaps = || gaps::find(&outline, &ingested.files);
+    let ((divided, gaps), (contrast, holds)) =
+        rayon::join(|| rayon::join(divided, find_gaps), || rayon::join(|| Contrast::new(&outline), find_holds));
+    let ((keys, waves), gaps, contrast, holds) = (divided?, gaps?, contrast?, holds?);
     let probes: Vec<Row> = outline.rows().filter(|row| outline.is(*row, flag::PROBE) && outline.counts(*row)).collect();
     let probes = table(&outline, &probes, &reread(&outline, ingested, inputs, options), &clocks)?;
-    let gaps = gaps::find(&outline, &ingested.files)?;
     let (attempts, jobs) = (outline.count(flag::ATTEMPT), count_jobs(&outline)?);
     Ok(Correlated { outline, probes, waves, keys, holds, contrast, clocks, repeated, gaps, attempts, jobs })
 }

@@ -333,7 +333,7 @@ impl Outline {
     }
 
     /// Number and first row of each block.
-    fn spans(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub(super) fn spans(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.blocks.len()).scan(0, |next, number| {
             let first = *next;
             *next += self.blocks.rows(number);
@@ -341,7 +341,7 @@ impl Outline {
         })
     }
 
-    fn block(&self, (number, first): (usize, usize), columns: &[Column]) -> Result<Block<'_>> {
+    pub(super) fn block(&self, (number, first): (usize, usize), columns: &[Column]) -> Result<Block<'_>> {
         let held = self.blocks.load(number, columns).map_err(|e| temporary("reading", e))?;
         let flags = &self.flags[first..first + self.blocks.rows(number)];
         Ok(Block { first: Row::try_from(first).unwrap_or(Row::MAX), flags, columns: held })

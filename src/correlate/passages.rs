@@ -70,31 +70,34 @@ pub fn passages(outline: &Outline, mut each: impl FnMut(&Passage) -> Result<()>)
 
 /// Tells of each attempt its job, step and caller, media type and flags, time and place.
 fn tell_all(outline: &Outline, tell: &mut Tell<'_, 8>) -> Result<()> {
-    for block in outline.blocks(&LOOKED_AT) {
-        let block = block?;
-        let jobs = block.id(Id::Job);
-        for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
-            let job = outline.jobs.get(jobs[n]);
-            let principal = match block.names(Column::Principal)[n] {
-                0 => job.map_or(0, |job| job.of(Text::Principal)),
-                own => own,
-            };
-            if principal == 0 {
-                continue;
+    outline.tell(
+        &LOOKED_AT,
+        |block, say| {
+            let jobs = block.id(Id::Job);
+            for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
+                let job = outline.jobs.get(jobs[n]);
+                let principal = match block.names(Column::Principal)[n] {
+                    0 => job.map_or(0, |job| job.of(Text::Principal)),
+                    own => own,
+                };
+                if principal == 0 {
+                    continue;
+                }
+                let stated = || job.filter(|job| !job.several_media).map_or(0, |job| job.of(Text::MediaType));
+                let media = match block.names(Column::Media)[n] {
+                    0 => stated(),
+                    own => own,
+                };
+                let flags =
+                    [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
+                let caller = joined(block.names(Column::Phase)[n], principal);
+                let [file, record, offset, length] = block.at[n].to_words();
+                let time = block.time[n].cast_unsigned();
+                say(jobs[n], [jobs[n], caller, joined(media, flags), time, file, record, offset, length]);
             }
-            let stated = || job.filter(|job| !job.several_media).map_or(0, |job| job.of(Text::MediaType));
-            let media = match block.names(Column::Media)[n] {
-                0 => stated(),
-                own => own,
-            };
-            let flags = [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
-            let caller = joined(block.names(Column::Phase)[n], principal);
-            let [file, record, offset, length] = block.at[n].to_words();
-            let time = block.time[n].cast_unsigned();
-            tell(jobs[n], [jobs[n], caller, joined(media, flags), time, file, record, offset, length])?;
-        }
-    }
-    Ok(())
+        },
+        tell,
+    )
 }
 
 fn note(groups: &mut Groups, [job, caller, media, time, file, record, offset, length]: [u64; 8]) {

@@ -75,16 +75,18 @@ fn alike(outline: &Outline) -> Result<Vec<Row>> {
     let note = |block: &Block<'_>| alike_in(block, overlapping).for_each(|n| several.note(key(block, n)));
     outline.look(&columns, note)?;
     let tell_all = |tell: &mut Tell<'_, 2>| -> Result<()> {
-        for block in outline.blocks(&columns) {
-            let block = block?;
-            for n in alike_in(&block, overlapping) {
-                let key = key(&block, n);
-                if several.may_have(key) {
-                    tell(key, [key, u64::from(block.row(n))])?;
+        outline.tell(
+            &columns,
+            |block, say| {
+                for n in alike_in(block, overlapping) {
+                    let key = key(block, n);
+                    if several.may_have(key) {
+                        say(key, [key, u64::from(block.row(n))]);
+                    }
                 }
-            }
-        }
-        Ok(())
+            },
+            tell,
+        )
     };
     let take = |(first, alike): &mut (First, Vec<[u64; 2]>), [key, row]: [u64; 2]| {
         let before = *first.entry(key).or_insert(row);

@@ -148,24 +148,26 @@ const LAST: usize = 4096;
 /// Tells of each record that states scopes its job, caller and scopes, time and place, but for those that say again what
 /// one of the same job said shortly before.
 fn tell_all(outline: &Outline, tell: &mut Tell<'_, 7>) -> Result<()> {
-    let mut last = vec![(0, 0, NO_TIME); LAST];
     let columns = [Column::Time, Column::Principal, Column::Scopes, Column::Id(Id::Job), Column::At];
-    for block in outline.blocks(&columns) {
-        let block = block?;
-        let (jobs, principals) = (block.id(Id::Job), block.names(Column::Principal));
-        for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate().filter(|(_, s)| *s != 0) {
-            let (names, time) = (joined(principals[n], scopes), block.time[n]);
-            let held = &mut last[usize::try_from(jobs[n] % LAST as u64).unwrap_or(0)];
-            let is_earlier = time != NO_TIME && (held.2 == NO_TIME || time < held.2);
-            if (held.0, held.1) == (jobs[n], names) && !is_earlier {
-                continue;
+    outline.tell(
+        &columns,
+        |block, say| {
+            let mut last = vec![(0, 0, NO_TIME); LAST];
+            let (jobs, principals) = (block.id(Id::Job), block.names(Column::Principal));
+            for (n, scopes) in block.names(Column::Scopes).iter().copied().enumerate().filter(|(_, s)| *s != 0) {
+                let (names, time) = (joined(principals[n], scopes), block.time[n]);
+                let held = &mut last[usize::try_from(jobs[n] % LAST as u64).unwrap_or(0)];
+                let is_earlier = time != NO_TIME && (held.2 == NO_TIME || time < held.2);
+                if (held.0, held.1) == (jobs[n], names) && !is_earlier {
+                    continue;
+                }
+                *held = (jobs[n], names, time);
+                let [file, record, offset, length] = block.at[n].to_words();
+                say(jobs[n], [jobs[n], names, time.cast_unsigned(), file, record, offset, length]);
             }
-            *held = (jobs[n], names, time);
-            let [file, record, offset, length] = block.at[n].to_words();
-            tell(jobs[n], [jobs[n], names, time.cast_unsigned(), file, record, offset, length])?;
-        }
-    }
-    Ok(())
+        },
+        tell,
+    )
 }
 
 fn take(found: &mut Found, [job, names, time, file, record, offset, length]: [u64; 7]) {

@@ -9,7 +9,7 @@ use crate::error::Result;
 const CHUNK: usize = 1024;
 
 /// Takes an entry of `N` words, by its hash.
-pub type Tell<'t, const N: usize> = dyn FnMut(u64, [u64; N]) -> Result<()> + 't;
+pub type Tell<'t, const N: usize> = dyn FnMut(u64, [u64; N]) -> Result<()> + Send + 't;
 
 /// How many entries are expected, and how many may be held at a time.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +23,11 @@ pub struct Size {
 ///
 /// # Errors
 /// Those of `gather` and `end`, and of the temporary file.
-pub fn by_share<const N: usize, S>(
+pub fn by_share<const N: usize, S: Send>(
     size: Size,
     gather: impl FnOnce(&mut Tell<'_, N>) -> Result<()>,
     start: impl Fn() -> S,
-    take: impl Fn(&mut S, [u64; N]),
+    take: impl Fn(&mut S, [u64; N]) + Sync,
     mut end: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
     let shares = 1 + size.expected / size.most;

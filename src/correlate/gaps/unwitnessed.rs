@@ -90,24 +90,26 @@ fn tell_all(outline: &Outline, steps: &[Symbol], tell: &mut Tell<'_, 5>) -> Resu
     let ids = [Id::Object, Id::Recording];
     let [object, recording] = ids.map(Column::Id);
     let columns = [Column::Time, Column::Source, Column::Phase, Column::Bucket, Column::Id(Id::Job), object, recording];
-    for block in outline.blocks(&columns) {
-        let block = block?;
-        let (sources, phases, buckets) =
-            (block.names(Column::Source), block.names(Column::Phase), block.names(Column::Bucket));
-        for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
-            let mut named = ids.iter().map(|id| block.id(*id)[n]).filter(|id| *id != 0);
-            if !block.is(n, flag::TRAIL) {
-                named.try_for_each(|id| tell(id, [joined(sources[n], 0), 0, id, 0, 0]))?;
-            } else if block.is(n, flag::OK)
-                && steps.contains(&phases[n])
-                && let (Some(id), Some(time)) = (named.next(), block.known_time(n))
-            {
-                let place = joined(sources[n], phases[n]);
-                tell(id, [place, u64::from(buckets[n]), id, block.id(Id::Job)[n], time.cast_unsigned()])?;
+    outline.tell(
+        &columns,
+        |block, say| {
+            let (sources, phases, buckets) =
+                (block.names(Column::Source), block.names(Column::Phase), block.names(Column::Bucket));
+            for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
+                let mut named = ids.iter().map(|id| block.id(*id)[n]).filter(|id| *id != 0);
+                if !block.is(n, flag::TRAIL) {
+                    named.for_each(|id| say(id, [joined(sources[n], 0), 0, id, 0, 0]));
+                } else if block.is(n, flag::OK)
+                    && steps.contains(&phases[n])
+                    && let (Some(id), Some(time)) = (named.next(), block.known_time(n))
+                {
+                    let place = joined(sources[n], phases[n]);
+                    say(id, [place, u64::from(buckets[n]), id, block.id(Id::Job)[n], time.cast_unsigned()]);
+                }
             }
-        }
-    }
-    Ok(())
+        },
+        tell,
+    )
 }
 
 /// What the sources tell of some items.
