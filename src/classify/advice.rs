@@ -133,8 +133,9 @@ fn by_mechanism(courses: &Courses) -> BTreeMap<Option<&str>, Vec<&Course>> {
 
 fn hold_lags(archive: &Whole<'_>) -> Result<(HoldLags, Vec<HourToAvoid>)> {
     let placed = lag::placed(archive)?;
-    let (all, synced) = (placed.began.len(), placed.began.iter().filter(|began| began.took.is_some()).count());
-    let cells = lag::by_hour(placed.began);
+    let cells = placed.began;
+    let synced: usize = cells.values().map(|sample| sample.observed().len()).sum();
+    let all = synced + cells.values().map(|sample| sample.censored).sum::<usize>();
     let lags = HoldLags {
         placed: all,
         synced,
@@ -152,7 +153,7 @@ fn conflict_lags(archive: &Whole<'_>, courses: &Courses) -> (ConflictLags, Vec<H
         time: course.began,
         took: course.to_success,
     });
-    let cells = lag::by_hour(began.collect());
+    let cells = lag::by_hour(began);
     let recovered = courses.all.iter().filter(|course| course.to_success.is_some()).count();
     let lags = ConflictLags {
         failures: courses.all.len(),

@@ -141,7 +141,7 @@ impl<'a> Chronicle<'a> {
                 found.push(change);
                 left -= 1;
             }
-            left > 0 && time <= span.last
+            Ok(left > 0 && time <= span.last)
         })?;
         found.sort_by_key(Change::order);
         found.truncate(many);

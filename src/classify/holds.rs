@@ -51,12 +51,6 @@ impl<'a> Holds<'a> {
         Self { all: all.collect(), placings }
     }
 
-    /// All of them, in order of the changes that placed them.
-    #[must_use]
-    pub fn all(&self) -> &[Hold<'a>] {
-        &self.all
-    }
-
     /// The holds that go by any of `ids`, in order of their placing. A hold may cover many conversations, each of which
     /// synchronises by itself: where both name the conversation, it must be the same.
     #[must_use]

@@ -1,19 +1,21 @@
 //! How long things took to settle: holds from their placing to their synchronising, failures whose cause is time from the
 //! first conflict to success. What has no end on record is counted as such and is no value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasher as _;
 
+use foldhash::quality::RandomState;
 use serde::Serialize;
 
 use super::OfWave;
 use super::archive::{Archive, Whole};
 use super::figures::{Cites, Observed, Records, Sample, Spread};
-use super::holds::{Hold, Holds};
+use super::holds::Hold;
 use super::verdict::{Class, Verdict};
 use crate::correlate::{EventTable, Failure, Row, Symbol, hour_of_day, regions_at};
 use crate::error::Result;
 use crate::evidence::Locator;
-use crate::ingest::Text;
+use crate::ingest::{Change, ChangeKind, Text};
 
 /// It is over when the caller acknowledges the hold, not when time has passed.
 const OVER_WHEN_ACKNOWLEDGED: &str = "missing_hold_acknowledgement";
@@ -197,11 +199,17 @@ pub type ByHour = BTreeMap<(Option<String>, usize), Sample>;
 
 /// Sorts things by where and when they began.
 #[must_use]
-pub fn by_hour(things: Vec<Began>) -> ByHour {
+pub fn by_hour(things: impl Iterator<Item = Began>) -> ByHour {
     let mut found = ByHour::new();
-    for thing in things {
-        found.entry((thing.region, hour_of_day(thing.time))).or_default().add(thing.took);
-    }
+    things.for_each(|thing| add(&mut found, thing));
+    sorted(found)
+}
+
+fn add(found: &mut ByHour, thing: Began) {
+    found.entry((thing.region, hour_of_day(thing.time))).or_default().add(thing.took);
+}
+
+fn sorted(found: ByHour) -> ByHour {
     found.into_iter().map(|(key, sample)| (key, sample.sorted())).collect()
 }
 
@@ -236,8 +244,9 @@ pub fn lags(cells: &ByHour) -> Vec<Lag> {
 }
 
 /// Holds as they were placed, each counted once.
+#[derive(Default)]
 pub struct Placed {
-    pub began: Vec<Began>,
+    pub began: ByHour,
     /// Lifted before they were in force everywhere, as far as is on record; counted among those without an end.
     pub lifted: usize,
     /// Records of a placing that is already counted: other sources tell of it, or it was placed again before it had
@@ -248,41 +257,61 @@ pub struct Placed {
 /// The holds of the archive. The first of several placings with the same end is the one that counts.
 ///
 /// # Errors
-/// The outline cannot be read.
+/// A temporary file cannot be read.
 pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
-    let mut found = Placed { began: Vec::new(), lifted: 0, told_again: 0 };
-    let held = archive.all_holds.all()?;
-    let holds = Holds::new(&held);
-    let mut places: Vec<Locator> = holds.all().iter().flat_map(Hold::records).collect();
-    places.sort_unstable();
-    places.dedup();
-    let regions = regions_at(archive.outline, &places)?;
-    let region = |at: Locator| {
-        let symbol = places.binary_search(&at).map_or(0, |n| regions[n]);
+    let (mut found, mut seen) = (Placed::default(), Seen::new(&archive.outline.keys));
+    let records = archive.all_holds.log().records()?;
+    let regions = regions_at(archive.outline, &records)?;
+    let region = |change: &Change| {
+        let symbol = records.binary_search(&change.at).map_or(0, |n| regions[n]);
         archive.outline.symbols.name(symbol).map(str::to_owned)
     };
-    let (mut seen, mut open): (BTreeSet<(&str, Option<&str>, Option<Locator>)>, BTreeSet<&str>) = Default::default();
     // Those that name their hold come first: a record that does not may be another one of the same placing.
     for named in [true, false] {
-        for hold in holds.all() {
-            let change = hold.placed;
-            if change.hold.is_some() != named {
-                continue;
+        archive.all_holds.each(|placed, ended| {
+            if placed.hold.is_some() != named {
+                return Ok(());
             }
-            let (subject, end) = (change.subject.as_str(), hold.ended.map(|end| end.at));
-            let known = end.is_none() && !named && open.contains(subject);
-            if known || !seen.insert((subject, change.hold.as_deref().filter(|_| end.is_none()), end)) {
+            if !seen.is_new(placed, ended) {
                 found.told_again += 1;
-                continue;
+                return Ok(());
             }
-            if end.is_none() {
-                open.insert(subject);
-            }
-            found.lifted += usize::from(hold.ended.is_some() && hold.synced().is_none());
-            let observed = |(synced, at)| Observed { micros: synced - change.time, records: [change.at, at] };
-            let took = hold.synced().zip(end).map(observed);
-            found.began.push(Began { region: hold.records().find_map(region), time: change.time, took });
-        }
+            let synced = ended.filter(|change| change.kind == ChangeKind::HoldSynced);
+            found.lifted += usize::from(ended.is_some() && synced.is_none());
+            let took = synced.map(|end| Observed { micros: end.time - placed.time, records: [placed.at, end.at] });
+            let region = region(placed).or_else(|| ended.and_then(region));
+            add(&mut found.began, Began { region, time: placed.time, took });
+            Ok(())
+        })?;
     }
-    Ok(found)
+    Ok(Placed { began: sorted(found.began), ..found })
+}
+
+/// Which placings were met, by hashes.
+struct Seen<'a> {
+    keys: &'a RandomState,
+    /// By subject and end; without one by subject and hold.
+    met: HashSet<u64, foldhash::fast::RandomState>,
+    /// Subjects of those without an end.
+    open: HashSet<u64, foldhash::fast::RandomState>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(keys: &'a RandomState) -> Self {
+        Self { keys, met: HashSet::default(), open: HashSet::default() }
+    }
+
+    /// Whether a placing is none that was met, of which it is one then.
+    fn is_new(&mut self, placed: &Change, ended: Option<&Change>) -> bool {
+        let subject = self.keys.hash_one(&placed.subject);
+        if ended.is_none() && placed.hold.is_none() && self.open.contains(&subject) {
+            return false;
+        }
+        let hold = placed.hold.as_deref().filter(|_| ended.is_none());
+        let new = self.met.insert(self.keys.hash_one((&placed.subject, hold, ended.map(|end| end.at))));
+        if new && ended.is_none() {
+            self.open.insert(subject);
+        }
+        new
+    }
 }

@@ -44,7 +44,6 @@ pub use dossier::{Dossier, GROUPS};
 pub use features::{FEATURES, Kind};
 pub use figures::{Cites, Figure, Records, nearest_rank};
 pub use given::Given;
-pub use holds::Holds;
 pub use hours::HourToAvoid;
 pub use lag::{Courses, Lag};
 pub use layers::{BUILT_IN, Layer, Layered, Source, digest as digest_of_layers, layered};

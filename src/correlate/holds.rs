@@ -12,8 +12,8 @@ use crate::spill::{Sorted, Sorter, ordered, time_of};
 #[derive(Default)]
 pub struct Holds {
     log: HoldLog,
-    /// The place of the change that placed a hold, and of the one that ended it; ascending.
-    ends: Sorted<2>,
+    /// The place of the change that placed a hold, and of the one that ended it, and the times of both; ascending.
+    ends: Sorted<4>,
     longest_lag: Option<i64>,
 }
 
@@ -43,7 +43,7 @@ impl Holds {
                 return Ok(());
             }
             longest_lag = longest_lag.max((synced == 1).then(|| time_of(end) - time_of(placed_at)));
-            ends.push([placed, ended])
+            ends.push([placed, ended, placed_at, end])
         })?;
         Ok(Self { log, ends: ends.finish()?, longest_lag })
     }
@@ -60,21 +60,36 @@ impl Holds {
         self.longest_lag
     }
 
-    /// All of them.
+    /// Shows each hold to `see`, in order of the changes that placed them: the change that placed it, and the one that ended it.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read; those of `see`.
+    pub fn each(&self, mut see: impl FnMut(&Change, Option<&Change>) -> Result<()>) -> Result<()> {
+        let mut ends = self.ends.cursor();
+        self.log.since(i64::MIN, |place, placed| {
+            if placed.kind == ChangeKind::HoldPlaced {
+                let mut ended = None;
+                ends.beginning([place], |[_, end, ..]| {
+                    ended = Some(self.log.change(end)?);
+                    Ok(())
+                })?;
+                see(&placed, ended.as_ref())?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// When each hold that ended was placed and when it ended, microseconds since 1970, UTC; in no order.
     ///
     /// # Errors
     /// A temporary file cannot be read.
-    pub fn all(&self) -> Result<Held> {
-        let (mut changes, mut ended) = (Vec::new(), BTreeMap::new());
-        self.log.since(i64::MIN, |place, change| {
-            changes.push((change, place));
-            true
-        })?;
-        self.ends.each(|[placed, end]| {
-            ended.insert(placed, end);
+    pub fn spans(&self) -> Result<Vec<(i64, i64)>> {
+        let mut found = Vec::with_capacity(self.ends.len());
+        self.ends.each(|[_, _, placed, ended]| {
+            found.push((time_of(placed), time_of(ended)));
             Ok(())
         })?;
-        Ok(Held::new(changes, &ended))
+        Ok(found)
     }
 
     /// Those that name the conversation, the recording or a hold of one of `failures`. A hold may cover many conversations,
@@ -96,11 +111,9 @@ impl Holds {
         }
         let mut ended = BTreeMap::new();
         for place in &places {
-            self.ends.from([*place, 0], |[placed, end]| {
-                if placed == *place {
-                    ended.insert(placed, end);
-                }
-                Ok(false)
+            self.ends.beginning([*place], |[placed, end, ..]| {
+                ended.insert(placed, end);
+                Ok(())
             })?;
         }
         places.extend(ended.values());
@@ -301,10 +314,14 @@ mod tests {
             }
             log.index(|at| !out.contains(&at.record)).expect("a temporary file");
             let holds = Holds::find(log).expect("a temporary file");
-            let held = holds.all().expect("a temporary file");
+            let mut found = Vec::new();
+            let note = |placed: &Change, ended: Option<&Change>| {
+                found.push((placed.at, ended.map(|change| change.at)));
+                Ok(())
+            };
+            holds.each(note).expect("a temporary file");
             let mut all: Vec<&Change> = changes.iter().filter(|change| !out.contains(&change.at.record)).collect();
             all.sort_by_key(|change| change.order());
-            prop_assert_eq!(held.changes.iter().map(|c| c.at).collect::<Vec<_>>(), all.iter().map(|c| c.at).collect::<Vec<_>>());
             let mut longest = None;
             let mut expected = Vec::new();
             for placed in all.iter().filter(|change| change.kind == ChangeKind::HoldPlaced) {
@@ -313,12 +330,10 @@ mod tests {
                 longest = longest.max(synced.map(|change| change.time - placed.time));
                 expected.push((placed.at, ended.map(|change| change.at)));
             }
-            let at = |place: usize| held.changes[place].at;
-            let found: Vec<_> = held.holds.iter().map(|(placed, ended)| (at(*placed), ended.map(at))).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(holds.longest_lag(), longest);
             let conversation = "c1";
-            let of_it: BTreeSet<Locator> = held.changes.iter().filter(|c| c.ids().any(|id| id == conversation)).map(|c| c.at).collect();
+            let of_it: BTreeSet<Locator> = all.iter().filter(|c| c.ids().any(|id| id == conversation)).map(|c| c.at).collect();
             let places = holds.log().under(conversation, Some(conversation)).expect("a temporary file");
             let under: BTreeSet<Locator> = places.iter().map(|place| holds.log().change(*place).expect("one").at).collect();
             prop_assert!(of_it.is_subset(&under));

@@ -153,9 +153,25 @@ impl HoldLog {
     /// Shows each change from `time` on to `see`, in order of time, then of records, then of kind, as long as it returns true.
     ///
     /// # Errors
+    /// The temporary file cannot be read; those of `see`.
+    pub fn since(&self, time: i64, mut see: impl FnMut(Place, Change) -> Result<bool>) -> Result<()> {
+        self.by_time.from(from(time), |[.., place]| see(place, self.change(place)?))
+    }
+
+    /// Where the records lie that tell of changes, ascending, each once.
+    ///
+    /// # Errors
     /// The temporary file cannot be read.
-    pub fn since(&self, time: i64, mut see: impl FnMut(Place, Change) -> bool) -> Result<()> {
-        self.by_time.from(from(time), |[.., place]| Ok(see(place, self.change(place)?)))
+    pub fn records(&self) -> Result<Vec<Locator>> {
+        let mut found: Vec<Locator> = Vec::new();
+        self.by_record.each(|[file, record, offset, length, _]| {
+            let at = Locator::from_words([file, record, offset, length]);
+            if found.last() != Some(&at) {
+                found.push(at);
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// How many there are before `time`.

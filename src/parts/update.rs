@@ -296,7 +296,7 @@ fn read(
     ingested.holds.index(|_| true)?;
     ingested.holds.since(i64::MIN, |_, change| {
         ingested.changes.push(change);
-        true
+        Ok(true)
     })?;
     ingested.changes.sort_by_key(|change| (change.at.file, change.order()));
     for some in ingested.changes.chunks(how.rows.max(1)) {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{FailureReport, Summary};
 use super::words::{count, title};
-use crate::classify::{Class, HoldLags, Holds};
-use crate::correlate::Held;
+use crate::classify::{Class, HoldLags};
 use crate::ingest::rfc3339;
 
 /// Width of a chart in its own units.
@@ -73,17 +72,11 @@ pub struct Charts<'a> {
 
 /// When some hold was synchronising, in order and joined where they overlap.
 #[must_use]
-pub fn syncing(held: &Held) -> Vec<(i64, i64)> {
-    let holds = Holds::new(held);
-    let mut all: Vec<(i64, i64)> = holds
-        .all()
-        .iter()
-        .filter_map(|hold| Some((hold.placed.time, hold.ended?.time)))
-        .filter(|(from, to)| from < to)
-        .collect();
-    all.sort_unstable();
+pub fn syncing(mut holds: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    holds.retain(|(from, to)| from < to);
+    holds.sort_unstable();
     let mut joined: Vec<(i64, i64)> = Vec::new();
-    for (from, to) in all {
+    for (from, to) in holds {
         match joined.last_mut() {
             Some(last) if from <= last.1 => last.1 = last.1.max(to),
             _ => joined.push((from, to)),

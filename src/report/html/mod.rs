@@ -59,7 +59,7 @@ pub fn analyze_for_html(
     let weighed = weigh(&evidence, rules, selection, &mut |block| cards.add(block))?;
     let raw = RawRecords::read(&evidence.discovery.inputs, cards.cited())?;
     let judge = Judge::new(&evidence.ingested, &evidence.correlated, &rules.pack)?;
-    let (syncing, lags) = (charts::syncing(&evidence.correlated.holds.all()?), judge.hold_lags()?);
+    let (syncing, lags) = (charts::syncing(evidence.correlated.holds.spans()?), judge.hold_lags()?);
     drop(judge);
     let cards = cards.done();
     let analysis = weighed.into_analysis(evidence, rules);
