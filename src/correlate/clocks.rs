@@ -230,7 +230,7 @@ fn sources(outline: &Outline) -> Result<Sources> {
 const LOOKED_AT: [Column; 4] = [Column::Time, Column::Source, Column::Id(REQUESTS[0]), Column::Id(REQUESTS[1])];
 
 /// Requests whose records are held at a time.
-const LOOKED_UP: usize = 1 << 20;
+const LOOKED_UP: usize = 1 << 18;
 
 /// By two sources, the requests that both record.
 type Shared = BTreeMap<(Symbol, Symbol), Pairs>;

@@ -35,7 +35,7 @@ pub struct Statements {
 type Found = HashMap<(IdHash, Symbol, Symbol), Statement, foldhash::fast::RandomState>;
 
 /// Jobs whose statements are gathered at a time.
-const GATHERED: usize = 1 << 17;
+const GATHERED: usize = 1 << 15;
 
 impl Statements {
     /// Gathers those of an archive.

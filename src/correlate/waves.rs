@@ -5,16 +5,17 @@ use std::collections::hash_map::Entry;
 
 use super::columns::Column;
 use super::issued::Keys;
-use super::outline::{Block, Id, IdHash, Outline, Share, flag};
+use super::outline::{Block, Id, IdHash, Outline, flag};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
+use crate::spill::{Size, Tell, by_share, halves};
 
 /// Rows of attempts, each with its step, ascending.
 pub type Attempts = Vec<(Row, Symbol)>;
 
 /// Ids that are held at a time.
-const HELD: usize = 1 << 20;
+const HELD: usize = 1 << 18;
 /// Kinds of id that an attempt names, more or less.
 const KINDS: usize = 8;
 
@@ -46,9 +47,12 @@ pub fn divide(outline: &Outline, keys: &Keys, related: Attempts, most: usize) ->
         return Ok(if related.is_empty() { Vec::new() } else { vec![related] });
     }
     let mut groups = Groups::new(related.len());
-    for share in Share::of(related.len() * KINDS, HELD) {
-        join(outline, keys, &related, share, &mut groups)?;
-    }
+    let size = Size { expected: related.len() * KINDS, most: HELD };
+    let tell_ids = |tell: &mut Tell<'_, 3>| tell_ids(outline, keys, &related, tell);
+    by_share(size, tell_ids, Shared::default, Shared::take, |shared| {
+        shared.again.into_iter().for_each(|[a, b]| groups.join(a as usize, b as usize));
+        Ok(())
+    })?;
     // Groups stay together; those whose first attempts lie near each other go together, because their other attempts are
     // likely to do so as well.
     let mut sizes: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
@@ -74,26 +78,39 @@ pub fn divide(outline: &Outline, keys: &Keys, related: Attempts, most: usize) ->
     Ok(waves)
 }
 
-/// Joins the attempts that name the same id, as far as its hash is in `share`.
-fn join(outline: &Outline, keys: &Keys, related: &[(Row, Symbol)], share: Share, groups: &mut Groups) -> Result<()> {
-    let mut first: HashMap<(u8, IdHash), usize, foldhash::fast::RandomState> = HashMap::default();
+/// Tells of each attempt's ids the kind and its place.
+fn tell_ids(outline: &Outline, keys: &Keys, related: &[(Row, Symbol)], tell: &mut Tell<'_, 3>) -> Result<()> {
     let mut columns: Vec<Column> = SHARED.iter().map(|(_, id)| Column::Id(*id)).collect();
     columns.extend([Column::Bucket, Column::Id(Id::Credential)]);
-    let mut place = 0;
-    for block in outline.blocks(&columns) {
-        let block = block?;
-        while let Some(n) = related.get(place).and_then(|(row, _)| block.place(*row)) {
-            let by_key = keys.job_of(block.id(Id::Credential)[n]).map(|job| (JOB, job));
-            for id in named(&block, n).chain(by_key).filter(|(_, hash)| share.has(*hash)) {
-                match first.entry(id) {
-                    Entry::Occupied(first) => groups.join(*first.get(), place),
-                    Entry::Vacant(free) => drop(free.insert(place)),
-                }
+    outline.tell(
+        &columns,
+        |block, say| {
+            let start = related.partition_point(|(row, _)| *row < block.row(0));
+            let places = (start..).zip(&related[start..]);
+            for (place, n) in places.map_while(|(place, (row, _))| Some((place as u64, block.place(*row)?))) {
+                let by_key = keys.job_of(block.id(Id::Credential)[n]).map(|job| (JOB, job));
+                named(block, n).chain(by_key).for_each(|(kind, hash)| say(hash, [u64::from(kind), hash, place]));
             }
-            place += 1;
+        },
+        tell,
+    )
+}
+
+/// The first place at which each id is named, and those that name one of them again.
+#[derive(Default)]
+struct Shared {
+    first: HashMap<[u64; 2], u32, foldhash::fast::RandomState>,
+    again: Vec<[u32; 2]>,
+}
+
+impl Shared {
+    fn take(&mut self, [kind, hash, place]: [u64; 3]) {
+        let [_, place] = halves(place);
+        match self.first.entry([kind, hash]) {
+            Entry::Occupied(first) => self.again.push([*first.get(), place]),
+            Entry::Vacant(free) => drop(free.insert(place)),
         }
     }
-    Ok(())
 }
 
 /// What an attempt may share with others that may be of the same item: see `links.rs` and `items.rs`. A record that names
