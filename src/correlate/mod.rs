@@ -9,6 +9,7 @@ mod echoes;
 mod failures;
 mod gaps;
 mod holds;
+mod ids;
 mod issued;
 mod items;
 mod jobs;

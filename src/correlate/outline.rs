@@ -16,6 +16,8 @@ use rayon::prelude::*;
 
 use super::blocks::{BLOCK, Blocks};
 use super::columns::{Column, Columns, Entry, NAMES};
+use super::ids::TEXTS;
+pub use super::ids::{Id, IdHash};
 use super::jobs::Jobs;
 use super::steps::{self, Steps};
 use super::symbols::{Symbol, Symbols};
@@ -24,67 +26,6 @@ use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Outcome, Text, Wanted};
 use crate::spill::temporary;
-
-/// The columns whose values tie records together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Id {
-    Job,
-    Session,
-    Recording,
-    Conversation,
-    Object,
-    Role,
-    Key,
-    Request,
-    Correlation,
-    Hold,
-    /// The credential that a call was made with.
-    Credential,
-    /// The credential that it issued.
-    Issued,
-}
-
-const TEXTS: [Text; Id::ALL.len()] = [
-    Text::JobId,
-    Text::SessionName,
-    Text::RecordingId,
-    Text::ConversationId,
-    Text::ObjectKey,
-    Text::RoleArn,
-    Text::KeyArn,
-    Text::RequestId,
-    Text::CorrelationId,
-    Text::HoldId,
-    Text::Credential,
-    Text::IssuedCredential,
-];
-
-impl Id {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Job,
-        Self::Session,
-        Self::Recording,
-        Self::Conversation,
-        Self::Object,
-        Self::Role,
-        Self::Key,
-        Self::Request,
-        Self::Correlation,
-        Self::Hold,
-        Self::Credential,
-        Self::Issued,
-    ];
-
-    /// The column of the event frame that it is the hash of.
-    #[must_use]
-    pub const fn column(self) -> Text {
-        TEXTS[self as usize]
-    }
-}
-
-/// An id's keyed hash; 0 where the record has none.
-pub type IdHash = u64;
 
 /// What else is to be known of an event, bit by bit.
 pub mod flag {
@@ -181,34 +122,6 @@ impl Block<'_> {
     #[must_use]
     pub fn known_time(&self, place: usize) -> Option<i64> {
         Some(self.time[place]).filter(|time| *time != NO_TIME)
-    }
-}
-
-/// A share of all hashes: what is looked up by hash is looked up share by share where an archive is large, so that it takes
-/// no more memory than in a small one.
-#[derive(Clone, Copy, Debug)]
-pub struct Share {
-    number: u64,
-    of: u64,
-}
-
-impl Share {
-    /// All shares of so many entries that each has some `most`.
-    pub fn of(entries: usize, most: usize) -> impl Iterator<Item = Self> {
-        let of = 1 + (entries / most) as u64;
-        (0..of).map(move |number| Self { number, of })
-    }
-
-    /// Whether a hash is in it.
-    #[must_use]
-    pub const fn has(self, hash: IdHash) -> bool {
-        self.of == 1 || hash % self.of == self.number
-    }
-
-    /// Whether it is the first, in which that is done which is done once.
-    #[must_use]
-    pub const fn is_first(self) -> bool {
-        self.number == 0
     }
 }
 

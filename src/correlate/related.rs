@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::columns::Column;
 use super::links::By;
-use super::outline::{Block, Id, IdHash, Outline, Share, flag};
+use super::outline::{Block, Id, IdHash, Outline, flag};
 use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
@@ -49,6 +49,32 @@ const SHARED: [(Id, Id); 11] = [
 
 /// Failing attempts whose ids are held at a time.
 const SEEDS: usize = 1 << 18;
+
+/// A share of all hashes: where an archive is large what failing attempts name is looked up share by share, so that it takes
+/// no more memory than in a small one.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    number: u64,
+    of: u64,
+}
+
+impl Share {
+    /// All shares of so many entries that each has some `most`.
+    fn of(entries: usize, most: usize) -> impl Iterator<Item = Self> {
+        let of = 1 + (entries / most) as u64;
+        (0..of).map(move |number| Self { number, of })
+    }
+
+    /// Whether a hash is in it.
+    const fn has(self, hash: IdHash) -> bool {
+        self.of == 1 || hash % self.of == self.number
+    }
+
+    /// Whether it is the first, in which that is done which is done once.
+    const fn is_first(self) -> bool {
+        self.number == 0
+    }
+}
 
 /// The rows that share an id with a failing attempt, ascending: the attempts, each with its step, and with 0 the records of
 /// other sources than the trail that are no attempts, as far as they are about the request of a failing one.
