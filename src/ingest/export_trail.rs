@@ -1,12 +1,14 @@
 //! The exporter's own chain-of-custody trail: NDJSON, JSON arrays, CSV (DESIGN section 4).
 
+use std::borrow::Cow;
+
 use super::adapter::{Adapter, Record, Refusal, Sink, read_message_arns, read_object_key};
 use super::event::{Event, Outcome, Text};
 use super::facts::ChangeKind;
 use super::fold::fold;
 use super::scopes;
 use super::status;
-use super::trail_fields::{FIELDS, Field, canonical_step, field_of};
+use super::trail_fields::{FIELDS, Field, STEPS, canonical_step, field_of};
 use super::trail_record::{Fields, Raw, from_json, from_row, leading_number};
 use crate::evidence::{Name, Sample};
 
@@ -85,8 +87,7 @@ fn has_foreign_shape(has: &impl Fn(Field) -> bool) -> bool {
 
 /// Fills in all but the time.
 pub(super) fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) {
-    let step = fields.text(Field::Step);
-    event.set(Text::Step, step.map(|name| canonical_step(fold(&name).as_str()).to_owned()));
+    event.set(Text::Step, fields.text(Field::Step).map(step_of));
     for (field, column) in [
         (Field::JobId, Text::JobId),
         (Field::ConversationId, Text::ConversationId),
@@ -123,6 +124,11 @@ pub(super) fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mu
     settle_outcome(event, fields, sink);
     read_message_arns(event);
     read_object_key(event);
+}
+
+/// The canonical name of a step, which most trails use themselves.
+fn step_of(name: Cow<'_, str>) -> Cow<'_, str> {
+    if STEPS.contains(&&*name) { name } else { Cow::Owned(canonical_step(fold(&name).as_str()).to_owned()) }
 }
 
 fn settle_outcome<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mut Sink<'_>) {

@@ -155,3 +155,14 @@ pub fn canonical_step(folded: &str) -> &str {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{STEPS, canonical_step};
+    use crate::ingest::fold;
+
+    #[test]
+    fn canonical_names_of_steps_are_their_own_canonical_names() {
+        assert_eq!(STEPS.map(|step| canonical_step(fold(step).as_str()).to_owned()), STEPS);
+    }
+}
