@@ -146,6 +146,8 @@ impl Discovery {
         let (listed, plain): (Vec<Input>, Vec<Input>) =
             inputs.into_iter().partition(|input| input.place.part().is_some());
         self.inputs = parts::joined(plain, listed)?;
+        // They stay for as long as anything is read, and may be very many.
+        self.inputs.shrink_to_fit();
         self.skipped.extend(skipped);
         self.skipped.sort();
         self.skipped.dedup();

@@ -40,6 +40,19 @@ fn reading(error: io::Error) -> Error {
 }
 
 /// Wraps what went wrong with a temporary file; they lie below `TMPDIR`.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub fn temporary(action: &'static str, error: io::Error) -> Error {
-    Error::io(std::env::temp_dir(), action, error)
+    let reason = format!("{error}; set TMPDIR to a folder that has room for temporary files");
+    Error::io(std::env::temp_dir(), action, io::Error::new(error.kind(), reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    #[test]
+    fn where_there_is_no_room_for_temporary_files_the_sentence_names_what_to_set() {
+        let said = super::writing(io::ErrorKind::StorageFull.into()).to_string();
+        assert!(said.contains("writing what is known of the records") && said.contains("set TMPDIR"), "{said}");
+    }
 }
