@@ -94,8 +94,8 @@ impl Contrast {
 
     /// Groups the attempts by job, and counts the failing ones by the hour.
     fn count(&mut self, outline: &Outline, failed_steps: &BTreeSet<Symbol>) -> Result<()> {
-        let Self { by_bucket, by_hour, through, .. } = self;
-        let (mut by_caller, failed) = (Counts::default(), Mutex::new(std::mem::take(by_hour)));
+        let Self { by_bucket, through, .. } = self;
+        let (mut by_caller, failed) = (Counts::default(), Mutex::default());
         let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
         let start = || {
             let mut groups = Grouped::default();

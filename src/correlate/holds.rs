@@ -323,15 +323,20 @@ mod tests {
             let mut all: Vec<&Change> = changes.iter().filter(|change| !out.contains(&change.at.record)).collect();
             all.sort_by_key(|change| change.order());
             let mut longest = None;
-            let mut expected = Vec::new();
+            let (mut expected, mut spent) = (Vec::new(), Vec::new());
             for placed in all.iter().filter(|change| change.kind == ChangeKind::HoldPlaced) {
                 let ended = all.iter().filter(|change| ends(change, placed)).min_by_key(|change| (change.time, change.at));
                 let synced = ended.filter(|change| change.kind == ChangeKind::HoldSynced);
                 longest = longest.max(synced.map(|change| change.time - placed.time));
                 expected.push((placed.at, ended.map(|change| change.at)));
+                spent.extend(ended.map(|change| (placed.time, change.time)));
             }
             prop_assert_eq!(found, expected);
             prop_assert_eq!(holds.longest_lag(), longest);
+            let mut spans = holds.spans().expect("a temporary file");
+            spans.sort_unstable();
+            spent.sort_unstable();
+            prop_assert_eq!(spans, spent);
             let conversation = "c1";
             let of_it: BTreeSet<Locator> = all.iter().filter(|c| c.ids().any(|id| id == conversation)).map(|c| c.at).collect();
             let places = holds.log().under(conversation, Some(conversation)).expect("a temporary file");

@@ -5,6 +5,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use polars::prelude::*;
 use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
@@ -64,6 +65,15 @@ pub struct Folder {
 /// Tells whether a file is the one that was read before: its device and number, and when it or its name last changed, which
 /// nobody can set.
 type Version = [i64; 4];
+
+/// A file that changed so lately may change again without its time telling: clocks of file systems tick some times a second.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Whether a file has been as it is for long enough to be known by its version.
+fn is_settled([_, _, changed, _]: &Version) -> bool {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(*changed).is_ok_and(|changed| Duration::from_secs(changed) + SETTLED <= since)
+}
 
 #[cfg(unix)]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
@@ -162,7 +172,7 @@ impl Folder {
         if bytes.len() as u64 != part.bytes || Digest::of(&bytes).to_string() != part.sha256 {
             return Err(io::Error::other("its SHA-256 is not the one in the index"));
         }
-        if let Some(version) = unchanged {
+        if let Some(version) = unchanged.filter(is_settled) {
             let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
             checked.insert((part.table, part.number), version);
         }
@@ -245,4 +255,31 @@ fn decode(bytes: Vec<u8>, rows: usize, columns: Option<&[&str]>) -> Result<DataF
         quietly(read).map_err(|_| "it is no Parquet that can be read".to_owned())?.map_err(|e| e.to_string())?;
     let whole = frame.columns().iter().all(|column| column.len() == rows);
     if whole { Ok(frame) } else { Err("it does not hold the rows that the index lists".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Folder, Table};
+    use crate::evidence::{Bounds, Digest};
+    use crate::parts::index::{Index, Part};
+
+    #[test]
+    fn a_part_that_changes_after_it_was_checked_is_not_taken_for_the_one_that_was() {
+        let path = tempfile::tempdir().expect("a temporary folder");
+        let file = path.path().join(Table::Events.file(0));
+        fs::create_dir(path.path().join(Table::Events.name())).expect("made");
+        fs::write(&file, "as it was").expect("written");
+        let mut index = Index::new("UTC".to_owned(), 1 << 20, Bounds::default());
+        let sha256 = Digest::of(b"as it was").to_string();
+        index.parts.push(Part { table: Table::Events, number: 0, rows: 1, bytes: 9, sha256 });
+        let folder = Folder::of(path.path(), index);
+        for _ in 0..2 {
+            folder.verify(Table::Events, 0).expect("as it was");
+        }
+        fs::write(&file, "otherwise").expect("written");
+        let said = folder.verify(Table::Events, 0).expect_err("another").to_string();
+        assert!(said.contains("its SHA-256 is not the one in the index"), "{said}");
+    }
 }
