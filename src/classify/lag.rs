@@ -268,10 +268,8 @@ pub fn placed(archive: &Whole<'_>) -> Result<Placed> {
     };
     // Those that name their hold come first: a record that does not may be another one of the same placing.
     for named in [true, false] {
-        archive.all_holds.each(|placed, ended| {
-            if placed.hold.is_some() != named {
-                return Ok(());
-            }
+        let is_wanted = |placed: &Change| placed.hold.is_some() == named;
+        archive.all_holds.each(is_wanted, |placed, ended| {
             if !seen.is_new(placed, ended) {
                 found.told_again += 1;
                 return Ok(());

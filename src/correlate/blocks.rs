@@ -18,7 +18,8 @@ const HELD: usize = 5 * BLOCK;
 #[derive(Default)]
 pub struct Blocks {
     all: Vec<Block>,
-    held: usize,
+    /// Entries in all of them.
+    rows: usize,
     /// What is added to the times of a source, microseconds.
     shifts: Vec<(Symbol, i64)>,
     file: Scratch,
@@ -54,9 +55,9 @@ impl Blocks {
     /// The temporary file cannot be written.
     pub fn add(&mut self, columns: Columns) -> io::Result<()> {
         let rows = columns.len();
-        self.held += rows;
+        self.rows += rows;
         self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
-        if self.held > HELD {
+        if self.rows > HELD {
             self.put_aside()?;
         }
         Ok(())

@@ -60,14 +60,19 @@ impl Holds {
         self.longest_lag
     }
 
-    /// Shows each hold to `see`, in order of the changes that placed them: the change that placed it, and the one that ended it.
+    /// Shows each hold whose placing is `wanted` to `see`, in order of these: the change that placed it, and the one that ended
+    /// it.
     ///
     /// # Errors
     /// A temporary file cannot be read; those of `see`.
-    pub fn each(&self, mut see: impl FnMut(&Change, Option<&Change>) -> Result<()>) -> Result<()> {
+    pub fn each(
+        &self,
+        wanted: impl Fn(&Change) -> bool,
+        mut see: impl FnMut(&Change, Option<&Change>) -> Result<()>,
+    ) -> Result<()> {
         let mut ends = self.ends.cursor();
         self.log.since(i64::MIN, |place, placed| {
-            if placed.kind == ChangeKind::HoldPlaced {
+            if placed.kind == ChangeKind::HoldPlaced && wanted(&placed) {
                 let mut ended = None;
                 ends.beginning([place], |[_, end, ..]| {
                     ended = Some(self.log.change(end)?);
@@ -319,7 +324,7 @@ mod tests {
                 found.push((placed.at, ended.map(|change| change.at)));
                 Ok(())
             };
-            holds.each(note).expect("a temporary file");
+            holds.each(|_| true, note).expect("a temporary file");
             let mut all: Vec<&Change> = changes.iter().filter(|change| !out.contains(&change.at.record)).collect();
             all.sort_by_key(|change| change.order());
             let mut longest = None;
