@@ -23,6 +23,10 @@ pub struct Blocks {
     /// What is added to the times of a source, microseconds.
     shifts: Vec<(Symbol, i64)>,
     file: Scratch,
+    /// Columns and bytes of a block that lies in the file, to be used for the next: fresh memory costs more than what is put
+    /// into it.
+    spare: Columns,
+    bytes: Vec<u8>,
 }
 
 struct Block {
@@ -49,6 +53,18 @@ impl Blocks {
         self.all[block].rows
     }
 
+    /// Columns without entries, with room for a block and what may still be appended to it.
+    pub fn empty(&mut self) -> Columns {
+        let mut columns = std::mem::take(&mut self.spare);
+        columns.reserve(BLOCK + BLOCK / 4);
+        columns
+    }
+
+    /// Gives up what would be used for further blocks.
+    pub fn end(&mut self) {
+        (self.spare, self.bytes) = (Columns::default(), Vec::new());
+    }
+
     /// Adds a block.
     ///
     /// # Errors
@@ -65,11 +81,15 @@ impl Blocks {
 
     /// Moves the blocks that are in memory into the file.
     fn put_aside(&mut self) -> io::Result<()> {
-        let Self { all, file, .. } = self;
+        let Self { all, file, spare, bytes, .. } = self;
         for block in all.iter_mut().rev() {
             let Lies::InMemory(columns) = &block.columns else { break };
-            let (form, bytes) = columns.to_bytes();
-            block.columns = Lies::OnDisk(file.append(&bytes)?, Box::new(form));
+            bytes.clear();
+            let form = columns.to_bytes(bytes);
+            let aside = Lies::OnDisk(file.append(bytes)?, Box::new(form));
+            if let Lies::InMemory(columns) = std::mem::replace(&mut block.columns, aside) {
+                *spare = Arc::into_inner(columns).map(Columns::emptied).unwrap_or_default();
+            }
         }
         Ok(())
     }

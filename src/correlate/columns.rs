@@ -85,6 +85,16 @@ impl Columns {
         std::array::from_fn(|n| self.names[n].last().copied().unwrap_or(0))
     }
 
+    /// Without its entries, but with the room that they took.
+    #[must_use]
+    pub fn emptied(mut self) -> Self {
+        self.time.clear();
+        self.names.iter_mut().for_each(Vec::clear);
+        self.ids.iter_mut().chain([&mut self.uid, &mut self.fingerprint]).for_each(Vec::clear);
+        self.at.clear();
+        self
+    }
+
     /// Makes room.
     pub fn reserve(&mut self, rows: usize) {
         self.time.reserve_exact(rows);
@@ -149,13 +159,12 @@ impl Form {
 }
 
 impl Columns {
-    /// All columns as they lie on disk.
-    #[must_use]
-    pub fn to_bytes(&self) -> (Form, Vec<u8>) {
-        let mut bytes = Vec::with_capacity(self.len() * 100);
+    /// Puts all columns behind `bytes`, as they lie on disk.
+    pub fn to_bytes(&self, bytes: &mut Vec<u8>) -> Form {
+        bytes.reserve(self.len() * 100);
         let (mut form, mut next) = ([Packed::default(); COLUMNS], 0);
         let mut put = |words: &[u64]| {
-            form[next] = pack(words, &mut bytes);
+            form[next] = pack(words, bytes);
             next += 1;
         };
         put(bytemuck::cast_slice(&self.time));
@@ -171,7 +180,7 @@ impl Columns {
             words.extend(self.at.iter().map(|at| at.to_words()[n]));
             put(&words);
         }
-        (Form(form), bytes)
+        Form(form)
     }
 
     /// Takes in a column that lay in `bytes`.

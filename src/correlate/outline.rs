@@ -283,10 +283,9 @@ impl Outline {
         if self.open.len() == 0 || self.unwritten.is_some() {
             return;
         }
-        let mut open = Columns::default();
-        open.reserve(BLOCK + BLOCK / 4);
-        let full = std::mem::replace(&mut self.open, open);
+        let full = std::mem::take(&mut self.open);
         self.unwritten = self.blocks.add(full).err();
+        self.open = self.blocks.empty();
     }
 
     /// Ends the reading: all rows are in blocks from here on.
@@ -296,6 +295,7 @@ impl Outline {
     pub fn finish(&mut self) -> Result<()> {
         self.close();
         self.open = Columns::default();
+        self.blocks.end();
         match self.unwritten.take() {
             Some(error) => Err(temporary("writing what is known of the records", error)),
             None => self.jobs.finish(),

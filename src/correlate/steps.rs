@@ -29,7 +29,7 @@ const NOT_ATTEMPTS: [&str; 4] = ["job.", "legal_hold.", "credential.", "probe"];
 const REFUSING_CODES: [&str; 4] = ["expiredtoken", "invalidtoken", "tokenrefreshrequired", "tokenexpired"];
 
 /// The steps that calls of other sources are part of, by the name of the call.
-pub struct Steps(HashMap<String, String>);
+pub struct Steps(HashMap<String, String, foldhash::fast::RandomState>);
 
 impl Steps {
     /// Those that a rule pack lists.
