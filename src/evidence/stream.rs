@@ -1,6 +1,6 @@
 //! Reading a file once: hashed as found, decompressed, bounded.
 
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
@@ -11,9 +11,11 @@ use super::parquet::{self, Rows};
 use super::source::Source;
 use super::{Digest, Place};
 
-/// Bytes read at a time, at most and at least.
+/// Bytes of a packed file read at a time, at most and at least.
 const BUFFER: usize = 256 * 1024;
 const SMALLEST_BUFFER: usize = 8 * 1024;
+/// As many bytes tell how a file is packed.
+const MAGIC: u64 = 4;
 
 /// How a file is packed, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,13 +94,16 @@ enum Content {
 }
 
 enum Decoder {
-    Plain(BufReader<Hashing>),
+    Plain(Begun),
     /// All members of a gzip file, not just the first.
-    Gzip(Box<MultiGzDecoder<BufReader<Hashing>>>),
-    Zstd(Box<zstd::Decoder<'static, BufReader<Hashing>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Begun>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Begun>>>),
     /// Not read from its beginning to its end, and hashed when it has been read.
     Parquet(Box<Rows>),
 }
+
+/// A file of which the first bytes have been read.
+type Begun = Chain<Cursor<Vec<u8>>, Hashing>;
 
 struct Hashing {
     inner: Source,
@@ -124,12 +129,20 @@ impl Stream {
         let inner = Source::open(place)?;
         let size = inner.size().unwrap_or(BUFFER as u64);
         let capacity = usize::try_from(size).unwrap_or(BUFFER).clamp(SMALLEST_BUFFER, BUFFER);
-        let mut reader = BufReader::with_capacity(capacity, Hashing { inner, hasher: Sha256::new(), bytes: 0 });
-        let decoder = match encoding_at(place, reader.fill_buf()?) {
-            Encoding::Plain => Decoder::Plain(reader),
-            Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
-            Encoding::Zstd => Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?)),
-            Encoding::Parquet => Decoder::Parquet(Box::new(Rows::new(reader.into_inner().inner))),
+        let mut hashing = Hashing { inner, hasher: Sha256::new(), bytes: 0 };
+        let mut head = Vec::with_capacity(8);
+        hashing.by_ref().take(MAGIC).read_to_end(&mut head)?;
+        let encoding = encoding_at(place, &head);
+        let begun = Cursor::new(head).chain(hashing);
+        let decoder = match encoding {
+            // Read without a buffer in between: whoever reads has a large one.
+            Encoding::Plain => Decoder::Plain(begun),
+            Encoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(capacity, begun)))),
+            Encoding::Zstd => {
+                let reader = BufReader::with_capacity(capacity, begun);
+                Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(reader)?))
+            }
+            Encoding::Parquet => Decoder::Parquet(Box::new(Rows::new(begun.into_inner().1.inner))),
         };
         let seekable = Source::is_seekable(place);
         Ok(Self { decoder, produced: 0, most: Expansion::Any, seekable, content: Content::Unknown })
@@ -196,9 +209,9 @@ impl Stream {
     /// The rest of the file cannot be read.
     pub fn finish(self) -> io::Result<(Digest, u64)> {
         let mut hashing = match self.decoder {
-            Decoder::Plain(reader) => reader.into_inner(),
-            Decoder::Gzip(decoder) => decoder.into_inner().into_inner(),
-            Decoder::Zstd(decoder) => decoder.finish().into_inner(),
+            Decoder::Plain(begun) => begun.into_inner().1,
+            Decoder::Gzip(decoder) => decoder.into_inner().into_inner().into_inner().1,
+            Decoder::Zstd(decoder) => decoder.finish().into_inner().into_inner().1,
             Decoder::Parquet(rows) => {
                 let mut inner = rows.into_source();
                 inner.seek(SeekFrom::Start(0))?;
@@ -211,7 +224,7 @@ impl Stream {
 
     fn read_bounded(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = match &mut self.decoder {
-            Decoder::Plain(reader) => reader.read(buf),
+            Decoder::Plain(begun) => begun.read(buf),
             Decoder::Gzip(decoder) => decoder.read(buf),
             Decoder::Zstd(decoder) => decoder.read(buf),
             Decoder::Parquet(rows) => rows.read(buf),
@@ -226,9 +239,9 @@ impl Stream {
 
     fn consumed(&self) -> u64 {
         match &self.decoder {
-            Decoder::Plain(reader) => reader.get_ref().bytes,
-            Decoder::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
-            Decoder::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+            Decoder::Plain(begun) => begun.get_ref().1.bytes,
+            Decoder::Gzip(decoder) => decoder.get_ref().get_ref().get_ref().1.bytes,
+            Decoder::Zstd(decoder) => decoder.get_ref().get_ref().get_ref().1.bytes,
             Decoder::Parquet(rows) => rows.consumed(),
         }
     }

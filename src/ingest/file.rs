@@ -1,5 +1,6 @@
 //! Reading one file: recognise, cut, parse, count.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -64,6 +65,13 @@ const PACKED_GROWTH: u64 = 10;
 /// Chunks of one file that are parsed at the same time, while as many more are being read.
 const CHUNKS_AT_ONCE: usize = 4;
 
+thread_local! {
+    /// What small files are read into: fresh memory costs more than what is read into it.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+/// The largest of these that is kept, bytes.
+const KEPT: usize = 1024 * 1024;
+
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -116,7 +124,7 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
 #[must_use]
 pub fn read_small<C: Collect + Send>(inputs: &[Input], run: Range<usize>, context: &Context<'_, C>) -> Vec<Part<C>> {
     let mut parts = vec![part(context)];
-    let mut buffer = Vec::new();
+    let mut buffer = BUFFER.take();
     for n in run {
         read_file(
             &inputs[n],
@@ -124,6 +132,9 @@ pub fn read_small<C: Collect + Send>(inputs: &[Input], run: Range<usize>, contex
             context,
             &mut Destination { parts: &mut parts, drain: &mut |_| {}, buffer: &mut buffer },
         );
+    }
+    if buffer.len() <= KEPT {
+        BUFFER.set(buffer);
     }
     parts
 }
