@@ -332,6 +332,31 @@ impl JsonTree {
         end + 1
     }
 
+    /// In a record, from somewhere outside its texts on: goes on to its end, or to a text that has more than characters in
+    /// it. Returns where.
+    fn within_record(&mut self, data: &[u8], from: usize, base: u64, cuts: &mut Vec<Cut>) -> usize {
+        let mut i = from;
+        while self.state == State::Record
+            && let Some(byte) = data.get(i)
+        {
+            i += 1;
+            match byte {
+                b'"' => {
+                    self.previous = b'"';
+                    let Some(end) = end_of_text(&data[i..]) else {
+                        self.in_string = true;
+                        return i;
+                    };
+                    i += end + 1;
+                }
+                b'{' | b'[' | b'}' | b']' => self.step(*byte, base + (i - 1) as u64, base, cuts),
+                b' ' | b'\t' | b'\r' | b'\n' => {}
+                _ => self.previous = *byte,
+            }
+        }
+        i
+    }
+
     fn finish(&mut self, data: &[u8], base: u64, cuts: &mut Vec<Cut>) {
         let end = base + data.len() as u64;
         if self.start.is_some() {
@@ -349,6 +374,37 @@ impl JsonTree {
     }
 }
 
+/// How far the quotation mark is that ends a text, where neither a backslash nor a line feed comes before it.
+fn end_of_text(rest: &[u8]) -> Option<usize> {
+    // Most are short, for which eight bytes at a time beat a call.
+    let (words, _) = rest.as_chunks::<8>();
+    for (n, word) in words.iter().take(SHORT).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ each(b'"')) | zeros(word ^ each(b'\\')) | zeros(word ^ each(b'\n'));
+        if found != 0 {
+            let at = n * 8 + found.trailing_zeros() as usize / 8;
+            return (rest[at] == b'"').then_some(at);
+        }
+    }
+    let from = words.len().min(SHORT) * 8;
+    let at = from + memchr3(b'"', b'\\', b'\n', &rest[from..])?;
+    (rest[at] == b'"').then_some(at)
+}
+
+/// Words of eight bytes that are looked at in a text before it is searched.
+const SHORT: usize = 3;
+
+/// A word of which each byte is `byte`.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// A word whose lowest bit that is set lies in the first byte of `word` that is zero; zero if there is none. (Mycroft's test:
+/// subtracting one borrows into the highest bit of such a byte.)
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(each(1)) & !word & each(0x80)
+}
+
 impl Split for JsonTree {
     fn split(&mut self, data: &[u8], base: u64, eof: bool, cuts: &mut Vec<Cut>) -> usize {
         let mut i = usize::try_from(self.scanned.saturating_sub(base)).unwrap_or(0);
@@ -358,6 +414,8 @@ impl Split for JsonTree {
         while i < data.len() {
             if self.in_string {
                 i = self.string(data, i, base, cuts);
+            } else if self.state == State::Record {
+                i = self.within_record(data, i, base, cuts);
             } else {
                 self.step(data[i], base + i as u64, base, cuts);
                 i += 1;

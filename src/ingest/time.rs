@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
 /// Earliest and latest time that is believed, microseconds: the years 2000 to 2099. S3 opened in 2006; what lies outside
 /// is an unset clock or a placeholder, and would put every order of events out.
@@ -59,6 +59,9 @@ impl AssumedZone {
     #[must_use]
     pub fn read(&self, text: &str) -> Option<Instant> {
         let text = text.trim();
+        if let Some(time) = utc(text) {
+            return Some(believed(time.timestamp_micros(), false));
+        }
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
             return Some(believed(time.timestamp_micros(), false));
         }
@@ -83,6 +86,30 @@ impl AssumedZone {
         // A local time that the zone skips (the hour lost in spring) is no time at all.
         utc.map_or(Instant { micros: None, zoneless: true }, |time| believed(time.timestamp_micros(), true))
     }
+}
+
+/// The time of a text such as `2026-03-02T03:08:43.061Z`, in which nearly all are written; chrono reads it the same, more
+/// slowly.
+fn utc(text: &str) -> Option<DateTime<Utc>> {
+    let (second, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    if [4, 7, 10, 13, 16].map(|n| second[n]) != *b"--T::" {
+        return None;
+    }
+    let fraction = match rest {
+        [b'Z'] => &[][..],
+        [b'.', fraction @ .., b'Z'] if (1..=9).contains(&fraction.len()) => fraction,
+        _ => return None,
+    };
+    let number = |digits: &[u8]| {
+        let add = |sum: u32, byte: &u8| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'));
+        digits.iter().try_fold(0, add)
+    };
+    let nanos = number(fraction)? * 10u32.pow(u32::try_from(9 - fraction.len()).ok()?);
+    let year = i32::try_from(number(&second[..4])?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, number(&second[5..7])?, number(&second[8..10])?)?;
+    // A leap second is not read here.
+    let [hour, minute, second] = [&second[11..13], &second[14..16], &second[17..]].map(number);
+    Some(date.and_hms_nano_opt(hour?, minute?, second?, nanos)?.and_utc())
 }
 
 fn earliest<T: TimeZone>(result: LocalResult<DateTime<T>>) -> Option<DateTime<T>> {
@@ -119,4 +146,30 @@ pub fn instant(micros: i64) -> Instant {
 
 pub(super) fn believed(micros: i64, zoneless: bool) -> Instant {
     Instant { micros: is_believed(micros).then_some(micros), zoneless }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+
+    use super::utc;
+
+    proptest! {
+        #[test]
+        fn a_time_that_is_read_fast_is_the_one_that_chrono_reads(
+            text in r"(0|1|2)[0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{1,10})?(Z|z|\+01:00)?",
+        ) {
+            if let Some(time) = utc(&text) {
+                prop_assert_eq!(DateTime::parse_from_rfc3339(&text), Ok(time.fixed_offset()));
+            }
+        }
+
+        #[test]
+        fn times_that_logs_have_are_read_fast(
+            text in r"20[0-9]{2}-0[1-9]-[012][1-8]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z",
+        ) {
+            prop_assert!(utc(&text).is_some());
+        }
+    }
 }
