@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::adapter::{Adapter, Record, Refusal, Sink, read_message_arns, read_object_key};
 use super::cloudtrail_changes as changes;
+use super::cloudtrail_record::{Identity, Members, Resource, parse};
 use super::cloudtrail_secrets as secrets;
 use super::event::{Event, Outcome, Text};
 use super::loose::Loose;
@@ -19,40 +20,8 @@ use crate::evidence::{Locator, Sample};
 /// The adapter.
 pub struct CloudTrail;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raw<'a> {
-    #[serde(borrow, default)]
-    event_time: Loose<'a>,
-    #[serde(borrow, default)]
-    event_name: Loose<'a>,
-    #[serde(borrow, default)]
-    event_source: Loose<'a>,
-    #[serde(borrow, default)]
-    aws_region: Loose<'a>,
-    #[serde(borrow, default)]
-    error_code: Loose<'a>,
-    #[serde(borrow, default)]
-    error_message: Loose<'a>,
-    #[serde(borrow, default, rename = "requestID")]
-    request_id: Loose<'a>,
-    #[serde(borrow, default, rename = "eventID")]
-    event_id: Loose<'a>,
-    #[serde(borrow, default)]
-    user_identity: Option<Identity<'a>>,
-    #[serde(borrow, default)]
-    request_parameters: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    resources: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    vpc_endpoint_id: Loose<'a>,
-    #[serde(borrow, default)]
-    tls_details: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    response_elements: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    addendum: Option<&'a RawValue>,
-}
+/// The service whose answers name the credentials that it issues.
+const STS: &str = "sts.amazonaws.com";
 
 /// What a record says of the one that it amends.
 #[derive(Deserialize)]
@@ -75,29 +44,6 @@ struct Credentials<'a> {
     access_key_id: Loose<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Loose<'a>,
-    #[serde(borrow, default)]
-    arn: Loose<'a>,
-    #[serde(borrow, default)]
-    principal_id: Loose<'a>,
-    #[serde(borrow, default)]
-    account_id: Loose<'a>,
-    #[serde(borrow, default)]
-    access_key_id: Loose<'a>,
-    #[serde(borrow, default)]
-    invoked_by: Loose<'a>,
-}
-
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow, default, rename = "ARN")]
-    arn: Loose<'a>,
-}
-
 /// Forms in which a record comes wrapped.
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -107,33 +53,6 @@ struct Envelope<'a> {
     detail: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "@message")]
     message: Option<&'a RawValue>,
-}
-
-/// The request parameters that correlation needs; everything else is passed over.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parameters<'a> {
-    #[serde(borrow, default)]
-    bucket_name: Loose<'a>,
-    #[serde(borrow, default)]
-    key: Loose<'a>,
-    #[serde(borrow, default)]
-    role_arn: Loose<'a>,
-    #[serde(borrow, default)]
-    role_session_name: Loose<'a>,
-    #[serde(borrow, default)]
-    external_id: Loose<'a>,
-    #[serde(borrow, default)]
-    key_id: Loose<'a>,
-    #[serde(borrow, default)]
-    encryption_context: Option<EncryptionContext<'a>>,
-}
-
-/// S3 names the object for which it asks KMS for a key.
-#[derive(Deserialize)]
-struct EncryptionContext<'a> {
-    #[serde(borrow, default, rename = "aws:s3:arn")]
-    object: Loose<'a>,
 }
 
 impl Adapter for CloudTrail {
@@ -154,9 +73,14 @@ impl Adapter for CloudTrail {
     }
 
     fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
-        let raw: Raw<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
+        if let Some(members) = Members::by_layout(record.text).filter(Members::are_enough) {
+            return read_record(members, record.text, record.at, sink);
+        }
+        let raw = parse(record.text)?;
         if raw.event_name.0.is_some() {
-            return read_record(raw, record.text, record.at, sink);
+            read_record(Members::of_raw(raw), record.text, record.at, sink)?;
+            Members::learn(record.text);
+            return Ok(());
         }
         let envelope: Envelope<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;
         let inner = match (&envelope.lookup.0, envelope.detail.or(envelope.message)) {
@@ -167,20 +91,27 @@ impl Adapter for CloudTrail {
             (None, Some(raw)) => Cow::Borrowed(raw.get()),
             (None, None) => return Err(Refusal::NotMine),
         };
-        let raw: Raw<'_> = serde_json::from_str(&inner).map_err(|e| Refusal::not_json(&e))?;
-        read_record(raw, &inner, record.at, sink)
+        read_record(Members::of_raw(parse(&inner)?), &inner, record.at, sink)
     }
 }
 
-fn read_record(raw: Raw<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+impl Members<'_> {
+    /// Whether nothing else of the record is read, given that it did not fail.
+    fn are_enough(&self) -> bool {
+        let name = self.raw.event_name.as_deref().unwrap_or("");
+        let service = self.raw.event_source.as_deref().unwrap_or("");
+        service != STS && service != secrets::SERVICE && !changes::concerns(name)
+    }
+}
+
+fn read_record(members: Members<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+    let Members { raw, parameters, resources } = members;
     let (Some(name), Some(service)) = (raw.event_name.0.clone(), raw.event_source.as_deref()) else {
         return Err(Refusal::NotMine);
     };
     let mut event = Event::default();
     event.time = raw.event_time.as_deref().map(|text| sink.time(text)).transpose()?.flatten();
     settle_outcome(&mut event, raw.error_code, raw.error_message, sink);
-    let parameters: Parameters<'_> =
-        raw.request_parameters.and_then(|p| serde_json::from_str(p.get()).ok()).unwrap_or_default();
     let user_id = raw.user_identity.as_ref().and_then(|identity| identity.principal_id.0.clone());
     identify(&mut event, raw.user_identity);
     event.set(Text::Operation, Some(name.clone()));
@@ -189,7 +120,7 @@ fn read_record(raw: Raw<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Re
     event.set(Text::Uid, raw.event_id.0);
     let addendum = raw.addendum.and_then(|a| serde_json::from_str::<Addendum<'_>>(a.get()).ok());
     event.set(Text::Amends, addendum.and_then(|addendum| addendum.original.0));
-    if service == "sts.amazonaws.com" {
+    if service == STS {
         let answer = raw.response_elements.and_then(|a| serde_json::from_str::<Answer<'_>>(a.get()).ok());
         let issued = answer.and_then(|answer| answer.credentials).and_then(|credentials| credentials.access_key_id.0);
         event.set(Text::IssuedCredential, issued);
@@ -213,9 +144,7 @@ fn read_record(raw: Raw<'_>, text: &str, at: Locator, sink: &mut Sink<'_>) -> Re
         );
         event.set(Text::RequestContext, context);
     }
-    // EventBridge puts a list of ARNs here, and the envelope is read by the same structure.
-    let resources = raw.resources.and_then(|list| serde_json::from_str::<Vec<Resource<'_>>>(list.get()).ok());
-    from_resources(&mut event, resources.unwrap_or_default());
+    from_resources(&mut event, resources);
     if let Some(object) = parameters.encryption_context.as_ref().and_then(|c| c.object.as_deref()) {
         name_object(&mut event, object);
     }

@@ -43,7 +43,7 @@ impl Adapter for ExportTrail {
     }
 
     fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
-        let mut fields = Fields::new();
+        let mut fields = Fields::of(record.text);
         match record.table {
             Some(table) => from_row(record.text, table, &mut fields)?,
             None => from_json(record.text, &mut fields)?,
@@ -108,7 +108,7 @@ pub(super) fn fill<'a>(event: &mut Event<'a>, fields: &mut Fields<'a>, sink: &mu
     event.set(
         Text::Scopes,
         match fields.take(Field::Scopes) {
-            Some(Raw::List(items)) => Some(scopes::canonical(items.iter().map(String::as_str))),
+            Some(Raw::List(items)) => Some(scopes::canonical(items.iter().map(AsRef::as_ref))),
             Some(Raw::Text(text)) => Some(scopes::canonical(scopes::split(&text))),
             _ => None,
         },
@@ -176,7 +176,6 @@ pub(super) fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Si
     if matches!(event.outcome, Outcome::Failure | Outcome::Timeout) {
         return;
     }
-    let conversation = event.get(Text::ConversationId).map(str::to_owned);
     let item = event.get(Text::ConversationId).or_else(|| event.get(Text::RecordingId));
     let (kind, subject) = match event.get(Text::Step) {
         Some("legal_hold.placed") => (ChangeKind::HoldPlaced, item),
@@ -185,6 +184,7 @@ pub(super) fn note_changes(event: &Event<'_>, record: &Record<'_>, sink: &mut Si
         Some("credential.rotated") => (ChangeKind::Credential, event.get(Text::Principal)),
         _ => return,
     };
+    let conversation = event.get(Text::ConversationId).map(str::to_owned);
     let hold = event.get(Text::HoldId).map(str::to_owned);
     let subject = subject.or(hold.as_deref()).unwrap_or("").to_owned();
     let actor = event.get(Text::Principal).map(Name::from);

@@ -3,6 +3,7 @@
 mod adapter;
 mod cloudtrail;
 mod cloudtrail_changes;
+mod cloudtrail_record;
 mod cloudtrail_secrets;
 mod event;
 mod export_trail;
@@ -13,6 +14,7 @@ mod from_part;
 mod genesys_audit;
 mod genesys_job;
 mod holds;
+mod layouts;
 mod left_out;
 mod loose;
 mod mapping;

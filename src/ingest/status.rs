@@ -111,6 +111,9 @@ pub fn says_timeout(text: &str) -> bool {
 /// The outcome a word stands for.
 #[must_use]
 pub fn outcome_of(word: &str) -> Option<Outcome> {
+    if word == "success" {
+        return Some(Outcome::Success);
+    }
     Some(match fold(word).as_str() {
         "success" | "succeeded" | "successful" | "ok" | "completed" | "complete" | "passed" | "done" | "true" => {
             Outcome::Success

@@ -1,6 +1,7 @@
 //! One record of an export trail as members by their names, before it is an event.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -8,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::adapter::{Refusal, Table};
 use super::event::is_blank;
 use super::fold::{Folded, fold};
+use super::layouts::{Found, Kind, Layouts, Step, Use, Value, number_of};
 use super::loose::Loose;
 use super::trail_fields::{FIELDS, Field};
 use super::trail_names::{Names, Place, place_of, with_names};
@@ -21,17 +23,40 @@ pub(super) enum Raw<'a> {
     Text(Cow<'a, str>),
     Number(f64),
     Bool(bool),
-    List(Vec<String>),
+    List(Vec<Cow<'a, str>>),
 }
 
 /// The fields of one record, each with the rank of the name it came by.
 pub(super) struct Fields<'a> {
-    slots: [Option<(u8, Raw<'a>)>; FIELDS],
+    /// The record, where values lie in it as they are written.
+    record: &'a str,
+    slots: [Slot; FIELDS],
+    /// Values that do not.
+    apart: Vec<Raw<'a>>,
+}
+
+/// Where the value of a field is.
+#[derive(Clone, Copy)]
+enum Slot {
+    Free,
+    /// In the record.
+    Written(u8, Found<Field>),
+    /// The value of this number.
+    Apart(u8, usize),
+}
+
+impl Slot {
+    fn takes(self, rank: u8) -> bool {
+        match self {
+            Self::Free => true,
+            Self::Written(held, _) | Self::Apart(held, _) => rank < held,
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new() -> Self {
-        Self { slots: [const { None }; FIELDS] }
+    pub(super) fn of(record: &'a str) -> Self {
+        Self { record, slots: [Slot::Free; FIELDS], apart: Vec::new() }
     }
 
     fn offer(&mut self, place: Option<Place>, value: Raw<'a>) {
@@ -40,8 +65,23 @@ impl<'a> Fields<'a> {
             return;
         }
         let slot = &mut self.slots[field as usize];
-        if slot.as_ref().is_none_or(|(held, _)| rank < *held) {
-            *slot = Some((rank, value));
+        if slot.takes(rank) {
+            *slot = Slot::Apart(rank, self.apart.len());
+            self.apart.push(value);
+        }
+    }
+
+    /// As [`Self::offer`], a value that was found by the layout of the record.
+    fn offer_found(&mut self, found: &Found<Place>) {
+        let (field, rank) = found.stands_for;
+        let says_nothing = match found.value(self.record) {
+            Value::Text(text) => is_blank(text),
+            Value::Texts(mut texts) => texts.next().is_none(),
+            Value::Number(_) | Value::Bool(_) => false,
+        };
+        let slot = &mut self.slots[field as usize];
+        if !says_nothing && slot.takes(rank) {
+            *slot = Slot::Written(rank, found.map(field));
         }
     }
 
@@ -51,14 +91,24 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn has(&self, field: Field) -> bool {
-        self.slots[field as usize].is_some()
+        !matches!(self.slots[field as usize], Slot::Free)
     }
 
     pub(super) fn take(&mut self, field: Field) -> Option<Raw<'a>> {
-        self.slots[field as usize].take().map(|(_, value)| value)
+        match self.slots[field as usize] {
+            Slot::Free => None,
+            Slot::Written(_, found) => Some(Raw::of(found.value(self.record))),
+            Slot::Apart(_, number) => Some(std::mem::replace(&mut self.apart[number], Raw::Bool(false))),
+        }
     }
 
     pub(super) fn text(&mut self, field: Field) -> Option<Cow<'a, str>> {
+        // What nearly all are.
+        if let Slot::Written(_, found) = &self.slots[field as usize]
+            && let Value::Text(text) = found.value(self.record)
+        {
+            return Some(Cow::Borrowed(text));
+        }
         self.take(field).map(|value| match value {
             Raw::Text(text) => text,
             Raw::Number(number) => Cow::Owned(number.to_string()),
@@ -72,6 +122,18 @@ impl<'a> Fields<'a> {
             Raw::Number(number) => Some(number),
             Raw::Text(text) => leading_number(&text),
             Raw::Bool(_) | Raw::List(_) => None,
+        }
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// A value as the JSON reader would have it.
+    fn of(value: Value<'a>) -> Self {
+        match value {
+            Value::Text(text) => Self::Text(Cow::Borrowed(text)),
+            Value::Number(written) => Self::Number(number_of(written)),
+            Value::Bool(value) => Self::Bool(value),
+            Value::Texts(texts) => Self::List(texts.map(Cow::Borrowed).collect()),
         }
     }
 }
@@ -99,6 +161,7 @@ pub(super) fn csv_row(text: &str, table: &Table) -> Result<csv::StringRecord, Re
     Ok(row)
 }
 
+/// Takes the fields of a row of a table.
 pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Result<(), Refusal> {
     let row = csv_row(text, table)?;
     for (name, cell) in table.header.iter().zip(&row) {
@@ -109,7 +172,48 @@ pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Re
     Ok(())
 }
 
+thread_local! {
+    static LAYOUTS: RefCell<Layouts<Place>> = RefCell::new(Layouts::new(stands_for));
+}
+
+/// What the value at the end of a path stands for, as [`Members`] would have it.
+fn stands_for(path: &[Step<'_>], kind: Kind) -> Use<Place> {
+    let names = path.iter().map_while(|step| match step {
+        Step::Member(name) => Some(*name),
+        Step::Element => None,
+    });
+    let names: Vec<&str> = names.take(path.len().min(usize::from(MAX_NESTING) + 1)).collect();
+    let Some(last) = names.last() else { return Use::Passed };
+    let within = names.iter().fold(Folded::new(), |within, name| within.join(name));
+    match place_of(&within, &fold(last)) {
+        None => Use::Passed,
+        // Members nested deeper are not looked at; of a list that is not one of texts, what it says is.
+        Some(_) if names.len() < path.len() && path[names.len()] == Step::Element => Use::Unfit,
+        Some(_) if names.len() < path.len() || names.len() > usize::from(MAX_NESTING) => Use::Passed,
+        Some(_) if kind == Kind::Null => Use::Passed,
+        Some(place) => Use::Taken(place),
+    }
+}
+
+/// Reads a record that is laid out like an earlier one.
+fn by_layout(text: &str, fields: &mut Fields<'_>) -> bool {
+    LAYOUTS.with_borrow_mut(|layouts| {
+        let found = layouts.read(text);
+        found.into_iter().flatten().for_each(|found| fields.offer_found(found));
+        found.is_some()
+    })
+}
+
+/// Takes the fields of a record that is a JSON object.
 pub(super) fn from_json<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
+    if !by_layout(text, fields) {
+        parse(text, fields)?;
+        LAYOUTS.with_borrow_mut(|layouts| layouts.learn(text));
+    }
+    Ok(())
+}
+
+fn parse<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = with_names(|names| {
         Members { fields, names, parent: None, depth: 0 }.deserialize(&mut deserializer)?;
@@ -273,8 +377,8 @@ impl<'de> Visitor<'de> for Member<'_, '_, 'de> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Loose<'_>>()? {
-            items.extend(item.take().map(Cow::into_owned));
+        while let Some(item) = seq.next_element::<Loose<'de>>()? {
+            items.extend(item.take());
         }
         if !items.is_empty() {
             self.offer(Raw::List(items));

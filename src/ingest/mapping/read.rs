@@ -1,5 +1,7 @@
 //! One record by a mapping: the fields of an export trail, and what that does not have.
 
+use std::borrow::Cow;
+
 use super::field::text;
 use super::row::{Found, Row};
 use super::{MAPPED, Mapping, Target};
@@ -22,7 +24,7 @@ impl Mapping {
         };
         let mut event = Event::default();
         event.time = self.time(&row, sink)?;
-        let mut fields = Fields::new();
+        let mut fields = Fields::of("");
         for (target, rule) in &self.fields {
             if let Some(value) = rule.value(&row, &self.nulls) {
                 place(*target, value, &mut fields, &mut event, sink);
@@ -73,7 +75,7 @@ fn place<'r>(target: Target, value: Found<'r>, fields: &mut Fields<'r>, event: &
         Target::Text(Text::Scopes) => {
             let raw = match value {
                 Found::Text(text) => Raw::Text(text),
-                Found::List(items) => Raw::List(items),
+                Found::List(items) => Raw::List(items.into_iter().map(Cow::Owned).collect()),
             };
             return fields.put(Field::Scopes, raw);
         }

@@ -1,0 +1,273 @@
+//! What is read of a CloudTrail record before it is an event.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::adapter::Refusal;
+use super::layouts::{Kind, Layouts, Step, Use, Value};
+use super::loose::Loose;
+
+/// A record whose members are read, but not yet understood.
+#[derive(Default)]
+pub struct Members<'a> {
+    pub raw: Raw<'a>,
+    pub parameters: Parameters<'a>,
+    pub resources: Vec<Resource<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Raw<'a> {
+    #[serde(borrow, default)]
+    pub event_time: Loose<'a>,
+    #[serde(borrow, default)]
+    pub event_name: Loose<'a>,
+    #[serde(borrow, default)]
+    pub event_source: Loose<'a>,
+    #[serde(borrow, default)]
+    pub aws_region: Loose<'a>,
+    #[serde(borrow, default)]
+    pub error_code: Loose<'a>,
+    #[serde(borrow, default)]
+    pub error_message: Loose<'a>,
+    #[serde(borrow, default, rename = "requestID")]
+    pub request_id: Loose<'a>,
+    #[serde(borrow, default, rename = "eventID")]
+    pub event_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub user_identity: Option<Identity<'a>>,
+    #[serde(borrow, default)]
+    pub request_parameters: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub resources: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub vpc_endpoint_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub tls_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub response_elements: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub addendum: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub kind: Loose<'a>,
+    #[serde(borrow, default)]
+    pub arn: Loose<'a>,
+    #[serde(borrow, default)]
+    pub principal_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub account_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub access_key_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub invoked_by: Loose<'a>,
+}
+
+#[derive(Deserialize)]
+pub struct Resource<'a> {
+    #[serde(borrow, default, rename = "ARN")]
+    pub arn: Loose<'a>,
+}
+
+/// The request parameters that correlation needs; everything else is passed over.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parameters<'a> {
+    #[serde(borrow, default)]
+    pub bucket_name: Loose<'a>,
+    #[serde(borrow, default)]
+    pub key: Loose<'a>,
+    #[serde(borrow, default)]
+    pub role_arn: Loose<'a>,
+    #[serde(borrow, default)]
+    pub role_session_name: Loose<'a>,
+    #[serde(borrow, default)]
+    pub external_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub key_id: Loose<'a>,
+    #[serde(borrow, default)]
+    pub encryption_context: Option<EncryptionContext<'a>>,
+}
+
+/// S3 names the object for which it asks KMS for a key.
+#[derive(Default, Deserialize)]
+pub struct EncryptionContext<'a> {
+    #[serde(borrow, default, rename = "aws:s3:arn")]
+    pub object: Loose<'a>,
+}
+
+/// A member that is read of a record, of which its layout is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Member {
+    EventTime,
+    EventName,
+    EventSource,
+    Region,
+    ErrorMessage,
+    RequestId,
+    EventId,
+    VpcEndpoint,
+    IdentityKind,
+    IdentityArn,
+    PrincipalId,
+    AccountId,
+    AccessKeyId,
+    InvokedBy,
+    Bucket,
+    Key,
+    RoleArn,
+    SessionName,
+    ExternalId,
+    KeyId,
+    EncryptedObject,
+    Resource,
+}
+
+thread_local! {
+    static LAYOUTS: RefCell<Layouts<Member>> = RefCell::new(Layouts::new(stands_for));
+}
+
+/// What the value at the end of a path stands for, as the structures above would have it.
+fn stands_for(path: &[Step<'_>], kind: Kind) -> Use<Member> {
+    use Step::{Element, Member as Named};
+    match path {
+        [Named(name)] => of_record(name, kind),
+        [Named("userIdentity"), Named(name)] => of_identity(name),
+        [Named("requestParameters"), Named("encryptionContext"), Named("aws:s3:arn")] => Use::Taken(Member::EncryptedObject),
+        [Named("requestParameters"), Named(name)] => of_parameters(name, kind),
+        [Named("resources"), Element, Named("ARN")] => Use::Taken(Member::Resource),
+        // Lists are read as structures, and lists of anything but objects are no resources.
+        [Named("userIdentity" | "requestParameters"), Element, ..]
+        | [Named("requestParameters"), Named("encryptionContext"), Element, ..]
+        | [Named("resources"), Element]
+        | [Named("resources"), Element, Element, ..]
+        // What it amends is rarely said, and read from the JSON.
+        | [Named("addendum"), ..] => Use::Unfit,
+        _ => Use::Passed,
+    }
+}
+
+fn of_record(name: &str, kind: Kind) -> Use<Member> {
+    Use::Taken(match name {
+        "eventTime" => Member::EventTime,
+        "eventName" => Member::EventName,
+        "eventSource" => Member::EventSource,
+        "awsRegion" => Member::Region,
+        "errorMessage" => Member::ErrorMessage,
+        "requestID" => Member::RequestId,
+        "eventID" => Member::EventId,
+        "vpcEndpointId" => Member::VpcEndpoint,
+        // Of a failure more is read than this.
+        "errorCode" | "userIdentity" | "requestParameters" | "addendum" if kind != Kind::Null => return Use::Unfit,
+        _ => return Use::Passed,
+    })
+}
+
+fn of_identity(name: &str) -> Use<Member> {
+    Use::Taken(match name {
+        "type" => Member::IdentityKind,
+        "arn" => Member::IdentityArn,
+        "principalId" => Member::PrincipalId,
+        "accountId" => Member::AccountId,
+        "accessKeyId" => Member::AccessKeyId,
+        "invokedBy" => Member::InvokedBy,
+        _ => return Use::Passed,
+    })
+}
+
+fn of_parameters(name: &str, kind: Kind) -> Use<Member> {
+    Use::Taken(match name {
+        "bucketName" => Member::Bucket,
+        "key" => Member::Key,
+        "roleArn" => Member::RoleArn,
+        "roleSessionName" => Member::SessionName,
+        "externalId" => Member::ExternalId,
+        "keyId" => Member::KeyId,
+        "encryptionContext" if kind != Kind::Null => return Use::Unfit,
+        _ => return Use::Passed,
+    })
+}
+
+impl<'a> Loose<'a> {
+    /// A value as the JSON reader would have it.
+    fn of_value(value: &Value<'a>) -> Self {
+        Self(match *value {
+            Value::Text(text) => Some(Cow::Borrowed(text)),
+            Value::Number(written) if written.contains('.') => {
+                written.parse().ok().map(|number: f64| Cow::Owned(number.to_string()))
+            }
+            Value::Number(written) => Some(Cow::Borrowed(written)),
+            Value::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
+            Value::Texts(_) => None,
+        })
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The members of a record that is laid out like an earlier one.
+    pub fn by_layout(text: &'a str) -> Option<Self> {
+        LAYOUTS.with_borrow_mut(|layouts| {
+            let found = layouts.read(text)?;
+            let mut members = Self::default();
+            for one in found {
+                members.put(one.stands_for, Loose::of_value(&one.value(text)));
+            }
+            Some(members)
+        })
+    }
+
+    /// Remembers the layout of a record that was read.
+    pub fn learn(text: &str) {
+        LAYOUTS.with_borrow_mut(|layouts| layouts.learn(text));
+    }
+
+    /// Those of a record that has been read as JSON.
+    pub fn of_raw(raw: Raw<'a>) -> Self {
+        let parameters = raw.request_parameters.and_then(|p| serde_json::from_str(p.get()).ok()).unwrap_or_default();
+        // EventBridge puts a list of ARNs here, and the envelope is read by the same structure.
+        let resources = raw.resources.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+        Self { raw, parameters, resources }
+    }
+
+    fn put(&mut self, member: Member, value: Loose<'a>) {
+        let Self { raw, parameters, resources } = self;
+        let identity = &mut raw.user_identity;
+        let place = match member {
+            Member::EventTime => &mut raw.event_time,
+            Member::EventName => &mut raw.event_name,
+            Member::EventSource => &mut raw.event_source,
+            Member::Region => &mut raw.aws_region,
+            Member::ErrorMessage => &mut raw.error_message,
+            Member::RequestId => &mut raw.request_id,
+            Member::EventId => &mut raw.event_id,
+            Member::VpcEndpoint => &mut raw.vpc_endpoint_id,
+            Member::IdentityKind => &mut identity.get_or_insert_default().kind,
+            Member::IdentityArn => &mut identity.get_or_insert_default().arn,
+            Member::PrincipalId => &mut identity.get_or_insert_default().principal_id,
+            Member::AccountId => &mut identity.get_or_insert_default().account_id,
+            Member::AccessKeyId => &mut identity.get_or_insert_default().access_key_id,
+            Member::InvokedBy => &mut identity.get_or_insert_default().invoked_by,
+            Member::Bucket => &mut parameters.bucket_name,
+            Member::Key => &mut parameters.key,
+            Member::RoleArn => &mut parameters.role_arn,
+            Member::SessionName => &mut parameters.role_session_name,
+            Member::ExternalId => &mut parameters.external_id,
+            Member::KeyId => &mut parameters.key_id,
+            Member::EncryptedObject => &mut parameters.encryption_context.get_or_insert_default().object,
+            Member::Resource => return resources.push(Resource { arn: value }),
+        };
+        *place = value;
+    }
+}
+
+/// The members of a record that is JSON.
+pub fn parse(text: &str) -> Result<Raw<'_>, Refusal> {
+    serde_json::from_str(text).map_err(|e| Refusal::not_json(&e))
+}
