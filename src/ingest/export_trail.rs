@@ -9,7 +9,8 @@ use super::fold::fold;
 use super::scopes;
 use super::status;
 use super::trail_fields::{FIELDS, Field, STEPS, canonical_step, field_of};
-use super::trail_record::{Fields, Raw, from_json, from_row, leading_number};
+use super::trail_json::from_json;
+use super::trail_record::{Fields, Raw, from_row, leading_number};
 use crate::evidence::{Name, Sample};
 
 /// The adapter.

@@ -33,6 +33,7 @@ mod snapshot;
 mod status;
 mod time;
 mod trail_fields;
+mod trail_json;
 mod trail_names;
 mod trail_record;
 mod vault_audit;

@@ -1,21 +1,13 @@
 //! One record of an export trail as members by their names, before it is an event.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::adapter::{Refusal, Table};
 use super::event::is_blank;
-use super::fold::{Folded, fold};
-use super::layouts::{Found, Kind, Layouts, Step, Use, Value, number_of};
-use super::loose::Loose;
+use super::fold::fold;
+use super::layouts::{Found, Value, number_of};
 use super::trail_fields::{FIELDS, Field};
-use super::trail_names::{Names, Place, place_of, with_names};
-
-/// Objects nested deeper than this hold no field of a trail.
-const MAX_NESTING: u8 = 8;
+use super::trail_names::{Place, place_of};
 
 /// A value as the trail may write it.
 #[derive(Clone, Debug)]
@@ -59,7 +51,7 @@ impl<'a> Fields<'a> {
         Self { record, slots: [Slot::Free; FIELDS], apart: Vec::new() }
     }
 
-    fn offer(&mut self, place: Option<Place>, value: Raw<'a>) {
+    pub(super) fn offer(&mut self, place: Option<Place>, value: Raw<'a>) {
         let Some((field, rank)) = place else { return };
         if matches!(&value, Raw::Text(text) if is_blank(text)) {
             return;
@@ -72,7 +64,7 @@ impl<'a> Fields<'a> {
     }
 
     /// As [`Self::offer`], a value that was found by the layout of the record.
-    fn offer_found(&mut self, found: &Found<Place>) {
+    pub(super) fn offer_found(&mut self, found: &Found<Place>) {
         let (field, rank) = found.stands_for;
         let says_nothing = match found.value(self.record) {
             Value::Text(text) => is_blank(text),
@@ -83,6 +75,17 @@ impl<'a> Fields<'a> {
         if !says_nothing && slot.takes(rank) {
             *slot = Slot::Written(rank, found.map(field));
         }
+    }
+
+    /// All of them with their ranks.
+    #[cfg(test)]
+    pub(super) fn told(&self) -> Vec<String> {
+        let all = self.slots.iter().map(|slot| match *slot {
+            Slot::Free => String::new(),
+            Slot::Written(rank, found) => format!("{rank} {:?}", Raw::of(found.value(self.record))),
+            Slot::Apart(rank, number) => format!("{rank} {:?}", self.apart[number]),
+        });
+        all.collect()
     }
 
     /// Sets a field.
@@ -170,219 +173,4 @@ pub(super) fn from_row(text: &str, table: &Table, fields: &mut Fields<'_>) -> Re
         fields.offer(place_of(&path, &tail), Raw::Text(Cow::Owned(cell.to_owned())));
     }
     Ok(())
-}
-
-thread_local! {
-    static LAYOUTS: RefCell<Layouts<Place>> = RefCell::new(Layouts::new(stands_for));
-}
-
-/// What the value at the end of a path stands for, as [`Members`] would have it.
-fn stands_for(path: &[Step<'_>], kind: Kind) -> Use<Place> {
-    let names = path.iter().map_while(|step| match step {
-        Step::Member(name) => Some(*name),
-        Step::Element => None,
-    });
-    let names: Vec<&str> = names.take(path.len().min(usize::from(MAX_NESTING) + 1)).collect();
-    let Some(last) = names.last() else { return Use::Passed };
-    let within = names.iter().fold(Folded::new(), |within, name| within.join(name));
-    match place_of(&within, &fold(last)) {
-        None => Use::Passed,
-        // Members nested deeper are not looked at; of a list that is not one of texts, what it says is.
-        Some(_) if names.len() < path.len() && path[names.len()] == Step::Element => Use::Unfit,
-        Some(_) if names.len() < path.len() || names.len() > usize::from(MAX_NESTING) => Use::Passed,
-        Some(_) if kind == Kind::Null => Use::Passed,
-        Some(place) => Use::Taken(place),
-    }
-}
-
-/// Reads a record that is laid out like an earlier one.
-fn by_layout(text: &str, fields: &mut Fields<'_>) -> bool {
-    LAYOUTS.with_borrow_mut(|layouts| {
-        let found = layouts.read(text);
-        found.into_iter().flatten().for_each(|found| fields.offer_found(found));
-        found.is_some()
-    })
-}
-
-/// Takes the fields of a record that is a JSON object.
-pub(super) fn from_json<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
-    if !by_layout(text, fields) {
-        parse(text, fields)?;
-        LAYOUTS.with_borrow_mut(|layouts| layouts.learn(text));
-    }
-    Ok(())
-}
-
-fn parse<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = with_names(|names| {
-        Members { fields, names, parent: None, depth: 0 }.deserialize(&mut deserializer)?;
-        deserializer.end()
-    });
-    read.map_err(|e| Refusal::not_json(&e))
-}
-
-/// A member by its name and the members it is nested in.
-#[derive(Clone, Copy)]
-struct Within<'p> {
-    parent: Option<&'p Within<'p>>,
-    name: &'p str,
-}
-
-impl Within<'_> {
-    fn path(&self) -> Folded {
-        self.parent.map_or_else(Folded::new, Within::path).join(self.name)
-    }
-}
-
-/// Walks the members of an object, folding nested names into paths.
-struct Members<'f, 'p, 'a> {
-    fields: &'f mut Fields<'a>,
-    names: &'f mut Names,
-    parent: Option<&'p Within<'p>>,
-    depth: u8,
-}
-
-impl<'de> DeserializeSeed<'de> for Members<'_, '_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut order = 0;
-        while let Some(name) = map.next_key_seed(Name)? {
-            if self.depth == MAX_NESTING {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let place = match self.parent {
-                None => self.names.place(&mut order, &name),
-                Some(parent) => place_of(&parent.path().join(&name), &fold(&name)),
-            };
-            let within = Within { parent: self.parent, name: &name };
-            let (fields, names) = (&mut *self.fields, &mut *self.names);
-            map.next_value_seed(Member { fields, names, place, within, depth: self.depth })?;
-        }
-        Ok(())
-    }
-}
-
-/// A member's name, borrowed where it has no escapes.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(v))
-    }
-
-    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(v.to_owned()))
-    }
-}
-
-/// One member's value: kept if its name is known, descended into if it is an object.
-struct Member<'f, 'p, 'a> {
-    fields: &'f mut Fields<'a>,
-    names: &'f mut Names,
-    place: Option<Place>,
-    within: Within<'p>,
-    depth: u8,
-}
-
-impl<'de> DeserializeSeed<'de> for Member<'_, '_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Member<'_, '_, 'de> {
-    fn offer(self, value: Raw<'de>) {
-        self.fields.offer(self.place, value);
-    }
-}
-
-impl<'de> Visitor<'de> for Member<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<(), E> {
-        self.offer(Raw::Text(Cow::Borrowed(v)));
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, v: &str) -> Result<(), E> {
-        self.offer(Raw::Text(Cow::Owned(v.to_owned())));
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, v: bool) -> Result<(), E> {
-        self.offer(Raw::Bool(v));
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "epoch microseconds stay below 2^53 until the year 2255")]
-    fn visit_i64<E: Error>(self, v: i64) -> Result<(), E> {
-        self.offer(Raw::Number(v as f64));
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "epoch microseconds stay below 2^53 until the year 2255")]
-    fn visit_u64<E: Error>(self, v: u64) -> Result<(), E> {
-        self.offer(Raw::Number(v as f64));
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, v: f64) -> Result<(), E> {
-        self.offer(Raw::Number(v));
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let Self { fields, names, within, depth, .. } = self;
-        Members { fields, names, parent: Some(&within), depth: depth + 1 }.visit_map(map)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Loose<'de>>()? {
-            items.extend(item.take());
-        }
-        if !items.is_empty() {
-            self.offer(Raw::List(items));
-        }
-        Ok(())
-    }
 }

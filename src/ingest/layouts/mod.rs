@@ -6,9 +6,13 @@
 //! the other said in the same places. Any other (escapes, control characters, numbers beyond 15 digits, a member more or
 //! less) is left to the JSON reader, so that a layout makes no difference but to speed.
 
-use std::ops::Range;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use memchr::memchr;
+
+use walk::Walk;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,9 @@ pub enum Use<S> {
     /// It cannot tell from the path alone: records like these are left to the JSON reader.
     Unfit,
 }
+
+/// Tells what the value of a kind at the end of a path stands for.
+pub type Plan<S> = fn(&[Step<'_>], Kind) -> Use<S>;
 
 /// A value that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +105,7 @@ impl<S> Found<S> {
 
 /// The layouts that were met, those that begin alike sharing their beginning.
 pub struct Layouts<S> {
-    plan: fn(&[Step<'_>], Kind) -> Use<S>,
+    plan: Plan<S>,
     /// The first stands before the records and bears no value.
     nodes: Vec<Node<S>>,
     found: Vec<Found<S>>,
@@ -115,14 +122,11 @@ struct Node<S> {
     next: Vec<usize>,
 }
 
-/// Of all layouts together; what needs more forgets those before it.
+/// Of all layouts together. One that needs more, or more ways on from a value, makes all be forgotten.
 const MAX_NODES: usize = 1 << 14;
 /// What may follow a value.
 const MAX_WAYS: usize = 64;
-/// Values of a record, members of an object in it, its longest path, and its bytes, as far as it is remembered.
-const MAX_VALUES: usize = 512;
-const MAX_MEMBERS: usize = 128;
-const MAX_PATH: usize = 32;
+/// Bytes of a record that is remembered.
 const MAX_BYTES: usize = 1 << 16;
 /// Where so many layouts were remembered in vain, only one record in [`SELDOM`] is still looked at for its layout.
 const ENOUGH: usize = 64;
@@ -131,7 +135,7 @@ const SELDOM: usize = 16;
 impl<S: Copy> Layouts<S> {
     /// None yet; `plan` tells what the value of a kind at the end of a path stands for.
     #[must_use]
-    pub fn new(plan: fn(&[Step<'_>], Kind) -> Use<S>) -> Self {
+    pub fn new(plan: Plan<S>) -> Self {
         Self { plan, nodes: vec![Node::root()], found: Vec::new(), vain: 0 }
     }
 
@@ -173,21 +177,25 @@ impl<S: Copy> Layouts<S> {
         if record.len() > MAX_BYTES || !is_plain(record.as_bytes()) {
             return;
         }
-        let mut walk = Walk { plan: self.plan, record, at: 0, from: 0, path: Vec::new(), values: Vec::new() };
+        let mut walk = Walk::of(record, self.plan);
         if walk.record().is_none() {
             return;
         }
         let values = walk.values;
-        if self.nodes.len() + values.len() > MAX_NODES {
+        if self.nodes.len() + values.len() > MAX_NODES || !self.add(values) {
             self.nodes = vec![Node::root()];
         }
+    }
+
+    /// Whether there was room.
+    fn add(&mut self, values: Vec<Node<S>>) -> bool {
         let mut node = 0;
         for value in values {
             let mut ways = self.nodes[node].next.iter();
             let known = ways.find(|n| *self.nodes[**n].before == *value.before && self.nodes[**n].kind == value.kind);
             node = match known {
                 Some(known) => *known,
-                None if self.nodes[node].next.len() == MAX_WAYS => return,
+                None if self.nodes[node].next.len() == MAX_WAYS => return false,
                 None => {
                     let number = self.nodes.len();
                     self.nodes[node].next.push(number);
@@ -196,6 +204,7 @@ impl<S: Copy> Layouts<S> {
                 }
             };
         }
+        true
     }
 }
 
@@ -268,115 +277,5 @@ fn texts(rest: &[u8]) -> Option<usize> {
             b',' => at = space(at + 1),
             _ => return None,
         }
-    }
-}
-
-/// Goes through a record that is known to be JSON and plain.
-struct Walk<'t, S> {
-    plan: fn(&[Step<'_>], Kind) -> Use<S>,
-    record: &'t str,
-    at: usize,
-    /// Where the value before ended.
-    from: usize,
-    path: Vec<Step<'t>>,
-    values: Vec<Node<S>>,
-}
-
-impl<'t, S> Walk<'t, S> {
-    /// `None` where the record has something that is not remembered.
-    fn record(&mut self) -> Option<()> {
-        self.value()?;
-        self.at = self.record.len();
-        self.push(Kind::End, None, self.at..self.at)
-    }
-
-    fn push(&mut self, kind: Kind, stands_for: Option<S>, value: Range<usize>) -> Option<()> {
-        if self.values.len() == MAX_VALUES {
-            return None;
-        }
-        let before = self.record.as_bytes().get(self.from..value.start)?.into();
-        self.values.push(Node { before, kind, stands_for, next: Vec::new() });
-        (self.from, self.at) = (value.end, value.end);
-        Some(())
-    }
-
-    fn rest(&self) -> &'t [u8] {
-        self.record.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    /// The next byte that is no space, which is gone past if it is `byte`.
-    fn passes(&mut self, byte: u8) -> bool {
-        self.at += self.rest().iter().take_while(|byte| **byte == b' ').count();
-        let there = self.rest().first() == Some(&byte);
-        self.at += usize::from(there);
-        there
-    }
-
-    fn value(&mut self) -> Option<()> {
-        if self.path.len() == MAX_PATH {
-            return None;
-        }
-        if self.passes(b'{') {
-            return self.members();
-        }
-        if self.passes(b'"') {
-            return self.leaf(Kind::Text);
-        }
-        match self.rest().first()? {
-            b'[' if texts(self.rest()).is_none() => self.elements(),
-            b'[' => self.leaf(Kind::Texts),
-            b't' | b'f' => self.leaf(Kind::Bool),
-            b'n' => self.leaf(Kind::Null),
-            _ => self.leaf(Kind::Number),
-        }
-    }
-
-    fn leaf(&mut self, kind: Kind) -> Option<()> {
-        let stands_for = match (self.plan)(&self.path, kind) {
-            Use::Passed => None,
-            Use::Taken(this) => Some(this),
-            Use::Unfit => return None,
-        };
-        if kind == Kind::Null {
-            self.at += "null".len();
-            return Some(());
-        }
-        let length = kind.length(self.rest())?;
-        self.push(kind, stands_for, self.at..self.at + length)?;
-        // The mark at its end is part of what follows a text.
-        self.at += usize::from(kind == Kind::Text);
-        Some(())
-    }
-
-    fn members(&mut self) -> Option<()> {
-        let mut names: Vec<&str> = Vec::new();
-        while !self.passes(b'}') {
-            if !names.is_empty() && !self.passes(b',') {
-                return None;
-            }
-            let start = self.passes(b'"').then_some(self.at)?;
-            self.at += memchr(b'"', self.rest())? + 1;
-            let name = self.record.get(start..self.at - 1)?;
-            // Readers differ in what they make of a name that comes twice.
-            if !self.passes(b':') || names.len() == MAX_MEMBERS || names.contains(&name) {
-                return None;
-            }
-            names.push(name);
-            self.path.push(Step::Member(name));
-            self.value()?;
-            self.path.pop();
-        }
-        Some(())
-    }
-
-    fn elements(&mut self) -> Option<()> {
-        self.at += 1;
-        self.path.push(Step::Element);
-        while !self.passes(b']') {
-            self.value()?;
-            self.passes(b',');
-        }
-        self.path.pop();
-        Some(())
     }
 }
