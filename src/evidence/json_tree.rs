@@ -276,9 +276,9 @@ impl JsonTree {
         (self.wrapper_next, self.descends) = (on_path && last, on_path && !last);
     }
 
+    /// A byte outside texts; those that open or close nothing say nothing.
     fn record(&mut self, byte: u8, at: u64, base: u64, cuts: &mut Vec<Cut>) {
         match byte {
-            b'"' => self.in_string = true,
             b'{' if self.brace_out_of_place() => {
                 self.give_up(at, NEXT_BEGINS, cuts);
                 self.begin_record(at, byte);
@@ -376,33 +376,8 @@ impl JsonTree {
 
 /// How far the quotation mark is that ends a text, where neither a backslash nor a line feed comes before it.
 fn end_of_text(rest: &[u8]) -> Option<usize> {
-    // Most are short, for which eight bytes at a time beat a call.
-    let (words, _) = rest.as_chunks::<8>();
-    for (n, word) in words.iter().take(SHORT).enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ each(b'"')) | zeros(word ^ each(b'\\')) | zeros(word ^ each(b'\n'));
-        if found != 0 {
-            let at = n * 8 + found.trailing_zeros() as usize / 8;
-            return (rest[at] == b'"').then_some(at);
-        }
-    }
-    let from = words.len().min(SHORT) * 8;
-    let at = from + memchr3(b'"', b'\\', b'\n', &rest[from..])?;
+    let at = memchr3(b'"', b'\\', b'\n', rest)?;
     (rest[at] == b'"').then_some(at)
-}
-
-/// Words of eight bytes that are looked at in a text before it is searched.
-const SHORT: usize = 3;
-
-/// A word of which each byte is `byte`.
-const fn each(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// A word whose lowest bit that is set lies in the first byte of `word` that is zero; zero if there is none. (Mycroft's test:
-/// subtracting one borrows into the highest bit of such a byte.)
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(each(1)) & !word & each(0x80)
 }
 
 impl Split for JsonTree {

@@ -15,7 +15,7 @@ use super::{Digest, Place};
 const BUFFER: usize = 256 * 1024;
 const SMALLEST_BUFFER: usize = 8 * 1024;
 /// As many bytes tell how a file is packed.
-const MAGIC: u64 = 4;
+const HEAD: u64 = 4;
 
 /// How a file is packed, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +33,7 @@ impl Encoding {
     /// # Errors
     /// It cannot be read.
     pub fn of(place: &Place) -> io::Result<Self> {
-        let mut head = Vec::with_capacity(4);
-        Source::open(place)?.take(4).read_to_end(&mut head)?;
-        Ok(encoding_at(place, &head))
+        Ok(encoding_at(place, &head(Source::open(place)?)?))
     }
 }
 
@@ -130,8 +128,7 @@ impl Stream {
         let size = inner.size().unwrap_or(BUFFER as u64);
         let capacity = usize::try_from(size).unwrap_or(BUFFER).clamp(SMALLEST_BUFFER, BUFFER);
         let mut hashing = Hashing { inner, hasher: Sha256::new(), bytes: 0 };
-        let mut head = Vec::with_capacity(8);
-        hashing.by_ref().take(MAGIC).read_to_end(&mut head)?;
+        let head = head(&mut hashing)?;
         let encoding = encoding_at(place, &head);
         let begun = Cursor::new(head).chain(hashing);
         let decoder = match encoding {
@@ -262,6 +259,13 @@ impl Read for Stream {
 /// Whether `packed` bytes that give `unpacked` bytes are no log but a decompression bomb.
 pub(crate) fn is_bomb(unpacked: u64, packed: u64) -> bool {
     Expansion::Times(Bounds::default().expansion).refusal(unpacked, packed).is_some()
+}
+
+/// The bytes that tell how a file is packed, as far as there are any.
+fn head(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 /// Parquet is read from its end; where that cannot be, it is refused as what it is.

@@ -73,13 +73,19 @@ impl Adapter for CloudTrail {
     }
 
     fn read(&self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
-        if let Some(members) = Members::by_layout(record.text).filter(Members::are_enough) {
+        let by_layout = Members::by_layout(record.text);
+        let is_known = by_layout.is_some();
+        if let Some(members) = by_layout.filter(Members::are_enough) {
             return read_record(members, record.text, record.at, sink);
         }
         let raw = parse(record.text)?;
         if raw.event_name.0.is_some() {
+            // One that failed would not be read by its layout.
+            let is_new = !is_known && raw.error_code.0.is_none();
             read_record(Members::of_raw(raw), record.text, record.at, sink)?;
-            Members::learn(record.text);
+            if is_new {
+                Members::learn(record.text);
+            }
             return Ok(());
         }
         let envelope: Envelope<'_> = serde_json::from_str(record.text).map_err(|e| Refusal::not_json(&e))?;

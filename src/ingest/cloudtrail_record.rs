@@ -1,13 +1,12 @@
 //! What is read of a CloudTrail record before it is an event.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::adapter::Refusal;
-use super::layouts::{Kind, Layouts, Step, Use, Value};
+use super::layouts::{Kind, Layouts, Step, Use};
 use super::loose::Loose;
 
 /// A record whose members are read, but not yet understood. By its layout less is found of it than of JSON; of a call that
@@ -71,7 +70,7 @@ pub struct Identity<'a> {
     pub invoked_by: Loose<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct Resource<'a> {
     #[serde(borrow, default, rename = "ARN")]
     pub arn: Loose<'a>,
@@ -104,111 +103,84 @@ pub struct EncryptionContext<'a> {
     pub object: Loose<'a>,
 }
 
-/// A member that is read of a record, of which its layout is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
-    EventTime,
-    EventName,
-    EventSource,
-    Region,
-    ErrorMessage,
-    RequestId,
-    EventId,
-    VpcEndpoint,
-    IdentityKind,
-    IdentityArn,
-    PrincipalId,
-    AccountId,
-    AccessKeyId,
-    InvokedBy,
-    Bucket,
-    Key,
-    RoleArn,
-    SessionName,
-    ExternalId,
-    KeyId,
-    EncryptedObject,
-    Resource,
-}
+/// Where a member goes that is read of a record by its layout.
+type Place = for<'m, 'a> fn(&'m mut Members<'a>) -> &'m mut Loose<'a>;
 
 thread_local! {
-    static LAYOUTS: RefCell<Layouts<Member>> = RefCell::new(Layouts::new(stands_for));
+    static LAYOUTS: RefCell<Layouts<Place>> = RefCell::new(Layouts::new(stands_for));
 }
 
 /// What the value at the end of a path stands for, as the structures above would have it.
-fn stands_for(path: &[Step<'_>], kind: Kind) -> Use<Member> {
-    use Step::{Element, Member as Named};
+fn stands_for(path: &[Step<'_>], kind: Kind) -> Use<Place> {
+    use Step::{Element, Member};
     match path {
-        [Named(name)] => of_record(name, kind),
-        [Named("userIdentity"), Named(name)] => of_identity(name),
-        [Named("requestParameters"), Named("encryptionContext"), Named("aws:s3:arn")] => Use::Taken(Member::EncryptedObject),
-        [Named("requestParameters"), Named(name)] => of_parameters(name, kind),
-        [Named("resources"), Element, Named("ARN")] => Use::Taken(Member::Resource),
+        [Member(name)] => of_record(name, kind),
+        [Member("userIdentity"), Member(name)] => of_identity(name),
+        [Member("requestParameters"), Member("encryptionContext"), Member("aws:s3:arn")] => {
+            Use::Taken(|m| &mut m.parameters.encryption_context.get_or_insert_default().object)
+        }
+        [Member("requestParameters"), Member(name)] => of_parameters(name, kind),
+        [Member("resources"), Element, Member("ARN")] => Use::Taken(next_resource),
         // Lists are read as structures, and lists of anything but objects are no resources.
-        [Named("userIdentity" | "requestParameters"), Element, ..]
-        | [Named("requestParameters"), Named("encryptionContext"), Element, ..]
-        | [Named("resources"), Element]
-        | [Named("resources"), Element, Element, ..]
+        [Member("userIdentity" | "requestParameters"), Element, ..]
+        | [Member("requestParameters"), Member("encryptionContext"), Element, ..]
+        | [Member("resources"), Element]
+        | [Member("resources"), Element, Element, ..]
         // What it amends is rarely said, and read from the JSON.
-        | [Named("addendum"), ..] => Use::Unfit,
+        | [Member("addendum"), ..] => Use::Unfit,
         _ => Use::Passed,
     }
 }
 
-fn of_record(name: &str, kind: Kind) -> Use<Member> {
+fn of_record(name: &str, kind: Kind) -> Use<Place> {
     Use::Taken(match name {
-        "eventTime" => Member::EventTime,
-        "eventName" => Member::EventName,
-        "eventSource" => Member::EventSource,
-        "awsRegion" => Member::Region,
-        "errorMessage" => Member::ErrorMessage,
-        "requestID" => Member::RequestId,
-        "eventID" => Member::EventId,
-        "vpcEndpointId" => Member::VpcEndpoint,
-        // Of a failure more is read than this.
+        "eventTime" => |m| &mut m.raw.event_time,
+        "eventName" => |m| &mut m.raw.event_name,
+        "eventSource" => |m| &mut m.raw.event_source,
+        "awsRegion" => |m| &mut m.raw.aws_region,
+        "errorMessage" => |m| &mut m.raw.error_message,
+        "requestID" => |m| &mut m.raw.request_id,
+        "eventID" => |m| &mut m.raw.event_id,
+        "vpcEndpointId" => |m| &mut m.raw.vpc_endpoint_id,
+        // Of a failure more is read than this, and the others are read otherwise where they are no objects.
         "errorCode" | "userIdentity" | "requestParameters" | "addendum" if kind != Kind::Null => return Use::Unfit,
         _ => return Use::Passed,
     })
 }
 
-fn of_identity(name: &str) -> Use<Member> {
+fn of_identity(name: &str) -> Use<Place> {
     Use::Taken(match name {
-        "type" => Member::IdentityKind,
-        "arn" => Member::IdentityArn,
-        "principalId" => Member::PrincipalId,
-        "accountId" => Member::AccountId,
-        "accessKeyId" => Member::AccessKeyId,
-        "invokedBy" => Member::InvokedBy,
+        "type" => |m| &mut identity(m).kind,
+        "arn" => |m| &mut identity(m).arn,
+        "principalId" => |m| &mut identity(m).principal_id,
+        "accountId" => |m| &mut identity(m).account_id,
+        "accessKeyId" => |m| &mut identity(m).access_key_id,
+        "invokedBy" => |m| &mut identity(m).invoked_by,
         _ => return Use::Passed,
     })
 }
 
-fn of_parameters(name: &str, kind: Kind) -> Use<Member> {
+fn of_parameters(name: &str, kind: Kind) -> Use<Place> {
     Use::Taken(match name {
-        "bucketName" => Member::Bucket,
-        "key" => Member::Key,
-        "roleArn" => Member::RoleArn,
-        "roleSessionName" => Member::SessionName,
-        "externalId" => Member::ExternalId,
-        "keyId" => Member::KeyId,
+        "bucketName" => |m| &mut m.parameters.bucket_name,
+        "key" => |m| &mut m.parameters.key,
+        "roleArn" => |m| &mut m.parameters.role_arn,
+        "roleSessionName" => |m| &mut m.parameters.role_session_name,
+        "externalId" => |m| &mut m.parameters.external_id,
+        "keyId" => |m| &mut m.parameters.key_id,
         "encryptionContext" if kind != Kind::Null => return Use::Unfit,
         _ => return Use::Passed,
     })
 }
 
-impl<'a> Loose<'a> {
-    /// A value as the JSON reader would have it.
-    fn of_value(value: &Value<'a>) -> Self {
-        Self(match *value {
-            Value::Text(text) => Some(Cow::Borrowed(text)),
-            Value::Number(written) if written.contains('.') => {
-                written.parse().ok().map(|number: f64| Cow::Owned(number.to_string()))
-            }
-            Value::Number(written) => Some(Cow::Borrowed(written)),
-            Value::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-            Value::Texts(_) => None,
-        })
-    }
+fn identity<'m, 'a>(members: &'m mut Members<'a>) -> &'m mut Identity<'a> {
+    members.raw.user_identity.get_or_insert_default()
+}
+
+fn next_resource<'m, 'a>(members: &'m mut Members<'a>) -> &'m mut Loose<'a> {
+    let number = members.resources.len();
+    members.resources.push(Resource::default());
+    &mut members.resources[number].arn
 }
 
 impl<'a> Members<'a> {
@@ -218,7 +190,7 @@ impl<'a> Members<'a> {
             let found = layouts.read(text)?;
             let mut members = Self::default();
             for one in found {
-                members.put(one.stands_for, Loose::of_value(&one.value(text)));
+                *(one.stands_for)(&mut members) = Loose::of_value(&one.value(text));
             }
             Some(members)
         })
@@ -236,36 +208,6 @@ impl<'a> Members<'a> {
         let resources = raw.resources.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
         Self { raw, parameters, resources }
     }
-
-    fn put(&mut self, member: Member, value: Loose<'a>) {
-        let Self { raw, parameters, resources } = self;
-        let identity = &mut raw.user_identity;
-        let place = match member {
-            Member::EventTime => &mut raw.event_time,
-            Member::EventName => &mut raw.event_name,
-            Member::EventSource => &mut raw.event_source,
-            Member::Region => &mut raw.aws_region,
-            Member::ErrorMessage => &mut raw.error_message,
-            Member::RequestId => &mut raw.request_id,
-            Member::EventId => &mut raw.event_id,
-            Member::VpcEndpoint => &mut raw.vpc_endpoint_id,
-            Member::IdentityKind => &mut identity.get_or_insert_default().kind,
-            Member::IdentityArn => &mut identity.get_or_insert_default().arn,
-            Member::PrincipalId => &mut identity.get_or_insert_default().principal_id,
-            Member::AccountId => &mut identity.get_or_insert_default().account_id,
-            Member::AccessKeyId => &mut identity.get_or_insert_default().access_key_id,
-            Member::InvokedBy => &mut identity.get_or_insert_default().invoked_by,
-            Member::Bucket => &mut parameters.bucket_name,
-            Member::Key => &mut parameters.key,
-            Member::RoleArn => &mut parameters.role_arn,
-            Member::SessionName => &mut parameters.role_session_name,
-            Member::ExternalId => &mut parameters.external_id,
-            Member::KeyId => &mut parameters.key_id,
-            Member::EncryptedObject => &mut parameters.encryption_context.get_or_insert_default().object,
-            Member::Resource => return resources.push(Resource { arn: value }),
-        };
-        *place = value;
-    }
 }
 
 /// The members of a record that is JSON.
@@ -278,6 +220,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Identity, Members, parse};
+    use crate::ingest::layouts::tests::object;
 
     fn told(members: &Members<'_>) -> Vec<Option<String>> {
         let Members { raw, parameters, resources } = members;
@@ -367,11 +310,6 @@ mod tests {
                 1 => prop::collection::vec(inner, 0..3).prop_map(|items| format!("[{}]", items.join(","))),
             ]
         })
-    }
-
-    fn object(members: &[(&str, String)]) -> String {
-        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        format!("{{{}}}", members.join(","))
     }
 
     proptest! {

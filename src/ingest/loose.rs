@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::layouts::Value;
+
 /// A text member: strings borrow from the record, numbers and booleans are taken as written, null, objects and arrays
 /// are unknown. Vendors' SDKs disagree on types, and one odd member is no reason to reject a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,20 @@ impl<'a> Loose<'a> {
     #[must_use]
     pub fn as_deref(&self) -> Option<&str> {
         self.0.as_deref()
+    }
+
+    /// A value that was found by the layout of a record, as the JSON reader would have it.
+    #[must_use]
+    pub fn of_value(value: &Value<'a>) -> Self {
+        Self(match *value {
+            Value::Text(text) => Some(Cow::Borrowed(text)),
+            Value::Number(written) if written.contains('.') => {
+                written.parse().ok().map(|number: f64| Cow::Owned(number.to_string()))
+            }
+            Value::Number(written) => Some(Cow::Borrowed(written)),
+            Value::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
+            Value::Texts(_) => None,
+        })
     }
 
     /// The text, given away.

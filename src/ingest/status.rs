@@ -111,6 +111,7 @@ pub fn says_timeout(text: &str) -> bool {
 /// The outcome a word stands for.
 #[must_use]
 pub fn outcome_of(word: &str) -> Option<Outcome> {
+    // What nearly all say.
     if word == "success" {
         return Some(Outcome::Success);
     }

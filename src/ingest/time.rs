@@ -59,10 +59,7 @@ impl AssumedZone {
     #[must_use]
     pub fn read(&self, text: &str) -> Option<Instant> {
         let text = text.trim();
-        if let Some(time) = utc(text) {
-            return Some(believed(time.timestamp_micros(), false));
-        }
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        if let Some(time) = utc(text).or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())) {
             return Some(believed(time.timestamp_micros(), false));
         }
         if let Ok(number) = text.parse::<f64>() {

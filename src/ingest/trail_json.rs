@@ -26,7 +26,7 @@ fn stands_for(path: &[Step<'_>], kind: Kind) -> Use<Place> {
         Step::Member(name) => Some(*name),
         Step::Element => None,
     });
-    let names: Vec<&str> = names.take(path.len().min(usize::from(MAX_NESTING) + 1)).collect();
+    let names: Vec<&str> = names.take(usize::from(MAX_NESTING) + 1).collect();
     let Some(last) = names.last() else { return Use::Passed };
     let within = names.iter().fold(Folded::new(), |within, name| within.join(name));
     match place_of(&within, &fold(last)) {
@@ -236,6 +236,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Fields, LAYOUTS, by_layout, parse};
+    use crate::ingest::layouts::tests::object;
 
     /// A value as JSON, with `@` for what may be different in the next record.
     fn value() -> impl Strategy<Value = String> {
@@ -273,11 +274,6 @@ mod tests {
             "key",
         ];
         prop::sample::select(&NAMES[..])
-    }
-
-    fn object(members: &[(&str, String)]) -> String {
-        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        format!("{{{}}}", members.join(","))
     }
 
     proptest! {

@@ -32,17 +32,22 @@ pub(super) struct Fields<'a> {
 enum Slot {
     Free,
     /// In the record.
-    Written(u8, Found<Field>),
-    /// The value of this number.
+    Written(Found<Place>),
+    /// The value of this number, by a name of this rank.
     Apart(u8, usize),
 }
 
 impl Slot {
-    fn takes(self, rank: u8) -> bool {
+    /// The rank of the name that the value came by.
+    fn rank(self) -> Option<u8> {
         match self {
-            Self::Free => true,
-            Self::Written(held, _) | Self::Apart(held, _) => rank < held,
+            Self::Free => None,
+            Self::Written(Found { stands_for: (_, rank), .. }) | Self::Apart(rank, _) => Some(rank),
         }
+    }
+
+    fn takes(self, rank: u8) -> bool {
+        self.rank().is_none_or(|held| rank < held)
     }
 }
 
@@ -73,7 +78,7 @@ impl<'a> Fields<'a> {
         };
         let slot = &mut self.slots[field as usize];
         if !says_nothing && slot.takes(rank) {
-            *slot = Slot::Written(rank, found.map(field));
+            *slot = Slot::Written(*found);
         }
     }
 
@@ -82,8 +87,8 @@ impl<'a> Fields<'a> {
     pub(super) fn told(&self) -> Vec<String> {
         let all = self.slots.iter().map(|slot| match *slot {
             Slot::Free => String::new(),
-            Slot::Written(rank, found) => format!("{rank} {:?}", Raw::of(found.value(self.record))),
-            Slot::Apart(rank, number) => format!("{rank} {:?}", self.apart[number]),
+            Slot::Written(found) => format!("{:?} {:?}", slot.rank(), Raw::of(found.value(self.record))),
+            Slot::Apart(_, number) => format!("{:?} {:?}", slot.rank(), self.apart[number]),
         });
         all.collect()
     }
@@ -98,18 +103,20 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn take(&mut self, field: Field) -> Option<Raw<'a>> {
-        match self.slots[field as usize] {
+        match std::mem::replace(&mut self.slots[field as usize], Slot::Free) {
             Slot::Free => None,
-            Slot::Written(_, found) => Some(Raw::of(found.value(self.record))),
+            Slot::Written(found) => Some(Raw::of(found.value(self.record))),
             Slot::Apart(_, number) => Some(std::mem::replace(&mut self.apart[number], Raw::Bool(false))),
         }
     }
 
     pub(super) fn text(&mut self, field: Field) -> Option<Cow<'a, str>> {
         // What nearly all are.
-        if let Slot::Written(_, found) = &self.slots[field as usize]
+        let slot = &mut self.slots[field as usize];
+        if let Slot::Written(found) = slot
             && let Value::Text(text) = found.value(self.record)
         {
+            *slot = Slot::Free;
             return Some(Cow::Borrowed(text));
         }
         self.take(field).map(|value| match value {

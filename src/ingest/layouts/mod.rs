@@ -7,7 +7,7 @@
 //! less) is left to the JSON reader, so that a layout makes no difference but to speed.
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod walk;
 
 use memchr::memchr;
@@ -84,12 +84,6 @@ impl<'a> Iterator for Texts<'a> {
 }
 
 impl<S> Found<S> {
-    /// The same value, standing for something else.
-    pub fn map<T>(&self, stands_for: T) -> Found<T> {
-        let Self { kind, start, end, .. } = *self;
-        Found { stands_for, kind, start, end }
-    }
-
     /// The value, in the record that it was found in.
     #[must_use]
     pub fn value<'a>(&self, record: &'a str) -> Value<'a> {

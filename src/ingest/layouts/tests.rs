@@ -135,6 +135,12 @@ fn by_json(record: &str) -> Option<Vec<Said>> {
     Some(said)
 }
 
+/// A JSON object of these members, whose values are JSON.
+pub fn object(members: &[(impl AsRef<str>, String)]) -> String {
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{}\":{value}", name.as_ref())).collect();
+    format!("{{{}}}", members.join(","))
+}
+
 /// Documents whose values are `@` for a text, `#` for a number and `?` for a truth value.
 fn form() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -146,9 +152,9 @@ fn form() -> impl Strategy<Value = String> {
         1 => Just("[@, @]".to_owned()),
     ];
     let form = leaf.prop_recursive(4, 24, 5, |inner| {
-        let member = ("[a-c]{1,3}", inner.clone()).prop_map(|(name, value)| format!("\"{name}\":{value}"));
+        let member = ("[a-c]{1,3}", inner.clone());
         prop_oneof![
-            3 => prop::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(","))),
+            3 => prop::collection::vec(member, 0..5).prop_map(|members| object(&members)),
             1 => prop::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(", "))),
         ]
     });
