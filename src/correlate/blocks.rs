@@ -110,7 +110,7 @@ impl Blocks {
             let (start, length) = form.span(column);
             bytes.resize(length, 0);
             self.file.read(at + start, &mut bytes)?;
-            columns.fill(column, form, &bytes);
+            columns.fill(column, self.all[block].rows, form, &bytes);
         }
         self.shifts.iter().for_each(|shift| apply(&mut columns, *shift));
         Ok(Arc::new(columns))

@@ -22,6 +22,8 @@ pub enum Column {
     Uid,
     Fingerprint,
     At,
+    /// The number of the file alone, the first of the words of [`Column::At`].
+    File,
 }
 
 /// Names that recur, by their numbers.
@@ -47,6 +49,8 @@ pub struct Columns {
     pub uid: Vec<IdHash>,
     pub fingerprint: Vec<u64>,
     pub at: Vec<Locator>,
+    /// Only where a column was asked for from disk.
+    files: Vec<u32>,
 }
 
 /// An entry that is being added: what is not named is unknown.
@@ -77,6 +81,12 @@ impl Columns {
     #[must_use]
     pub fn id(&self, id: Id) -> &[IdHash] {
         &self.ids[id as usize]
+    }
+
+    /// The number of the file that an entry is of.
+    #[must_use]
+    pub fn file(&self, place: usize) -> u32 {
+        self.files.get(place).copied().unwrap_or_else(|| self.at[place].file)
     }
 
     /// The names of the last entry.
@@ -144,6 +154,7 @@ fn place(column: Column) -> (usize, usize) {
         Column::Uid => (behind + Id::ALL.len(), 1),
         Column::Fingerprint => (behind + Id::ALL.len() + 1, 1),
         Column::At => (COLUMNS - 4, 4),
+        Column::File => (COLUMNS - 4, 1),
         name => (1 + names(name), 1),
     }
 }
@@ -183,30 +194,48 @@ impl Columns {
         Form(form)
     }
 
-    /// Takes in a column that lay in `bytes`.
-    pub fn fill(&mut self, column: Column, form: &Form, bytes: &[u8]) {
+    /// Takes in a column of `rows` entries that lay in `bytes`.
+    pub fn fill(&mut self, column: Column, rows: usize, form: &Form, bytes: &[u8]) {
         let (first, count) = place(column);
         let mut rest = bytes;
         let mut next = form.0[first..first + count].iter().map(|packed| {
             let (own, behind) = rest.split_at(packed.bytes().min(rest.len()));
             rest = behind;
-            unpack(packed, own)
+            (packed, own)
         });
-        let mut word = || next.next().unwrap_or_default();
+        if column == Column::At {
+            self.at = vec![Locator { file: 0, record: 0, offset: 0, length: 0 }; rows];
+            if let (Some(files), Some(records), Some(offsets), Some(lengths)) =
+                (next.next(), next.next(), next.next(), next.next())
+            {
+                unpack(files.0, files.1, &mut self.at, |at, word| at.file = u32::try_from(word).unwrap_or(0));
+                unpack(records.0, records.1, &mut self.at, |at, word| at.record = word);
+                unpack(offsets.0, offsets.1, &mut self.at, |at, word| at.offset = word);
+                unpack(lengths.0, lengths.1, &mut self.at, |at, word| at.length = word);
+            }
+            return;
+        }
+        let Some((packed, own)) = next.next() else { return };
+        let words = |into: &mut Vec<u64>| {
+            *into = vec![0; rows];
+            unpack(packed, own, into, |slot, word| *slot = word);
+        };
         match column {
-            Column::Time => self.time = word().into_iter().map(u64::cast_signed).collect(),
-            Column::Id(id) => self.ids[id as usize] = word(),
-            Column::Uid => self.uid = word(),
-            Column::Fingerprint => self.fingerprint = word(),
-            Column::At => {
-                let [files, records, offsets, lengths] = std::array::from_fn(|_| word());
-                let words = files.into_iter().zip(records).zip(offsets).zip(lengths);
-                let at = words.map(|(((file, record), offset), length)| [file, record, offset, length]);
-                self.at = at.map(Locator::from_words).collect();
+            Column::Time => {
+                self.time = vec![0; rows];
+                unpack(packed, own, &mut self.time, |time, word| *time = word.cast_signed());
+            }
+            Column::Id(id) => words(&mut self.ids[id as usize]),
+            Column::Uid => words(&mut self.uid),
+            Column::Fingerprint => words(&mut self.fingerprint),
+            Column::File => {
+                self.files = vec![0; rows];
+                unpack(packed, own, &mut self.files, |file, word| *file = u32::try_from(word).unwrap_or(0));
             }
             name => {
                 if let Some(n) = NAMES.iter().position(|known| *known == name) {
-                    self.names[n] = word().into_iter().map(|word| Symbol::try_from(word).unwrap_or(0)).collect();
+                    self.names[n] = vec![0; rows];
+                    unpack(packed, own, &mut self.names[n], |name, word| *name = Symbol::try_from(word).unwrap_or(0));
                 }
             }
         }

@@ -170,13 +170,14 @@ impl ScopeGroup {
     }
 }
 
-/// Tells of each attempt its job, step and caller, bucket and flags, time and place, and counts the failing ones.
+/// Counts the attempts of each block by job, step, caller and bucket, tells of each count, and counts the failing ones by
+/// the hour.
 fn tell_attempts(outline: &Outline, by_hour: &Mutex<ByHour>, tell: &mut Tell<'_, 8>) -> Result<()> {
     let stores = ["upload", "export"].map(|step| outline.symbols.find(step));
     outline.tell(
         &LOOKED_AT,
         |block, say| {
-            let mut failed = ByHour::default();
+            let (mut failed, mut groups) = (ByHour::default(), Groups::default());
             let jobs = block.id(Id::Job);
             for n in block.places().filter(|n| block.is(*n, flag::ATTEMPT)) {
                 let stated = outline.jobs.get(jobs[n]);
@@ -185,7 +186,7 @@ fn tell_attempts(outline: &Outline, by_hour: &Mutex<ByHour>, tell: &mut Tell<'_,
                     own => own,
                 };
                 let phase = block.names(Column::Phase)[n];
-                let caller = joined(phase, of_job(Column::Principal, Text::Principal));
+                let principal = of_job(Column::Principal, Text::Principal);
                 let stores = stores.contains(&Some(phase));
                 let bucket = if stores { of_job(Column::Bucket, Text::Bucket) } else { 0 };
                 if block.is(n, flag::FAILING)
@@ -194,11 +195,15 @@ fn tell_attempts(outline: &Outline, by_hour: &Mutex<ByHour>, tell: &mut Tell<'_,
                     let region = of_job(Column::Region, Text::Region);
                     *failed.entry((region, time.div_euclid(HOUR))).or_default() += 1;
                 }
-                let flags =
-                    [flag::FAILING, flag::OK].into_iter().filter(|flag| block.is(n, *flag)).map(u32::from).sum();
-                let [file, record, offset, length] = block.at[n].to_words();
-                let time = block.time[n].cast_unsigned();
-                say(jobs[n], [jobs[n], caller, joined(bucket, flags), time, file, record, offset, length]);
+                let group: &mut Group = groups.entry(((phase, principal, bucket), jobs[n])).or_default();
+                group.failed += u64::from(block.is(n, flag::FAILING));
+                if block.is(n, flag::OK) {
+                    group.add(&Group { ok: 1, failed: 0, first_ok: Some(block.at[n]), ok_at: block.known_time(n) });
+                }
+            }
+            #[expect(clippy::iter_over_hash_type, reason = "sums and least values do not depend on the order")]
+            for (((phase, principal, bucket), job), group) in groups {
+                say(job, group.to_words(job, [phase, principal, bucket]));
             }
             let mut all = by_hour.lock().unwrap_or_else(PoisonError::into_inner);
             #[expect(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
@@ -218,26 +223,40 @@ struct Grouped {
 }
 
 impl Grouped {
-    fn take(&mut self, [job, caller, bucket, time, file, record, offset, length]: [u64; 8]) {
-        let ([phase, principal], [bucket, flags]) = (halves(caller), halves(bucket));
-        let (time, at) = (known(time), Locator::from_words([file, record, offset, length]));
+    fn take(&mut self, words: [u64; 8]) {
+        let (job, [phase, principal, bucket], group) = Group::from_words(words);
         if principal != 0 {
-            self.by_caller.entry(((phase, principal), job)).or_default().add(flags, time, at);
+            self.by_caller.entry(((phase, principal), job)).or_default().add(&group);
         }
         if bucket != 0 {
-            self.by_bucket.entry((bucket, job)).or_default().add(flags, time, at);
+            self.by_bucket.entry((bucket, job)).or_default().add(&group);
         }
     }
 }
 
 impl Group {
-    fn add(&mut self, flags: u32, time: Option<i64>, at: Locator) {
-        self.failed += u64::from(flags & u32::from(flag::FAILING) != 0);
-        if flags & u32::from(flag::OK) != 0 {
-            self.ok += 1;
-            self.first_ok = self.first_ok.or(Some(at));
-            self.ok_at = [self.ok_at, time].into_iter().flatten().min();
-        }
+    fn add(&mut self, more: &Self) {
+        self.ok += more.ok;
+        self.failed += more.failed;
+        self.first_ok = [self.first_ok, more.first_ok].into_iter().flatten().min();
+        self.ok_at = [self.ok_at, more.ok_at].into_iter().flatten().min();
+    }
+
+    /// It, and what it is a group of.
+    fn to_words(self, job: IdHash, [phase, principal, bucket]: [Symbol; 3]) -> [u64; 8] {
+        let [file, record, offset, length] = self.first_ok.map_or([0; 4], Locator::to_words);
+        let time = self.ok_at.unwrap_or(NO_TIME).cast_unsigned();
+        let file = joined(bucket, u32::try_from(file).unwrap_or(0));
+        // Of one block, so far fewer than would not fit.
+        let counts = self.ok << 32 | self.failed;
+        [job, joined(phase, principal), file, counts, time, record, offset, length]
+    }
+
+    fn from_words([job, caller, file, counts, time, record, offset, length]: [u64; 8]) -> (IdHash, [Symbol; 3], Self) {
+        let ([phase, principal], [bucket, file], [ok, failed]) = (halves(caller), halves(file), halves(counts));
+        let first_ok = (ok > 0).then_some(Locator { file, record, offset, length });
+        let group = Self { ok: ok.into(), failed: failed.into(), first_ok, ok_at: known(time) };
+        (job, [phase, principal, bucket], group)
     }
 }
 

@@ -100,6 +100,12 @@ impl Block<'_> {
         (place < self.flags.len()).then_some(place)
     }
 
+    /// The places of those of `rows` (ascending) that lie in the block.
+    pub fn places_of(&self, rows: &[Row]) -> impl Iterator<Item = usize> {
+        let from = rows.partition_point(|row| *row < self.first);
+        rows[from..].iter().map_while(|row| self.place(*row))
+    }
+
     /// The row at a place.
     #[must_use]
     pub fn row(&self, place: usize) -> Row {
@@ -230,19 +236,20 @@ impl Outline {
     /// The temporary file cannot be read.
     pub fn wanted(&self, rows: &[Row]) -> Result<Vec<Wanted>> {
         let mut found = Vec::with_capacity(rows.len());
-        let mut rest = rows;
-        for (number, first) in self.spans() {
-            let end = first + self.blocks.rows(number);
-            let (here, later) = rest.split_at(rest.partition_point(|row| (*row as usize) < end));
-            rest = later;
-            if here.is_empty() {
-                continue;
-            }
-            let block = self.block((number, first), &[Column::At, Column::Fingerprint])?;
-            let places = here.iter().map(|row| *row as usize - first);
+        for span in self.spans_of(rows) {
+            let block = self.block(span, &[Column::At, Column::Fingerprint])?;
+            let places = block.places_of(rows);
             found.extend(places.map(|n| Wanted { at: block.at[n], fingerprint: block.fingerprint[n] }));
         }
         Ok(found)
+    }
+
+    /// Number and first row of each block that has some of `rows` (ascending).
+    pub(super) fn spans_of(&self, rows: &[Row]) -> impl Iterator<Item = (usize, usize)> {
+        self.spans().filter(|(number, first)| {
+            let from = rows.partition_point(|row| (*row as usize) < *first);
+            rows.get(from).is_some_and(|row| (*row as usize) < first + self.blocks.rows(*number))
+        })
     }
 
     /// Number and first row of each block.

@@ -11,18 +11,16 @@ use super::columns::Column;
 use super::outline::{Block, Id, NO_TIME, Outline};
 use super::symbols::Symbol;
 use super::table::Row;
+use super::telling::Say;
 use crate::error::Result;
 use crate::evidence::{Digest, Locator};
 use crate::ingest::{Collect, Event, Reread};
-use crate::spill::{Size, Tell, Twice, by_share};
+use crate::spill::{Size, Tell, Twice, by_share, halves, joined};
 
 /// Ids that are the same for the same record.
 const IDS: [Id; 6] = [Id::Job, Id::Recording, Id::Conversation, Id::Object, Id::Request, Id::Correlation];
 /// Names that are the same for the same record.
 const NAMES: [Column; 5] = [Column::Source, Column::Step, Column::Principal, Column::Bucket, Column::Region];
-/// The first row of each key.
-type First = HashMap<u64, u64, foldhash::fast::RandomState>;
-
 /// Records that are held at a time.
 const HELD: usize = 1 << 20;
 
@@ -61,45 +59,58 @@ fn repeated(same: Vec<(u32, Row)>) -> Vec<Row> {
 /// Rows of several files that may be the same, by what the outline tells; ascending.
 fn alike(outline: &Outline) -> Result<Vec<Row>> {
     let overlapping = &overlapping(outline)?;
-    let mut found = BTreeSet::new();
     if overlapping.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = IDS.map(Column::Id);
-    let columns: Vec<Column> = [&NAMES[..], &ids, &[Column::Time, Column::Uid, Column::At]].concat();
-    let key = |block: &Block<'_>, n: usize| {
-        let names = NAMES.map(|name| block.names(name)[n]);
-        outline.keys.hash_one((block.time[n], names, IDS.map(|id| block.id(id)[n])))
+    // Hardly any has the time and the job of one in another file: the other columns are needed of few.
+    let columns = [Column::Time, Column::Source, Column::Uid, Column::File, Column::Id(Id::Job)];
+    let roughly = |block: &Block<'_>, n: usize| {
+        outline.keys.hash_one((block.time[n], block.names(Column::Source)[n], block.id(Id::Job)[n]))
     };
     let several = Twice::of(outline.without_uid);
-    let note = |block: &Block<'_>| alike_in(block, overlapping).for_each(|n| several.note(key(block, n)));
+    let note = |block: &Block<'_>| alike_in(block, overlapping).for_each(|n| several.note(roughly(block, n)));
     outline.look(&columns, note)?;
-    let tell_all = |tell: &mut Tell<'_, 2>| -> Result<()> {
-        outline.tell(
-            &columns,
-            |block, say| {
-                for n in alike_in(block, overlapping) {
-                    let key = key(block, n);
-                    if several.may_have(key) {
-                        say(key, [key, u64::from(block.row(n))]);
-                    }
+    let some = in_several_files(outline.without_uid, |tell| {
+        let look = |block: &Block<'_>, say: &mut Say<'_, 2>| {
+            for n in alike_in(block, overlapping) {
+                let key = roughly(block, n);
+                if several.may_have(key) {
+                    say(key, [key, joined(block.file(n), block.row(n))]);
                 }
-            },
-            tell,
-        )
-    };
-    let take = |(first, alike): &mut (First, Vec<[u64; 2]>), [key, row]: [u64; 2]| {
-        let before = *first.entry(key).or_insert(row);
-        if before != row {
-            alike.push([before, row]);
+            }
+        };
+        outline.tell(&columns, look, tell)
+    })?;
+    let columns = [&NAMES[..], &IDS.map(Column::Id), &[Column::Time, Column::File]].concat();
+    let spans: Vec<(usize, usize)> = outline.spans_of(&some).collect();
+    in_several_files(some.len(), |tell| {
+        let look = |block: &Block<'_>, say: &mut Say<'_, 2>| {
+            for n in block.places_of(&some) {
+                let names = NAMES.map(|name| block.names(name)[n]);
+                let key = outline.keys.hash_one((block.time[n], names, IDS.map(|id| block.id(id)[n])));
+                say(key, [key, joined(block.file(n), block.row(n))]);
+            }
+        };
+        outline.tell_of(&spans, &columns, look, tell)
+    })
+}
+
+/// The rows, of those that are told by a key with their files, that share their key with one of another file; ascending.
+fn in_several_files(expected: usize, tell_all: impl FnOnce(&mut Tell<'_, 2>) -> Result<()>) -> Result<Vec<Row>> {
+    let mut found = Vec::new();
+    let size = Size { expected, most: HELD };
+    by_share(size, tell_all, Vec::new, Vec::push, |mut told: Vec<[u64; 2]>| {
+        told.sort_unstable();
+        for same in told.chunk_by(|a, b| a[0] == b[0]) {
+            let of_each = || same.iter().map(|[_, place]| halves(*place));
+            if of_each().any(|[file, _]| file != halves(same[0][1])[0]) {
+                found.extend(of_each().map(|[_, row]| row));
+            }
         }
-    };
-    let size = Size { expected: outline.without_uid, most: HELD };
-    by_share(size, tell_all, Default::default, take, |(_, alike)| {
-        found.extend(alike.into_iter().flatten().filter_map(|row| Row::try_from(row).ok()));
         Ok(())
     })?;
-    Ok(found.into_iter().collect())
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// The places in a block of records without an id that may be in another file too.
@@ -107,7 +118,7 @@ fn alike_in<'b>(block: &'b Block<'_>, overlapping: &'b BTreeSet<File>) -> impl I
     // Rows of a file lie behind each other.
     let mut last = ((0, 0), false);
     block.places().filter(move |n| {
-        let file = (block.names(Column::Source)[*n], block.at[*n].file);
+        let file = (block.names(Column::Source)[*n], block.file(*n));
         if last.0 != file {
             last = (file, overlapping.contains(&file));
         }
@@ -128,7 +139,7 @@ fn overlapping(outline: &Outline) -> Result<BTreeSet<File>> {
     let of_block = |block: &Block<'_>| {
         let mut spans: Vec<(File, (i64, i64))> = Vec::new();
         for n in block.places().filter(|n| has_no_id(block, *n)) {
-            let (time, file) = (block.time[n], (block.names(Column::Source)[n], block.at[n].file));
+            let (time, file) = (block.time[n], (block.names(Column::Source)[n], block.file(n)));
             match spans.last_mut().filter(|(last, _)| *last == file) {
                 Some((_, span)) => *span = (span.0.min(time), span.1.max(time)),
                 None => spans.push((file, (time, time))),
@@ -138,7 +149,7 @@ fn overlapping(outline: &Outline) -> Result<BTreeSet<File>> {
     };
     let mut spans: BTreeMap<File, (i64, i64)> = BTreeMap::new();
     for (key, more) in
-        outline.look(&[Column::Time, Column::Source, Column::Uid, Column::At], of_block)?.into_iter().flatten()
+        outline.look(&[Column::Time, Column::Source, Column::Uid, Column::File], of_block)?.into_iter().flatten()
     {
         let span = spans.entry(key).or_insert(more);
         *span = (span.0.min(more.0), span.1.max(more.1));

@@ -22,6 +22,21 @@ impl Outline {
         look: impl Fn(&Block<'_>, &mut Say<'_, N>) + Sync,
         tell: &mut Tell<'_, N>,
     ) -> Result<()> {
+        let spans: Vec<(usize, usize)> = self.spans().collect();
+        self.tell_of(&spans, columns, look, tell)
+    }
+
+    /// The same of some blocks, which [`Self::spans_of`] finds.
+    ///
+    /// # Errors
+    /// As [`Self::tell`].
+    pub fn tell_of<const N: usize>(
+        &self,
+        spans: &[(usize, usize)],
+        columns: &[Column],
+        look: impl Fn(&Block<'_>, &mut Say<'_, N>) + Sync,
+        tell: &mut Tell<'_, N>,
+    ) -> Result<()> {
         let said_of = |span: &(usize, usize)| -> Result<Vec<(u64, [u64; N])>> {
             let (block, mut said) = (self.block(*span, columns)?, Vec::new());
             look(&block, &mut |hash, words| said.push((hash, words)));
@@ -29,7 +44,6 @@ impl Outline {
         };
         let mut tell_all =
             |said: Vec<Vec<_>>| said.into_iter().flatten().try_for_each(|(hash, words)| tell(hash, words));
-        let spans: Vec<(usize, usize)> = self.spans().collect();
         let mut said = Vec::new();
         for next in spans.chunks(rayon::current_num_threads()) {
             let before = std::mem::take(&mut said);

@@ -168,8 +168,8 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
     if !urls.is_empty() {
         by_label.extend(objects(&urls)?.into_iter().map(|input| (input.label.clone(), input)));
     }
-    for path in paths {
-        if path == "-" {
+    for path in &paths {
+        if *path == "-" {
             if !by_label.contains_key(&Name::from("-")) {
                 by_label.insert("-".into(), spool("-", || Ok(Box::new(io::stdin())))?);
             }
@@ -180,7 +180,11 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
         }
     }
     let listed = std::mem::take(&mut found.inputs);
-    found.inputs = parts::joined(without_second_names(by_label.into_values()), listed)?;
+    // Below one folder no file has a second name, because links are not followed.
+    let one_folder = urls.is_empty() && matches!(&paths[..], [path] if Path::new(path).is_dir());
+    let plain = by_label.into_values();
+    let plain = if one_folder { plain.collect() } else { without_second_names(plain) };
+    found.inputs = parts::joined(plain, listed)?;
     for notes in [&mut found.skipped, &mut found.unreadable] {
         notes.sort();
         notes.dedup();

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -91,20 +92,23 @@ impl Work {
     }
 }
 
+/// What an event of a part counts for, so that there is room for the files of one part as `ingest` makes them in a run.
+const EVENT_BYTES: u64 = 32;
+
 /// Divides the inputs into pieces of work, in order.
 #[must_use]
 pub fn divide(inputs: &[Input]) -> Vec<Work> {
     let mut work = Vec::new();
     let (mut start, mut bytes) = (0, 0);
+    let mut parts = Vec::new();
     for (n, input) in inputs.iter().enumerate() {
-        // Containers are hashed elsewhere; their members are inputs of their own.
-        let size = if input.place.container().is_some() { 0 } else { input.bytes };
+        let (size, unpacked) = sizes(input);
         let large = size >= LARGE;
-        if large && start < n {
+        if (large || needs_another(input, &mut parts)) && start < n {
             work.push(Work::Small(start..n));
+            (start, bytes) = (n, 0);
         }
-        let packed = [".gz", ".zst", ".parquet"].iter().any(|ending| input.label.ends_with(ending));
-        bytes += if packed { size * PACKED_GROWTH } else { size };
+        bytes += unpacked;
         if large {
             work.push(Work::Large(n));
         } else if bytes >= RUN_BYTES {
@@ -118,6 +122,36 @@ pub fn divide(inputs: &[Input]) -> Vec<Work> {
         work.push(Work::Small(start..inputs.len()));
     }
     work
+}
+
+/// How much there is to read of a file, as found and unpacked.
+fn sizes(input: &Input) -> (u64, u64) {
+    // Containers are hashed elsewhere; their members are inputs of their own.
+    if input.place.container().is_some() {
+        return (0, 0);
+    }
+    if let Some(part) = input.place.part() {
+        let bytes = part.events() * EVENT_BYTES;
+        return (bytes, bytes);
+    }
+    let packed = [".gz", ".zst", ".parquet"].iter().any(|ending| input.label.ends_with(ending));
+    (input.bytes, if packed { input.bytes * PACKED_GROWTH } else { input.bytes })
+}
+
+/// Whether the events of a file lie in another part than those of the files before, of which `parts` are. Threads that
+/// need the same part wait for each other.
+fn needs_another<'i>(input: &'i Input, parts: &mut Vec<(&'i Path, u32)>) -> bool {
+    let Some((folder, part)) = input.place.part().and_then(|file| Some((file.folder(), file.last_part()?))) else {
+        return false;
+    };
+    let another = parts.iter().any(|(known, before)| *known == folder && *before != part);
+    if another {
+        parts.clear();
+    }
+    if !parts.contains(&(folder, part)) {
+        parts.push((folder, part));
+    }
+    another
 }
 
 /// Reads a run of small files.

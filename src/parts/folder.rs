@@ -12,7 +12,7 @@ use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, Part};
-use super::rows::PLACES;
+use super::rows::{EventRows, PLACES, Places};
 use crate::evidence::{Digest, quietly};
 
 /// The tables of a folder of parts.
@@ -44,8 +44,8 @@ impl Table {
     }
 }
 
-/// A part that is held, or is being read by some thread.
-type Held = Arc<OnceLock<Result<DataFrame, String>>>;
+/// What is held of a part, or being read by some thread.
+type Held<T> = Arc<OnceLock<Result<T, String>>>;
 
 /// A folder of parts.
 pub struct Folder {
@@ -54,10 +54,12 @@ pub struct Folder {
     pub index: Index,
     /// Where each part is in the index.
     places: BTreeMap<(Table, u32), usize>,
-    /// The parts used last of each table.
-    held: [Newest; Table::ALL.len()],
-    /// The same of parts of events of which only the places were asked for.
-    held_places: Newest,
+    /// The parts of events used last.
+    events: Newest<Arc<EventRows>>,
+    /// The same of those of which only the places were asked for.
+    places_of_events: Newest<Arc<Places>>,
+    /// The parts of changes and of documents used last.
+    facts: [Newest<DataFrame>; 2],
     /// Parts that were found to be as the index lists them, and what they were then.
     checked: Mutex<BTreeMap<(Table, u32), Version>>,
 }
@@ -88,7 +90,7 @@ const fn version(_: &Metadata) -> Option<Version> {
 }
 
 /// Parts by their numbers, newest last: as many as threads may be at work on and one more, which the next may want.
-type Newest = Mutex<Vec<(u32, Held)>>;
+type Newest<T> = Mutex<Vec<(u32, Held<T>)>>;
 
 impl std::fmt::Debug for Folder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -114,8 +116,9 @@ impl Folder {
             path: path.to_owned(),
             index,
             places,
-            held: Default::default(),
-            held_places: Mutex::default(),
+            events: Mutex::default(),
+            places_of_events: Mutex::default(),
+            facts: Default::default(),
             checked: Mutex::default(),
         }
     }
@@ -132,22 +135,46 @@ impl Folder {
         })
     }
 
-    /// A part, checked; the ones used last are kept, because many input files lie in one.
+    /// A part of events, checked; the ones used last are kept, because many input files lie in one.
     ///
     /// # Errors
     /// It cannot be read, or is not what was written.
-    pub fn frame(&self, table: Table, number: u32) -> io::Result<DataFrame> {
-        let held = newest(&self.held[table as usize], number);
-        held.get_or_init(|| self.read(table, number, None)).clone().map_err(io::Error::other)
+    pub fn events(&self, number: u32) -> io::Result<Arc<EventRows>> {
+        let read = || {
+            let frame = self.read(Table::Events, number, None)?;
+            EventRows::new(&frame).map(Arc::new).map_err(|e| self.damaged(Table::Events, number, &e.to_string()))
+        };
+        newest(&self.events, number).get_or_init(read).clone().map_err(io::Error::other)
     }
 
     /// Where the records of a part of events lie, and their hashes: few bytes of many.
     ///
     /// # Errors
-    /// As [`Self::frame`].
-    pub fn places(&self, number: u32) -> io::Result<DataFrame> {
-        let held = newest(&self.held_places, number);
-        held.get_or_init(|| self.read(Table::Events, number, Some(&PLACES))).clone().map_err(io::Error::other)
+    /// As [`Self::events`].
+    pub fn places(&self, number: u32) -> io::Result<Arc<Places>> {
+        let read = || {
+            let frame = self.read(Table::Events, number, Some(&PLACES))?;
+            Places::new(&frame).map(Arc::new).map_err(|e| self.damaged(Table::Events, number, &e.to_string()))
+        };
+        newest(&self.places_of_events, number).get_or_init(read).clone().map_err(io::Error::other)
+    }
+
+    /// A part of changes.
+    ///
+    /// # Errors
+    /// As [`Self::events`].
+    pub fn changes(&self, number: u32) -> io::Result<DataFrame> {
+        let held = newest(&self.facts[0], number);
+        held.get_or_init(|| self.read(Table::Changes, number, None)).clone().map_err(io::Error::other)
+    }
+
+    /// A part of documents.
+    ///
+    /// # Errors
+    /// As [`Self::events`].
+    pub fn documents(&self, number: u32) -> io::Result<DataFrame> {
+        let held = newest(&self.facts[1], number);
+        held.get_or_init(|| self.read(Table::Documents, number, None)).clone().map_err(io::Error::other)
     }
 
     fn part(&self, table: Table, number: u32) -> Option<&Part> {
@@ -197,7 +224,7 @@ impl Folder {
     /// Checks a part without keeping it.
     ///
     /// # Errors
-    /// As [`Self::frame`].
+    /// As [`Self::events`].
     pub fn verify(&self, table: Table, number: u32) -> io::Result<()> {
         let what = match self.part(table, number).map(|part| self.verified(part)) {
             Some(Ok(())) => return Ok(()),
@@ -220,10 +247,10 @@ impl Folder {
 }
 
 /// A part among those that are held, of which it becomes the newest.
-fn newest(held: &Newest, part: u32) -> Held {
+fn newest<T>(held: &Newest<T>, part: u32) -> Held<T> {
     let mut all = held.lock().unwrap_or_else(PoisonError::into_inner);
     let found = all.iter().position(|(key, _)| *key == part).map(|n| all.remove(n).1);
-    let held = found.unwrap_or_default();
+    let held: Held<T> = found.unwrap_or_default();
     all.push((part, Arc::clone(&held)));
     if all.len() > rayon::current_num_threads() + 1 {
         all.remove(0);

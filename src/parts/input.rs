@@ -43,6 +43,18 @@ pub fn folder_of(path: &Path) -> std::result::Result<(Arc<Folder>, Vec<Input>), 
 }
 
 impl PartFile {
+    /// The part in which its last events lie, if it has any.
+    #[must_use]
+    pub fn last_part(&self) -> Option<u32> {
+        self.listed().runs(Table::Events).last().map(|run| run.part)
+    }
+
+    /// How many events it has.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.listed().runs(Table::Events).iter().map(|run| run.rows as u64).sum()
+    }
+
     /// The folder of parts it is in.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -62,7 +74,8 @@ impl PartFile {
     pub fn verify(&self) -> io::Result<()> {
         Table::ALL.iter().try_for_each(|table| match self.listed().runs(*table) {
             [] => Ok(()),
-            [run] => self.folder.frame(*table, run.part).map(drop),
+            // Small files have all their rows in one part, which is read next and kept for the files behind them.
+            [run] if *table == Table::Events => self.folder.events(run.part).map(drop),
             runs => runs.iter().try_for_each(|run| self.folder.verify(*table, run.part)),
         })
     }
@@ -71,9 +84,8 @@ impl PartFile {
     ///
     /// # Errors
     /// As [`Self::verify`].
-    pub fn rows(&self, run: &Run) -> io::Result<EventRows> {
-        let frame = self.folder.frame(Table::Events, run.part)?;
-        EventRows::new(&frame).map_err(|e| self.not_ours(Table::Events, run, &e.to_string()))
+    pub fn rows(&self, run: &Run) -> io::Result<Arc<EventRows>> {
+        self.folder.events(run.part)
     }
 
     /// Its changes and documents.
@@ -83,14 +95,14 @@ impl PartFile {
     pub fn facts(&self, file: u32) -> io::Result<Facts> {
         let mut all = Facts::default();
         for run in self.listed().runs(Table::Changes) {
-            let frame = self.folder.frame(Table::Changes, run.part)?;
+            let frame = self.folder.changes(run.part)?;
             for row in run.first..run.first + run.rows {
                 let change = facts::change(&frame, row, file);
                 all.changes.push(change.ok_or_else(|| self.not_ours(Table::Changes, run, &no_row(row)))?);
             }
         }
         for run in self.listed().runs(Table::Documents) {
-            let frame = self.folder.frame(Table::Documents, run.part)?;
+            let frame = self.folder.documents(run.part)?;
             for row in run.first..run.first + run.rows {
                 let document = facts::document(&frame, row, file);
                 all.documents.push(document.ok_or_else(|| self.not_ours(Table::Documents, run, &no_row(row)))?);
@@ -119,19 +131,13 @@ impl PartFile {
         wanted: &[Locator],
         visit: &mut dyn FnMut(&EventRows, usize, &Locator) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.visit_in(wanted, &|run| self.rows(run), visit)
-    }
-
-    /// Where the records of a run of its rows lie, and their hashes.
-    fn places(&self, run: &Run) -> io::Result<Places> {
-        let frame = self.folder.places(run.part)?;
-        Places::new(&frame).map_err(|e| self.not_ours(Table::Events, run, &e.to_string()))
+        self.visit_in(wanted, &|run| self.folder.events(run.part), visit)
     }
 
     fn visit_in<R: AsRef<Places>>(
         &self,
         wanted: &[Locator],
-        rows_of: &dyn Fn(&Run) -> io::Result<R>,
+        rows_of: &dyn Fn(&Run) -> io::Result<Arc<R>>,
         visit: &mut dyn FnMut(&R, usize, &Locator) -> io::Result<()>,
     ) -> io::Result<()> {
         let runs = self.listed().runs(Table::Events);
@@ -142,8 +148,8 @@ impl PartFile {
             let rows = rows_of(run)?;
             let mut first = run.first;
             for at in group {
-                first = search(rows.as_ref(), first..run.first + run.rows, at.record).ok_or_else(missing)?;
-                if rows.as_ref().locator(first, at.file).as_ref() != Some(at) {
+                first = search((*rows).as_ref(), first..run.first + run.rows, at.record).ok_or_else(missing)?;
+                if (*rows).as_ref().locator(first, at.file).as_ref() != Some(at) {
                     return Err(missing());
                 }
                 visit(&rows, first, at)?;
@@ -158,7 +164,7 @@ impl PartFile {
     /// As [`Self::visit`].
     pub fn digests(&self, wanted: &[Locator]) -> io::Result<Vec<(Locator, Digest)>> {
         let mut digests = Vec::with_capacity(wanted.len());
-        self.visit_in(wanted, &|run| self.places(run), &mut |places: &Places, row, at| {
+        self.visit_in(wanted, &|run| self.folder.places(run.part), &mut |places: &Places, row, at| {
             let digest = places.digest(row).ok_or_else(|| io::Error::other("a record has no SHA-256"))?;
             digests.push((*at, digest));
             Ok(())
@@ -173,7 +179,7 @@ impl PartFile {
     pub fn find(&self, file: u32, is: &dyn Fn(&Digest) -> bool) -> io::Result<Vec<(Locator, Digest)>> {
         let mut found = Vec::new();
         for run in self.listed().runs(Table::Events) {
-            let rows = self.places(run)?;
+            let rows = self.folder.places(run.part)?;
             let all = (run.first..run.first + run.rows).filter_map(|row| rows.locator(row, file).zip(rows.digest(row)));
             found.extend(all.filter(|(_, digest)| is(digest)));
         }

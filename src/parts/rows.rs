@@ -1,6 +1,6 @@
 //! Rows of the event frame as events again.
 
-use arrow::array::Utf8ViewArray;
+use arrow::array::{BinaryViewArray, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars::prelude::*;
 
 use crate::evidence::{Digest, Locator};
@@ -8,10 +8,15 @@ use crate::ingest::{Collect, Event, Outcome, Prints, TEXT_COLUMNS, Text, is_beli
 
 /// Where the records of an events part lie, and their hashes.
 pub struct Places {
-    record: UInt64Chunked,
-    offset: UInt64Chunked,
-    length: UInt64Chunked,
-    sha256: BinaryChunked,
+    record: PrimitiveArray<u64>,
+    offset: PrimitiveArray<u64>,
+    length: PrimitiveArray<u64>,
+    sha256: BinaryViewArray,
+}
+
+/// The values of a column, in one piece.
+fn whole<T: PolarsPhysicalType>(column: &ChunkedArray<T>) -> T::Array {
+    column.rechunk().downcast_as_array().clone()
 }
 
 /// The columns of [`Places`].
@@ -25,10 +30,10 @@ impl Places {
     pub fn new(events: &DataFrame) -> PolarsResult<Self> {
         let [record, offset, length, sha256] = PLACES;
         Ok(Self {
-            record: events.column(record)?.u64()?.clone(),
-            offset: events.column(offset)?.u64()?.clone(),
-            length: events.column(length)?.u64()?.clone(),
-            sha256: events.column(sha256)?.binary()?.clone(),
+            record: whole(events.column(record)?.u64()?),
+            offset: whole(events.column(offset)?.u64()?),
+            length: whole(events.column(length)?.u64()?),
+            sha256: whole(events.column(sha256)?.binary()?),
         })
     }
 
@@ -61,13 +66,13 @@ impl AsRef<Self> for Places {
 
 /// The columns of an events part.
 pub struct EventRows {
-    time: Int64Chunked,
-    source: StringChunked,
-    outcome: StringChunked,
-    status: UInt32Chunked,
-    duration: Int64Chunked,
-    attempt: UInt32Chunked,
-    acknowledged: BooleanChunked,
+    time: PrimitiveArray<i64>,
+    source: Utf8ViewArray,
+    outcome: Utf8ViewArray,
+    status: PrimitiveArray<u32>,
+    duration: PrimitiveArray<i64>,
+    attempt: PrimitiveArray<u32>,
+    acknowledged: BooleanArray,
     /// Those in which any row has text.
     texts: Vec<(Text, Utf8ViewArray)>,
     places: Places,
@@ -89,17 +94,17 @@ impl EventRows {
         for (text, name) in Text::ALL.iter().zip(TEXT_COLUMNS) {
             let column = events.column(name)?.str()?;
             if column.null_count() < column.len() {
-                texts.push((*text, column.rechunk().downcast_as_array().clone()));
+                texts.push((*text, whole(column)));
             }
         }
         Ok(Self {
-            time: events.column("time")?.datetime()?.physical().clone(),
-            source: events.column("source")?.str()?.clone(),
-            outcome: events.column("outcome")?.str()?.clone(),
-            status: events.column("http_status")?.u32()?.clone(),
-            duration: events.column("duration_ms")?.i64()?.clone(),
-            attempt: events.column("attempt")?.u32()?.clone(),
-            acknowledged: events.column("hold_acknowledged")?.bool()?.clone(),
+            time: whole(events.column("time")?.datetime()?.physical()),
+            source: whole(events.column("source")?.str()?),
+            outcome: whole(events.column("outcome")?.str()?),
+            status: whole(events.column("http_status")?.u32()?),
+            duration: whole(events.column("duration_ms")?.i64()?),
+            attempt: whole(events.column("attempt")?.u32()?),
+            acknowledged: whole(events.column("hold_acknowledged")?.bool()?),
             texts,
             places: Places::new(events)?,
         })

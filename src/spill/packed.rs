@@ -29,13 +29,19 @@ impl Packed {
 /// There are more than `u32` can count.
 pub fn pack(words: &[u64], bytes: &mut Vec<u8>) -> Packed {
     let count = |n: usize| u32::try_from(n).expect("no column is that long");
-    let nonzero = words.iter().filter(|word| **word != 0).count();
+    let (mut nonzero, mut before, mut most) = (0, u64::MAX, 0);
+    for word in words {
+        nonzero += usize::from(*word != 0);
+        // One less than the least that is not zero: of some words zero is as good as any other.
+        before = before.min(word.wrapping_sub(1));
+        most = most.max(*word);
+    }
     let (all, some) = (words.len(), words.len().div_ceil(8));
-    // Of some words zero is as good as any other.
-    let (base, width) = frame(words.iter().copied().filter(|word| *word != 0));
-    let (dense_base, dense_width) = if nonzero == all { (base, width) } else { frame(words.iter().copied()) };
+    let least = before.wrapping_add(1);
+    let width = width(most - least);
+    let (dense_base, dense_width) = if nonzero == all { (least, width) } else { (0, self::width(most)) };
     if some + nonzero * width as usize >= all * dense_width as usize {
-        write(words.iter().copied(), dense_base, dense_width, bytes);
+        write(words.iter().copied(), all, (dense_base, dense_width), bytes);
         return Packed { words: count(all), width: dense_width, sparse: false, base: dense_base, kept: count(all) };
     }
     bytes.extend(
@@ -43,54 +49,73 @@ pub fn pack(words: &[u64], bytes: &mut Vec<u8>) -> Packed {
             .chunks(8)
             .map(|eight| eight.iter().enumerate().fold(0, |bits: u8, (n, word)| bits | u8::from(*word != 0) << n)),
     );
-    write(words.iter().copied().filter(|word| *word != 0), base, width, bytes);
-    Packed { words: count(all), width, sparse: true, base, kept: count(nonzero) }
+    write(words.iter().copied().filter(|word| *word != 0), nonzero, (least, width), bytes);
+    Packed { words: count(all), width, sparse: true, base: least, kept: count(nonzero) }
 }
 
-/// The least of some words, and how many bytes the others need beyond it.
-fn frame(words: impl Iterator<Item = u64> + Clone) -> (u64, u8) {
-    let (least, most) = words.fold((u64::MAX, 0), |(least, most), word| (word.min(least), word.max(most)));
-    let width = match most.saturating_sub(least) {
+/// How many bytes words need that are up to `span` beyond the least of them.
+const fn width(span: u64) -> u8 {
+    match span {
         0 => 0,
         1..=0xff => 1,
         0x100..=0xffff => 2,
         0x1_0000..=0xffff_ffff => 4,
         _ => 8,
-    };
-    (least, width)
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the width was chosen by the largest")]
-fn write(words: impl Iterator<Item = u64>, base: u64, width: u8, bytes: &mut Vec<u8>) {
-    let beyond = words.map(|word| word - base);
+fn write(words: impl Iterator<Item = u64>, count: usize, (base, width): (u64, u8), bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.resize(start + count * width as usize, 0);
+    let (room, beyond) = (&mut bytes[start..], words.map(|word| word - base));
     match width {
         0 => {}
-        1 => bytes.extend(beyond.map(|word| word as u8)),
-        2 => bytes.extend(beyond.flat_map(|word| (word as u16).to_le_bytes())),
-        4 => bytes.extend(beyond.flat_map(|word| (word as u32).to_le_bytes())),
-        _ => bytes.extend(beyond.flat_map(u64::to_le_bytes)),
+        1 => room.iter_mut().zip(beyond).for_each(|(byte, word)| *byte = word as u8),
+        2 => slots(room).zip(beyond).for_each(|(two, word)| *two = (word as u16).to_le_bytes()),
+        4 => slots(room).zip(beyond).for_each(|(four, word)| *four = (word as u32).to_le_bytes()),
+        _ => slots(room).zip(beyond).for_each(|(eight, word)| *eight = word.to_le_bytes()),
     }
 }
 
-/// The words that lie in `bytes`; too few bytes are taken for zeros.
-#[must_use]
-pub fn unpack(packed: &Packed, bytes: &[u8]) -> Vec<u64> {
+fn slots<const N: usize>(bytes: &mut [u8]) -> impl Iterator<Item = &mut [u8; N]> {
+    bytes.as_chunks_mut().0.iter_mut()
+}
+
+/// Puts the words that lie in `bytes` into `into` by `put`, one a place, but for those that are zero: they may be passed
+/// over, as are those for which there are too few bytes.
+pub fn unpack<T>(packed: &Packed, bytes: &[u8], into: &mut [T], put: impl Fn(&mut T, u64)) {
     let Packed { words, width, sparse, base, kept } = *packed;
     let bits = if sparse { (words as usize).div_ceil(8) } else { 0 };
     let (bits, bytes) = bytes.split_at(bits.min(bytes.len()));
-    let kept: Vec<u64> = match width {
-        0 => vec![base; kept as usize],
-        1 => bytes.iter().map(|byte| base + u64::from(*byte)).collect(),
-        2 => bytes.as_chunks().0.iter().map(|two| base + u64::from(u16::from_le_bytes(*two))).collect(),
-        4 => bytes.as_chunks().0.iter().map(|four| base + u64::from(u32::from_le_bytes(*four))).collect(),
-        _ => bytes.as_chunks().0.iter().map(|eight| base + u64::from_le_bytes(*eight)).collect(),
-    };
-    if !sparse {
-        return kept;
+    let bits = sparse.then_some(bits);
+    match width {
+        0 => place(bits, std::iter::repeat_n(base, kept as usize), into, put),
+        1 => place(bits, bytes.iter().map(|byte| base + u64::from(*byte)), into, put),
+        2 => place(bits, kept_in(bytes).map(|two| base + u64::from(u16::from_le_bytes(*two))), into, put),
+        4 => place(bits, kept_in(bytes).map(|four| base + u64::from(u32::from_le_bytes(*four))), into, put),
+        _ => place(bits, kept_in(bytes).map(|eight| base + u64::from_le_bytes(*eight)), into, put),
     }
-    let mut kept = kept.into_iter();
-    let is_kept = (0..words as usize).map(|n| bits[n / 8] >> (n % 8) & 1 == 1);
-    is_kept.map(|is_kept| if is_kept { kept.next().unwrap_or(0) } else { 0 }).collect()
+}
+
+fn kept_in<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; N]> {
+    bytes.as_chunks().0.iter()
+}
+
+/// Puts each of `kept` into its place: the next one, or the next whose bit is set.
+fn place<T>(bits: Option<&[u8]>, mut kept: impl Iterator<Item = u64>, into: &mut [T], put: impl Fn(&mut T, u64)) {
+    let Some(bits) = bits else {
+        into.iter_mut().zip(kept).for_each(|(slot, word)| put(slot, word));
+        return;
+    };
+    for (bits, eight) in bits.iter().zip(into.chunks_mut(8)) {
+        let mut bits = *bits;
+        while let Some(slot) = eight.get_mut(bits.trailing_zeros() as usize) {
+            let Some(word) = kept.next() else { return };
+            put(slot, word);
+            bits &= bits - 1;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +148,12 @@ mod tests {
             let packed = pack(&words, &mut bytes);
             prop_assert_eq!(bytes.len() - 3, packed.bytes());
             prop_assert!(packed.bytes() <= words.len() * 8);
-            prop_assert_eq!(unpack(&packed, &bytes[3..]), words);
+            let mut again = vec![0; words.len()];
+            unpack(&packed, &bytes[3..], &mut again, |slot, word| *slot = word);
+            prop_assert_eq!(&again, &words);
+            // Too few bytes give fewer words, and no panic.
+            let most = 3 + (bytes.len() - 3) / 2;
+            unpack(&packed, &bytes[3..most], &mut again, |slot, word| *slot = word);
         }
     }
 }
