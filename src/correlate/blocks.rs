@@ -2,7 +2,6 @@
 //! memory has room for. Then they lie in an unnamed temporary file and are read column by column when they are asked for.
 
 use std::io;
-use std::sync::Arc;
 
 use super::columns::{Column, Columns, Form};
 use super::outline::NO_TIME;
@@ -14,7 +13,7 @@ pub const BLOCK: usize = 32 * 1024;
 /// Entries of an archive of which all are held in memory, some 25 MB of them; of a larger one none is.
 const HELD: usize = 5 * BLOCK;
 
-/// All blocks, in order.
+/// All blocks, in order, packed.
 #[derive(Default)]
 pub struct Blocks {
     all: Vec<Block>,
@@ -23,21 +22,22 @@ pub struct Blocks {
     /// What is added to the times of a source, microseconds.
     shifts: Vec<(Symbol, i64)>,
     file: Scratch,
-    /// Columns and bytes of a block that lies in the file, to be used for the next: fresh memory costs more than what is put
-    /// into it.
+    /// Columns of the block before, to be used for the next, and bytes for one that goes into the file: fresh memory costs
+    /// more than what is put into it.
     spare: Columns,
     bytes: Vec<u8>,
 }
 
 struct Block {
     rows: usize,
-    columns: Lies,
+    form: Box<Form>,
+    lies: Lies,
 }
 
 enum Lies {
-    InMemory(Arc<Columns>),
+    InMemory(Box<[u8]>),
     /// At this offset of the file.
-    OnDisk(u64, Box<Form>),
+    OnDisk(u64),
 }
 
 impl Blocks {
@@ -72,59 +72,55 @@ impl Blocks {
     pub fn add(&mut self, columns: Columns) -> io::Result<()> {
         let rows = columns.len();
         self.rows += rows;
-        self.all.push(Block { rows, columns: Lies::InMemory(Arc::new(columns)) });
-        if self.rows > HELD {
+        self.bytes.clear();
+        let form = Box::new(columns.to_bytes(&mut self.bytes));
+        self.spare = columns.emptied();
+        let lies = if self.rows > HELD {
             self.put_aside()?;
-        }
+            Lies::OnDisk(self.file.append(&self.bytes)?)
+        } else {
+            Lies::InMemory(self.bytes.as_slice().into())
+        };
+        self.all.push(Block { rows, form, lies });
         Ok(())
     }
 
     /// Moves the blocks that are in memory into the file.
     fn put_aside(&mut self) -> io::Result<()> {
-        let Self { all, file, spare, bytes, .. } = self;
+        let Self { all, file, .. } = self;
         for block in all.iter_mut().rev() {
-            let Lies::InMemory(columns) = &block.columns else { break };
-            bytes.clear();
-            let form = columns.to_bytes(bytes);
-            let aside = Lies::OnDisk(file.append(bytes)?, Box::new(form));
-            if let Lies::InMemory(columns) = std::mem::replace(&mut block.columns, aside) {
-                *spare = Arc::into_inner(columns).map(Columns::emptied).unwrap_or_default();
-            }
+            let Lies::InMemory(bytes) = &block.lies else { break };
+            block.lies = Lies::OnDisk(file.append(bytes)?);
         }
         Ok(())
     }
 
-    /// The entries of a block with at least the columns `wanted`.
+    /// The columns `wanted` of the entries of a block.
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn load(&self, block: usize, wanted: &[Column]) -> io::Result<Arc<Columns>> {
-        let (at, form) = match &self.all[block].columns {
-            Lies::InMemory(columns) => return Ok(Arc::clone(columns)),
-            Lies::OnDisk(at, form) => (*at, form),
-        };
+    pub fn load(&self, block: usize, wanted: &[Column]) -> io::Result<Columns> {
+        let Block { rows, form, lies } = &self.all[block];
         let mut bytes = Vec::new();
         let mut columns = Columns::default();
         let shifted = wanted.contains(&Column::Time) && !self.shifts.is_empty();
         for column in wanted.iter().copied().chain(shifted.then_some(Column::Source)) {
             let (start, length) = form.span(column);
-            bytes.resize(length, 0);
-            self.file.read(at + start, &mut bytes)?;
-            columns.fill(column, self.all[block].rows, form, &bytes);
+            match lies {
+                Lies::InMemory(all) => columns.fill(column, *rows, form, all.get(start..).unwrap_or_default()),
+                Lies::OnDisk(at) => {
+                    bytes.resize(length, 0);
+                    self.file.read(at + start as u64, &mut bytes)?;
+                    columns.fill(column, *rows, form, &bytes);
+                }
+            }
         }
         self.shifts.iter().for_each(|shift| apply(&mut columns, *shift));
-        Ok(Arc::new(columns))
+        Ok(columns)
     }
 
     /// Adds `by` microseconds to all times of a source.
     pub fn shift(&mut self, source: Symbol, by: i64) {
-        for block in &mut self.all {
-            if let Lies::InMemory(columns) = &mut block.columns
-                && let Some(columns) = Arc::get_mut(columns)
-            {
-                apply(columns, (source, by));
-            }
-        }
         self.shifts.push((source, by));
     }
 }

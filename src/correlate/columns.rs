@@ -49,7 +49,7 @@ pub struct Columns {
     pub uid: Vec<IdHash>,
     pub fingerprint: Vec<u64>,
     pub at: Vec<Locator>,
-    /// Only where a column was asked for from disk.
+    /// The numbers of the files, where only they were asked for.
     files: Vec<u32>,
 }
 
@@ -162,10 +162,10 @@ fn place(column: Column) -> (usize, usize) {
 impl Form {
     /// Where the bytes of a column begin, and how many there are.
     #[must_use]
-    pub fn span(&self, column: Column) -> (u64, usize) {
+    pub fn span(&self, column: Column) -> (usize, usize) {
         let (first, count) = place(column);
         let before: usize = self.0[..first].iter().map(Packed::bytes).sum();
-        (before as u64, self.0[first..first + count].iter().map(Packed::bytes).sum())
+        (before, self.0[first..first + count].iter().map(Packed::bytes).sum())
     }
 }
 

@@ -75,7 +75,7 @@ pub struct Outline {
 pub struct Block<'a> {
     first: Row,
     flags: &'a [u8],
-    columns: Arc<Columns>,
+    columns: Columns,
 }
 
 impl Deref for Block<'_> {

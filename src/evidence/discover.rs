@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::containers::{Bounds, Container, Member, expand};
@@ -183,7 +184,12 @@ pub fn discover(paths: &[String]) -> Result<Discovery> {
     // Below one folder no file has a second name, because links are not followed.
     let one_folder = urls.is_empty() && matches!(&paths[..], [path] if Path::new(path).is_dir());
     let plain = by_label.into_values();
-    let plain = if one_folder { plain.collect() } else { without_second_names(plain) };
+    let mut plain = if one_folder { plain.collect() } else { without_second_names(plain) };
+    plain.par_iter_mut().with_min_len(256).for_each(|input: &mut Input| {
+        if let Place::File(path) = &input.place {
+            input.bytes = path.metadata().map_or(0, |m| m.len());
+        }
+    });
     found.inputs = parts::joined(plain, listed)?;
     for notes in [&mut found.skipped, &mut found.unreadable] {
         notes.sort();
@@ -306,9 +312,9 @@ fn add_parts(file: &walkdir::DirEntry, found: &mut Discovery) -> Result<()> {
 
 fn add_file(path: &Path, inputs: &mut BTreeMap<Name, Input>) {
     let label = Name::from(path.display().to_string());
-    let bytes = path.metadata().map_or(0, |m| m.len());
     let place = Place::File(FilePath::of(path, &label));
-    inputs.insert(label.clone(), Input { label, place, bytes });
+    // How large it is is asked of all at once.
+    inputs.insert(label.clone(), Input { label, place, bytes: 0 });
 }
 
 /// The same file reached by two names (`a` and `./a`) is read once, under the shortest.

@@ -2,11 +2,13 @@
 //! memory than in a small one. The archive is gone through once however many shares there are: the entries of each lie in
 //! a temporary file until it is their turn.
 
+use rayon::prelude::*;
+
 use super::{Scratch, reading, writing};
 use crate::error::Result;
 
 /// Entries of a share that are written and read together.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 512;
 
 /// Takes an entry of `N` words, by its hash.
 pub type Tell<'t, const N: usize> = dyn FnMut(u64, [u64; N]) -> Result<()> + Send + 't;
@@ -26,12 +28,11 @@ pub struct Size {
 pub fn by_share<const N: usize, S: Send>(
     size: Size,
     gather: impl FnOnce(&mut Tell<'_, N>) -> Result<()>,
-    start: impl Fn() -> S,
+    start: impl Fn() -> S + Sync,
     take: impl Fn(&mut S, [u64; N]) + Sync,
     mut end: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
-    let shares = 1 + size.expected / size.most;
-    if shares == 1 {
+    if size.expected < size.most {
         let mut share = start();
         gather(&mut |_, entry| {
             take(&mut share, entry);
@@ -39,15 +40,23 @@ pub fn by_share<const N: usize, S: Send>(
         })?;
         return end(share);
     }
+    let shares = AT_ONCE * (1 + size.expected / size.most);
     let mut divided = Divided::new(shares);
     gather(&mut |hash, entry| divided.push(hash, entry))?;
-    for number in 0..shares {
+    let of_share = |number: usize| {
         let mut share = start();
         divided.each(number, |entry| take(&mut share, entry))?;
-        end(share)?;
+        Ok(share)
+    };
+    for first in (0..shares).step_by(AT_ONCE) {
+        let some = (first..first + AT_ONCE).into_par_iter().map(of_share).collect::<Result<Vec<S>>>()?;
+        some.into_iter().try_for_each(&mut end)?;
     }
     Ok(())
 }
+
+/// Shares that are held at the same time, each as much smaller: threads gather one each.
+const AT_ONCE: usize = 4;
 
 /// Entries by share, in the order in which they were added.
 struct Divided<const N: usize> {
@@ -75,15 +84,15 @@ impl<const N: usize> Divided<N> {
         Ok(())
     }
 
-    /// Goes through the entries of a share, which is done with then.
-    fn each(&mut self, share: usize, mut see: impl FnMut([u64; N])) -> Result<()> {
+    /// Goes through the entries of a share.
+    fn each(&self, share: usize, mut see: impl FnMut([u64; N])) -> Result<()> {
         let mut entries = Vec::new();
         entries.resize(CHUNK, [0; N]);
-        for at in std::mem::take(&mut self.chunks[share]) {
-            self.file.read(at, bytemuck::cast_slice_mut(entries.as_flattened_mut())).map_err(reading)?;
+        for at in &self.chunks[share] {
+            self.file.read(*at, bytemuck::cast_slice_mut(entries.as_flattened_mut())).map_err(reading)?;
             entries.iter().copied().for_each(&mut see);
         }
-        std::mem::take(&mut self.open[share]).into_iter().for_each(see);
+        self.open[share].iter().copied().for_each(see);
         Ok(())
     }
 }
@@ -103,7 +112,7 @@ pub const fn halves(word: u64) -> [u32; 2] {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{CHUNK, Size, by_share};
+    use super::{AT_ONCE, CHUNK, Size, by_share};
 
     #[test]
     fn however_many_shares_there_are_each_entry_comes_once_in_order_with_all_of_its_hash() {
@@ -125,7 +134,7 @@ mod tests {
                 },
             )
             .expect("a temporary file");
-            assert_eq!(shares, 1 + entries / most);
+            assert_eq!(shares, if entries < most { 1 } else { AT_ONCE * (1 + entries / most) });
             let hashes = |share: &Vec<[u64; 2]>| share.iter().map(|[_, hash]| *hash).collect::<Vec<u64>>();
             let (mut last, mut used) = (0, 0);
             for of_share in seen.iter().map(hashes).filter(|of_share| !of_share.is_empty()) {

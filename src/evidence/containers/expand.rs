@@ -87,7 +87,7 @@ pub fn expand(inputs: Vec<Input>, bounds: Bounds) -> Result<(Vec<Input>, Vec<Str
         Ok(outer.finish())
     };
     let parts = inputs.into_par_iter().with_min_len(8).map(one).collect::<Result<Vec<_>>>()?;
-    let (mut inputs, mut skipped) = (Vec::new(), Vec::new());
+    let (mut inputs, mut skipped) = (Vec::with_capacity(parts.len()), Vec::new());
     for (more, notes) in parts {
         inputs.extend(more);
         skipped.extend(notes);

@@ -145,7 +145,7 @@ impl<S: Copy> Layouts<S> {
             let (next, value) = node.next.iter().find_map(|n| {
                 let next = &self.nodes[*n];
                 let start = at + next.before.len();
-                let rest = bytes.get(at..)?.strip_prefix(&*next.before)?;
+                let rest = behind(&next.before, bytes.get(at..)?)?;
                 Some((next, start..start + next.kind.length(rest)?))
             })?;
             if next.kind == Kind::End {
@@ -206,6 +206,16 @@ impl<S> Node<S> {
     fn root() -> Self {
         Self { before: Box::default(), kind: Kind::Null, stands_for: None, next: Vec::new() }
     }
+}
+
+/// What follows `literal` in `bytes`, if they begin with it. Most are shorter than calling `memcmp` takes.
+fn behind<'b>(literal: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
+    let (own, rest) = bytes.split_at_checked(literal.len())?;
+    let same = match (literal.last_chunk::<8>(), own.last_chunk::<8>()) {
+        (Some(a), Some(b)) => a == b && literal.as_chunks::<8>().0.iter().zip(own.as_chunks().0).all(|(a, b)| a == b),
+        _ => literal.iter().zip(own).all(|(a, b)| a == b),
+    };
+    same.then_some(rest)
 }
 
 /// Whether texts in a record end at their next quotation mark.
