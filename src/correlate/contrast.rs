@@ -97,17 +97,10 @@ impl Contrast {
         let Self { by_bucket, through, .. } = self;
         let (mut by_caller, failed) = (Counts::default(), Mutex::default());
         let size = Size { expected: outline.count(flag::ATTEMPT), most: GROUPED };
-        let start = || {
-            let mut groups = Grouped::default();
-            // A job goes through a step several times.
-            groups.by_caller.reserve(size.expected.min(size.most) / 4);
-            groups.by_bucket.reserve(size.expected.min(size.most) / 8);
-            groups
-        };
         by_share(
             size,
             |tell| tell_attempts(outline, &failed, tell),
-            start,
+            Grouped::default,
             Grouped::take,
             |groups| {
                 add_counts(&groups.by_caller, &mut by_caller);
