@@ -13,7 +13,7 @@ use super::symbols::Symbol;
 use super::table::Row;
 use crate::error::Result;
 use crate::ingest::{Change, Ingested, MAPPED, source_named};
-use crate::spill::{Size, Tell, by_share, halves, joined};
+use crate::spill::{Size, Tell, Twice, by_share, halves, joined};
 
 /// How far the clock of a source is from that of another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -134,7 +134,7 @@ fn tenths(count: i64) -> f64 {
 pub fn align(outline: &mut Outline, ingested: &mut Ingested) -> Result<Clocks> {
     let mut clocks = Clocks::default();
     let sources = sources(outline)?;
-    let shared = if sources.len() > 1 { shared(outline)? } else { Shared::new() };
+    let shared = if sources.len() > 1 { shared(outline, &sources)? } else { Shared::new() };
     let first = sources.iter().max_by_key(|(name, (trail, bearing, _))| (*trail, *bearing, Reverse((*name).clone())));
     let Some((root, _)) = first else { return Ok(clocks) };
     clocks.bounds.insert(root.clone(), Bounds::default());
@@ -267,8 +267,18 @@ struct Bearing {
 }
 
 /// The requests that two sources record, each once: an id that several records of a source bear names no request.
-fn shared(outline: &Outline) -> Result<Shared> {
+fn shared(outline: &Outline, sources: &Sources) -> Result<Shared> {
     let mut found = Shared::new();
+    // Of most requests only the source that has most of them tells: those need not be compared.
+    let most =
+        sources.values().max_by_key(|(_, bearing, symbol)| (*bearing, *symbol)).map_or(0, |(.., symbol)| *symbol);
+    let bearing: usize = sources.values().filter(|(.., symbol)| *symbol != most).map(|(_, bearing, _)| bearing).sum();
+    let of_others = Twice::of(bearing * REQUESTS.len());
+    let note = |block: &Block<'_>| {
+        let places = block.places().filter(|n| block.names(Column::Source)[*n] != most);
+        places.for_each(|n| REQUESTS.iter().for_each(|id| of_others.note(block.id(*id)[n])));
+    };
+    outline.look(&LOOKED_AT, note)?;
     let tell_all = |tell: &mut Tell<'_, 3>| -> Result<()> {
         outline.tell(
             &LOOKED_AT,
@@ -278,7 +288,8 @@ fn shared(outline: &Outline) -> Result<Shared> {
                     let [request, correlation] = REQUESTS.map(|id| block.id(id)[n]);
                     let ids = [request, if correlation == request { 0 } else { correlation }];
                     let (known, time) = (joined(block.row(n), sources[n]), block.time[n].cast_unsigned());
-                    ids.into_iter().filter(|id| *id != 0).for_each(|id| say(id, [id, known, time]));
+                    let told = |id: &IdHash| *id != 0 && (sources[n] != most || of_others.may_have_met(*id));
+                    ids.into_iter().filter(told).for_each(|id| say(id, [id, known, time]));
                 }
             },
             tell,

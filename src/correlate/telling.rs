@@ -45,7 +45,7 @@ impl Outline {
         let mut tell_all =
             |said: Vec<Vec<_>>| said.into_iter().flatten().try_for_each(|(hash, words)| tell(hash, words));
         let mut said = Vec::new();
-        for next in spans.chunks(rayon::current_num_threads()) {
+        for next in spans.chunks(2 * rayon::current_num_threads()) {
             let before = std::mem::take(&mut said);
             let (told, next) =
                 rayon::join(|| tell_all(before), || next.par_iter().map(said_of).collect::<Result<Vec<_>>>());

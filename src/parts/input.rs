@@ -72,11 +72,13 @@ impl PartFile {
     /// # Errors
     /// A part cannot be read or is not what was written.
     pub fn verify(&self) -> io::Result<()> {
-        Table::ALL.iter().try_for_each(|table| match self.listed().runs(*table) {
-            [] => Ok(()),
+        Table::ALL.iter().try_for_each(|table| match (table, self.listed().runs(*table)) {
+            (_, []) => Ok(()),
             // Small files have all their rows in one part, which is read next and kept for the files behind them.
-            [run] if *table == Table::Events => self.folder.events(run.part).map(drop),
-            runs => runs.iter().try_for_each(|run| self.folder.verify(*table, run.part)),
+            (Table::Events, [run]) => self.folder.events(run.part).map(drop),
+            (Table::Changes, [run]) => self.folder.changes(run.part).map(drop),
+            (Table::Documents, [run]) => self.folder.documents(run.part).map(drop),
+            (_, runs) => runs.iter().try_for_each(|run| self.folder.verify(*table, run.part)),
         })
     }
 

@@ -41,6 +41,13 @@ impl Twice {
         self.again[word].load(Ordering::Relaxed) & bit != 0
     }
 
+    /// Whether a hash may have been noted at all.
+    #[must_use]
+    pub fn may_have_met(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.once[word].load(Ordering::Relaxed) & bit != 0
+    }
+
     const fn place(&self, hash: u64) -> (usize, u64) {
         let number = hash >> self.shift;
         ((number / 64) as usize, 1 << (number % 64))
@@ -57,6 +64,8 @@ mod tests {
         let met = Twice::of(10_000);
         (0..10_000).chain(0..500).for_each(|n| met.note(hash(n)));
         assert!((0..500).all(|n| met.may_have(hash(n))));
+        assert!((0..10_000).all(|n| met.may_have_met(hash(n))));
+        assert!((10_000..20_000).filter(|n| met.may_have_met(hash(*n))).count() < 3_000);
         assert!((500..10_000).filter(|n| met.may_have(hash(*n))).count() < 2_000);
     }
 }
