@@ -59,7 +59,8 @@ pub struct Folder {
     /// The same of those of which only the places were asked for.
     places_of_events: Newest<Arc<Places>>,
     /// The parts of changes and of documents used last.
-    facts: [Newest<DataFrame>; 2],
+    changes: Newest<DataFrame>,
+    documents: Newest<DataFrame>,
     /// Parts that were found to be as the index lists them, and what they were then.
     checked: Mutex<BTreeMap<(Table, u32), Version>>,
 }
@@ -118,7 +119,8 @@ impl Folder {
             places,
             events: Mutex::default(),
             places_of_events: Mutex::default(),
-            facts: Default::default(),
+            changes: Mutex::default(),
+            documents: Mutex::default(),
             checked: Mutex::default(),
         }
     }
@@ -140,11 +142,7 @@ impl Folder {
     /// # Errors
     /// It cannot be read, or is not what was written.
     pub fn events(&self, number: u32) -> io::Result<Arc<EventRows>> {
-        let read = || {
-            let frame = self.read(Table::Events, number, None)?;
-            EventRows::new(&frame).map(Arc::new).map_err(|e| self.damaged(Table::Events, number, &e.to_string()))
-        };
-        newest(&self.events, number).get_or_init(read).clone().map_err(io::Error::other)
+        held(&self.events, number, || self.rows(number, None, EventRows::new))
     }
 
     /// Where the records of a part of events lie, and their hashes: few bytes of many.
@@ -152,11 +150,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::events`].
     pub fn places(&self, number: u32) -> io::Result<Arc<Places>> {
-        let read = || {
-            let frame = self.read(Table::Events, number, Some(&PLACES))?;
-            Places::new(&frame).map(Arc::new).map_err(|e| self.damaged(Table::Events, number, &e.to_string()))
-        };
-        newest(&self.places_of_events, number).get_or_init(read).clone().map_err(io::Error::other)
+        held(&self.places_of_events, number, || self.rows(number, Some(&PLACES), Places::new))
     }
 
     /// A part of changes.
@@ -164,8 +158,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::events`].
     pub fn changes(&self, number: u32) -> io::Result<DataFrame> {
-        let held = newest(&self.facts[0], number);
-        held.get_or_init(|| self.read(Table::Changes, number, None)).clone().map_err(io::Error::other)
+        held(&self.changes, number, || self.read(Table::Changes, number, None))
     }
 
     /// A part of documents.
@@ -173,8 +166,17 @@ impl Folder {
     /// # Errors
     /// As [`Self::events`].
     pub fn documents(&self, number: u32) -> io::Result<DataFrame> {
-        let held = newest(&self.facts[1], number);
-        held.get_or_init(|| self.read(Table::Documents, number, None)).clone().map_err(io::Error::other)
+        held(&self.documents, number, || self.read(Table::Documents, number, None))
+    }
+
+    fn rows<T>(
+        &self,
+        number: u32,
+        columns: Option<&[&str]>,
+        of: fn(&DataFrame) -> PolarsResult<T>,
+    ) -> Result<Arc<T>, String> {
+        let frame = self.read(Table::Events, number, columns)?;
+        of(&frame).map(Arc::new).map_err(|e| self.damaged(Table::Events, number, &e.to_string()))
     }
 
     fn part(&self, table: Table, number: u32) -> Option<&Part> {
@@ -246,16 +248,19 @@ impl Folder {
     }
 }
 
-/// A part among those that are held, of which it becomes the newest.
-fn newest<T>(held: &Newest<T>, part: u32) -> Held<T> {
-    let mut all = held.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = all.iter().position(|(key, _)| *key == part).map(|n| all.remove(n).1);
-    let held: Held<T> = found.unwrap_or_default();
-    all.push((part, Arc::clone(&held)));
-    if all.len() > rayon::current_num_threads() + 1 {
-        all.remove(0);
-    }
-    held
+/// What is held of a part, which becomes the newest of those that are, and is read where it is not.
+fn held<T: Clone>(of: &Newest<T>, part: u32, read: impl FnOnce() -> Result<T, String>) -> io::Result<T> {
+    let held: Held<T> = {
+        let mut all = of.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.iter().position(|(key, _)| *key == part).map(|n| all.remove(n).1);
+        let held: Held<T> = found.unwrap_or_default();
+        all.push((part, Arc::clone(&held)));
+        if all.len() > rayon::current_num_threads() + 1 {
+            all.remove(0);
+        }
+        held
+    };
+    held.get_or_init(read).clone().map_err(io::Error::other)
 }
 
 /// Parquet that claims to be larger than this when unpacked is refused.
