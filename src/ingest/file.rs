@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -56,13 +55,6 @@ impl Manner {
     pub const NONE: Self = Self { adapter: None, table: None, mapping: None, page: None, packed: false };
 }
 
-/// Files smaller than this are read by one thread each.
-const LARGE: u64 = 4 * 1024 * 1024;
-/// Small files are read together, so that thousands of them make few parts, but not so many that what is read of them and
-/// not yet taken in takes up much memory.
-const RUN_BYTES: u64 = 1024 * 1024;
-/// How much larger packed logs are, for that purpose, when they are unpacked; a name is enough to go by here.
-const PACKED_GROWTH: u64 = 10;
 /// Chunks of one file that are parsed at the same time, while as many more are being read.
 const CHUNKS_AT_ONCE: usize = 4;
 
@@ -72,87 +64,6 @@ thread_local! {
 }
 /// The largest of these that is kept, bytes.
 const KEPT: usize = 1024 * 1024;
-
-/// A piece of work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// A run of small files, for one thread.
-    Small(Range<usize>),
-    /// A file that all threads work on.
-    Large(usize),
-}
-
-impl Work {
-    /// The run of small files, if it is one.
-    pub fn small(&self) -> Option<Range<usize>> {
-        match self {
-            Self::Small(run) => Some(run.clone()),
-            Self::Large(_) => None,
-        }
-    }
-}
-
-/// What an event of a part counts for, so that there is room for the files of one part as `ingest` makes them in a run.
-const EVENT_BYTES: u64 = 32;
-
-/// Divides the inputs into pieces of work, in order.
-#[must_use]
-pub fn divide(inputs: &[Input]) -> Vec<Work> {
-    let mut work = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    let mut parts = Vec::new();
-    for (n, input) in inputs.iter().enumerate() {
-        let (size, unpacked) = sizes(input);
-        let large = size >= LARGE;
-        if (large || needs_another(input, &mut parts)) && start < n {
-            work.push(Work::Small(start..n));
-            (start, bytes) = (n, 0);
-        }
-        bytes += unpacked;
-        if large {
-            work.push(Work::Large(n));
-        } else if bytes >= RUN_BYTES {
-            work.push(Work::Small(start..n + 1));
-        }
-        if large || bytes >= RUN_BYTES {
-            (start, bytes) = (n + 1, 0);
-        }
-    }
-    if start < inputs.len() {
-        work.push(Work::Small(start..inputs.len()));
-    }
-    work
-}
-
-/// How much there is to read of a file, as found and unpacked.
-fn sizes(input: &Input) -> (u64, u64) {
-    // Containers are hashed elsewhere; their members are inputs of their own.
-    if input.place.container().is_some() {
-        return (0, 0);
-    }
-    if let Some(part) = input.place.part() {
-        let bytes = part.events() * EVENT_BYTES;
-        return (bytes, bytes);
-    }
-    let packed = [".gz", ".zst", ".parquet"].iter().any(|ending| input.label.ends_with(ending));
-    (input.bytes, if packed { input.bytes * PACKED_GROWTH } else { input.bytes })
-}
-
-/// Whether the events of a file lie in another part than those of the files before, of which `parts` are. Threads that
-/// need the same part wait for each other.
-fn needs_another<'i>(input: &'i Input, parts: &mut Vec<(&'i Path, u32)>) -> bool {
-    let Some((folder, part)) = input.place.part().and_then(|file| Some((file.folder(), file.last_part()?))) else {
-        return false;
-    };
-    let another = parts.iter().any(|(known, before)| *known == folder && *before != part);
-    if another {
-        parts.clear();
-    }
-    if !parts.contains(&(folder, part)) {
-        parts.push((folder, part));
-    }
-    another
-}
 
 /// Reads a run of small files.
 #[must_use]

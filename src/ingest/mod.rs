@@ -37,6 +37,7 @@ mod trail_json;
 mod trail_names;
 mod trail_record;
 mod vault_audit;
+mod work;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -66,6 +67,7 @@ pub use trail_fields::STEPS;
 pub use crate::evidence::{micros, rfc3339};
 
 use crate::evidence::{Bounds, Container, FileEntry, Input, Limits, Reject, Room};
+use work::{Work, divide};
 
 /// The sources, in the order in which they are asked whether a file is theirs.
 pub const ADAPTERS: &[&dyn Adapter] = &[
@@ -196,16 +198,16 @@ fn read<C: Collect + Send>(
             ingested.manners.push(alike.unwrap_or_else(|| Arc::new(manner)));
         }
     };
-    let work = file::divide(inputs);
+    let work = divide(inputs);
     let mut work = &work[..];
     while let Some(first) = work.first() {
-        if let file::Work::Large(n) = first {
+        if let Work::Large(n) = first {
             file::read_large(inputs, *n, context, &mut take);
             progress(inputs[*n].bytes);
             work = &work[1..];
             continue;
         }
-        let runs: Vec<Range<usize>> = work.iter().map_while(file::Work::small).collect();
+        let runs: Vec<Range<usize>> = work.iter().map_while(Work::small).collect();
         work = &work[runs.len()..];
         let read = |run: &Range<usize>| {
             let parts = file::read_small(inputs, run.clone(), context);

@@ -33,13 +33,18 @@ impl Eq for PartFile {}
 /// One sentence that says what is wrong with the index.
 pub fn folder_of(path: &Path) -> std::result::Result<(Arc<Folder>, Vec<Input>), String> {
     let folder = Arc::new(Folder::open(path)?);
+    let inputs = inputs_of(&folder);
+    Ok((folder, inputs))
+}
+
+/// The files of a folder of parts as inputs.
+pub fn inputs_of(folder: &Arc<Folder>) -> Vec<Input> {
     let input = |(n, listed): (usize, &Listed)| Input {
         label: listed.entry.path.clone(),
-        place: Place::Part(PartFile { folder: Arc::clone(&folder), n }),
+        place: Place::Part(PartFile { folder: Arc::clone(folder), n }),
         bytes: listed.entry.bytes,
     };
-    let inputs = folder.index.files.iter().enumerate().map(input).collect();
-    Ok((folder, inputs))
+    folder.index.files.iter().enumerate().map(input).collect()
 }
 
 impl PartFile {
@@ -52,7 +57,7 @@ impl PartFile {
     /// How many events it has.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.listed().runs(Table::Events).iter().map(|run| run.rows as u64).sum()
+        self.listed().runs(Table::Events).iter().fold(0, |all: u64, run| all.saturating_add(run.rows as u64))
     }
 
     /// The folder of parts it is in.

@@ -25,7 +25,7 @@ use std::path::Path;
 
 pub use folder::{Folder, Table};
 pub use index::{Index, Listed, Run};
-pub use input::{PartFile, check, content, folder_of, joined};
+pub use input::{PartFile, check, content, folder_of, inputs_of, joined};
 pub use rows::EventRows;
 pub use update::{How, Update, lock, update};
 pub use write::put_by;
