@@ -131,3 +131,51 @@ fn apply(columns: &mut Columns, (source, by): (Symbol, i64)) {
     let shifted = shifted.map(|(time, of)| if *of == source && time != NO_TIME { time + by } else { time });
     columns.time = shifted.collect();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, Blocks, HELD};
+    use crate::correlate::columns::{Column, Columns, Entry, NAMES};
+    use crate::correlate::outline::{Id, NO_TIME};
+    use crate::evidence::Locator;
+
+    /// The entry of a number: some words zero, some large, some alike.
+    fn entry(n: u64) -> Entry {
+        let small = u32::try_from(n % 300).expect("small");
+        let time = if n.is_multiple_of(7) { NO_TIME } else { 1_700_000_000_000_000 + (n * 1_001).cast_signed() };
+        let at = Locator { file: small, record: n, offset: n * 640, length: 500 + n % 90 };
+        let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut ids = [0; Id::ALL.len()];
+        (ids[Id::Job as usize], ids[Id::Request as usize]) = (n / 100 + 1, if n.is_multiple_of(3) { hash } else { 0 });
+        Entry { time, names: [small % 3; NAMES.len()], ids, uid: hash, fingerprint: !hash, at }
+    }
+
+    #[test]
+    fn columns_are_the_same_from_memory_and_from_the_file() {
+        for blocks in [1, HELD / BLOCK + 2] {
+            let mut all = Blocks::default();
+            for number in 0..blocks {
+                let mut columns = if number == 0 { Columns::default() } else { all.empty() };
+                (0..BLOCK).for_each(|n| columns.push(&entry((number * BLOCK + n) as u64)));
+                all.add(columns).expect("a temporary file");
+            }
+            all.end();
+            all.shift(1, 5);
+            for (number, n) in (0..blocks).flat_map(|number| [0, 1, 7, 301, BLOCK - 1].map(|n| (number, n))) {
+                let expected = entry((number * BLOCK + n) as u64);
+                let load = |wanted: &[Column]| all.load(number, wanted).expect("a temporary file");
+                let shifted = |time| if time != NO_TIME && expected.names[0] == 1 { time + 5 } else { time };
+                assert_eq!(load(&[Column::Time]).time[n], shifted(expected.time));
+                assert_eq!(load(&[Column::File]).file(n), expected.at.file);
+                let some = load(&[Column::At, Column::Media, Column::Id(Id::Request), Column::Fingerprint]);
+                assert_eq!((some.at[n], some.file(n)), (expected.at, expected.at.file));
+                assert_eq!(
+                    (some.names(Column::Media)[n], some.fingerprint[n]),
+                    (expected.names[0], expected.fingerprint)
+                );
+                assert_eq!(some.id(Id::Request)[n], expected.ids[Id::Request as usize]);
+                assert_eq!(load(&[Column::Uid, Column::Id(Id::Job)]).uid[n], expected.uid);
+            }
+        }
+    }
+}
