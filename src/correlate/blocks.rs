@@ -10,7 +10,7 @@ use crate::spill::Scratch;
 
 /// Entries of a block.
 pub const BLOCK: usize = 32 * 1024;
-/// Entries of an archive of which all are held in memory, some 25 MB of them; of a larger one none is.
+/// Entries of an archive of which all are held in memory; of a larger one none is.
 const HELD: usize = 5 * BLOCK;
 
 /// All blocks, in order, packed.
@@ -22,8 +22,8 @@ pub struct Blocks {
     /// What is added to the times of a source, microseconds.
     shifts: Vec<(Symbol, i64)>,
     file: Scratch,
-    /// Columns of the block before, to be used for the next, and bytes for one that goes into the file: fresh memory costs
-    /// more than what is put into it.
+    /// Columns of the block before, and what it was packed into, to be used for the next: fresh memory costs more than what
+    /// is put into it.
     spare: Columns,
     bytes: Vec<u8>,
 }
@@ -106,14 +106,15 @@ impl Blocks {
         let shifted = wanted.contains(&Column::Time) && !self.shifts.is_empty();
         for column in wanted.iter().copied().chain(shifted.then_some(Column::Source)) {
             let (start, length) = form.span(column);
-            match lies {
-                Lies::InMemory(all) => columns.fill(column, *rows, form, all.get(start..).unwrap_or_default()),
+            let packed = match lies {
+                Lies::InMemory(all) => all.get(start..start + length).unwrap_or_default(),
                 Lies::OnDisk(at) => {
                     bytes.resize(length, 0);
                     self.file.read(at + start as u64, &mut bytes)?;
-                    columns.fill(column, *rows, form, &bytes);
+                    &bytes
                 }
-            }
+            };
+            columns.fill(column, *rows, form, packed);
         }
         self.shifts.iter().for_each(|shift| apply(&mut columns, *shift));
         Ok(columns)

@@ -196,50 +196,47 @@ impl Columns {
 
     /// Takes in a column of `rows` entries that lay in `bytes`.
     pub fn fill(&mut self, column: Column, rows: usize, form: &Form, bytes: &[u8]) {
+        const NOWHERE: Locator = Locator { file: 0, record: 0, offset: 0, length: 0 };
         let (first, count) = place(column);
         let mut rest = bytes;
-        let mut next = form.0[first..first + count].iter().map(|packed| {
+        for (n, packed) in form.0[first..first + count].iter().enumerate() {
             let (own, behind) = rest.split_at(packed.bytes().min(rest.len()));
             rest = behind;
-            (packed, own)
-        });
-        if column == Column::At {
-            self.at = vec![Locator { file: 0, record: 0, offset: 0, length: 0 }; rows];
-            if let (Some(files), Some(records), Some(offsets), Some(lengths)) =
-                (next.next(), next.next(), next.next(), next.next())
-            {
-                unpack(files.0, files.1, &mut self.at, |at, word| at.file = u32::try_from(word).unwrap_or(0));
-                unpack(records.0, records.1, &mut self.at, |at, word| at.record = word);
-                unpack(offsets.0, offsets.1, &mut self.at, |at, word| at.offset = word);
-                unpack(lengths.0, lengths.1, &mut self.at, |at, word| at.length = word);
-            }
-            return;
-        }
-        let Some((packed, own)) = next.next() else { return };
-        let words = |into: &mut Vec<u64>| {
-            *into = vec![0; rows];
-            unpack(packed, own, into, |slot, word| *slot = word);
-        };
-        match column {
-            Column::Time => {
-                self.time = vec![0; rows];
-                unpack(packed, own, &mut self.time, |time, word| *time = word.cast_signed());
-            }
-            Column::Id(id) => words(&mut self.ids[id as usize]),
-            Column::Uid => words(&mut self.uid),
-            Column::Fingerprint => words(&mut self.fingerprint),
-            Column::File => {
-                self.files = vec![0; rows];
-                unpack(packed, own, &mut self.files, |file, word| *file = u32::try_from(word).unwrap_or(0));
-            }
-            name => {
-                if let Some(n) = NAMES.iter().position(|known| *known == name) {
-                    self.names[n] = vec![0; rows];
-                    unpack(packed, own, &mut self.names[n], |name, word| *name = Symbol::try_from(word).unwrap_or(0));
+            let words = |into| unpack(packed, own, into, |slot, word| *slot = word);
+            let numbers = |into| unpack(packed, own, into, |slot, word| *slot = number(word));
+            match (column, n) {
+                (Column::Time, _) => {
+                    unpack(packed, own, empty(&mut self.time, 0, rows), |t, word| *t = word.cast_signed());
+                }
+                (Column::Id(id), _) => words(empty(&mut self.ids[id as usize], 0, rows)),
+                (Column::Uid, _) => words(empty(&mut self.uid, 0, rows)),
+                (Column::Fingerprint, _) => words(empty(&mut self.fingerprint, 0, rows)),
+                (Column::File, _) => numbers(empty(&mut self.files, 0, rows)),
+                (Column::At, 0) => {
+                    unpack(packed, own, empty(&mut self.at, NOWHERE, rows), |at, word| at.file = number(word));
+                }
+                (Column::At, 1) => unpack(packed, own, &mut self.at, |at, word| at.record = word),
+                (Column::At, 2) => unpack(packed, own, &mut self.at, |at, word| at.offset = word),
+                (Column::At, _) => unpack(packed, own, &mut self.at, |at, word| at.length = word),
+                (name, _) => {
+                    if let Some(n) = NAMES.iter().position(|known| *known == name) {
+                        numbers(empty(&mut self.names[n], 0, rows));
+                    }
                 }
             }
         }
     }
+}
+
+/// A column in which no word has been put yet.
+fn empty<T: Clone>(column: &mut Vec<T>, nothing: T, rows: usize) -> &mut [T] {
+    *column = vec![nothing; rows];
+    column
+}
+
+/// A number that lay in a word.
+fn number(word: u64) -> u32 {
+    u32::try_from(word).unwrap_or(0)
 }
 
 /// A time that lay in a word.

@@ -1,4 +1,4 @@
-//! The outline of an archive: what one pass over it keeps of every event, some 170 bytes (fewer on disk), however long the record is.
+//! The outline of an archive: what one pass over it keeps of every event, some 170 bytes (fewer as they are packed), however long the record is.
 //!
 //! Ids are kept as keyed 64-bit hashes and recurring names as numbers; whatever a report says is read again from the
 //! records themselves. The keys are fresh in each run: nobody can prepare two ids that are taken for one, and by chance

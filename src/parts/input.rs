@@ -138,7 +138,7 @@ impl PartFile {
         wanted: &[Locator],
         visit: &mut dyn FnMut(&EventRows, usize, &Locator) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.visit_in(wanted, &|run| self.folder.events(run.part), visit)
+        self.visit_in(wanted, &|run| self.rows(run), visit)
     }
 
     fn visit_in<R: AsRef<Places>>(
@@ -153,10 +153,10 @@ impl PartFile {
             let missing = || io::Error::other("a record that was there a moment ago is not");
             let run = group.first().and_then(|at| runs.get(of(at))).ok_or_else(missing)?;
             let rows = rows_of(run)?;
-            let mut first = run.first;
+            let (places, mut first): (&Places, _) = ((*rows).as_ref(), run.first);
             for at in group {
-                first = search((*rows).as_ref(), first..run.first + run.rows, at.record).ok_or_else(missing)?;
-                if (*rows).as_ref().locator(first, at.file).as_ref() != Some(at) {
+                first = search(places, first..run.first + run.rows, at.record).ok_or_else(missing)?;
+                if places.locator(first, at.file).as_ref() != Some(at) {
                     return Err(missing());
                 }
                 visit(&rows, first, at)?;
