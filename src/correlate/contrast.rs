@@ -189,9 +189,9 @@ fn tell_attempts(outline: &Outline, by_hour: &Mutex<ByHour>, tell: &mut Tell<'_,
                     *failed.entry((region, time.div_euclid(HOUR))).or_default() += 1;
                 }
                 let group: &mut Group = groups.entry(((phase, principal, bucket), jobs[n])).or_default();
-                let [ok, failed] = [flag::OK, flag::FAILING].map(|flag| block.is(n, flag));
+                let [ok, failing] = [flag::OK, flag::FAILING].map(|flag| block.is(n, flag));
                 let (first_ok, ok_at) = (ok.then(|| block.at[n]), block.known_time(n).filter(|_| ok));
-                group.add(&Group { ok: ok.into(), failed: failed.into(), first_ok, ok_at });
+                group.add(&Group { ok: ok.into(), failed: failing.into(), first_ok, ok_at });
             }
             #[expect(clippy::iter_over_hash_type, reason = "sums and least values do not depend on the order")]
             for (((phase, principal, bucket), job), group) in groups {
